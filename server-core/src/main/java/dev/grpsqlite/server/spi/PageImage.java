@@ -1,0 +1,15 @@
+package dev.grpsqlite.server.spi;
+
+import java.nio.ByteBuffer;
+
+/**
+ * One page. Whoever made it gives it away: neither side changes the bytes after it was handed over,
+ * and a reader leaves the buffer's position and limit as they are ({@code duplicate()} it).
+ *
+ * @param number from 1
+ * @param version the version that last wrote the page; 0 where a page is on its way into a commit
+ * @param checksum XXH3-64 (seed 0) of the data, verified on its way in by the caller of the store;
+ *     0 for a page of zeros
+ * @param data exactly one page, or nothing for a page of zeros
+ */
+public record PageImage(long number, long version, long checksum, ByteBuffer data) {}

@@ -1,0 +1,150 @@
+package dev.grpsqlite.server.spi;
+
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+
+/**
+ * Databases as versioned sequences of pages, in one engine.
+ *
+ * <h2>Threads</h2>
+ *
+ * Every method may be called from any thread, many at once, and none blocks: what has to wait for a
+ * disk or a network completes its future from a thread of the store's. A future that is complete on
+ * return is answered on the caller's thread, so an operation on what is in memory should not be
+ * moved to another. No method throws; a future fails with {@link StoreException} and nothing else.
+ * The caller may complete long chains on the store's threads but does not block them.
+ *
+ * <h2>What the server has done before it calls</h2>
+ *
+ * Names are valid, sizes are within the limits of one message, page sizes are powers of two from
+ * 512 to 65536, page numbers are at least 1 and each appears once in a list, checksums are
+ * verified. Everything else is for the store to check.
+ *
+ * <h2>Liveness</h2>
+ *
+ * The store keeps who has a lease, durably if it is durable, and judges it by epoch alone. Whether
+ * a holder is still alive is for the caller to say (see {@link #acquireLease}).
+ */
+public interface PageStore extends AutoCloseable {
+
+  StoreCapabilities capabilities();
+
+  /** Finds a database by name. */
+  CompletableFuture<Optional<DatabaseInfo>> find(String name);
+
+  /** Finds a database by name and makes it at version 0 if there is none. Durable. */
+  CompletableFuture<DatabaseInfo> findOrCreate(String name);
+
+  /** A database by id. Fails with NO_SUCH_DATABASE. */
+  CompletableFuture<DatabaseInfo> info(DatabaseId database);
+
+  /**
+   * Databases whose name begins with a prefix, in the order of the UTF-8 bytes of their names.
+   *
+   * @param after only names behind this one; empty for all
+   * @param limit how many at most, from 1
+   */
+  CompletableFuture<List<DatabaseInfo>> list(String prefix, String after, int limit);
+
+  /** Removes a database with all its versions. Fails with NO_SUCH_DATABASE. */
+  CompletableFuture<Void> drop(DatabaseId database);
+
+  /** The newest version. Fails with NO_SUCH_DATABASE. */
+  CompletableFuture<Snapshot> head(DatabaseId database);
+
+  /**
+   * One version. Fails with NO_SUCH_DATABASE, SNAPSHOT_TOO_OLD, NO_SUCH_VERSION.
+   *
+   * <p>A store without {@link StoreCapabilities#timeTravel} must have every version from the oldest
+   * pinned one on, and may say SNAPSHOT_TOO_OLD of others.
+   */
+  CompletableFuture<Snapshot> snapshot(DatabaseId database, long version);
+
+  /**
+   * What changed in the versions after {@code after}, up to and including {@code upTo}.
+   *
+   * @param limit more pages than this are answered with {@link Changes#ALL}; so is an {@code after}
+   *     that is too old to tell, and a changed page size
+   */
+  CompletableFuture<Changes> changes(DatabaseId database, long after, long upTo, int limit);
+
+  /**
+   * Reads pages as of a version (P6), in the order asked for.
+   *
+   * @param pages at most what fits a message; each from 1 to the page count of that version, else
+   *     INVALID_REQUEST
+   * @return one image for each, with the version that last wrote it. Fails with NO_SUCH_DATABASE,
+   *     SNAPSHOT_TOO_OLD, NO_SUCH_VERSION
+   */
+  CompletableFuture<List<PageImage>> read(DatabaseId database, long version, long[] pages);
+
+  /**
+   * Reads pages of a transaction that is still running: those of the stage first, with version 0;
+   * else as {@link #read}; a page above that version's page count and not staged is of zeros.
+   */
+  CompletableFuture<List<PageImage>> readStaged(
+      DatabaseId database, SessionId session, StageId stage, long version, long[] pages);
+
+  /** Who has the lease. Fails with NO_SUCH_DATABASE. */
+  CompletableFuture<LeaseState> lease(DatabaseId database);
+
+  /**
+   * Gives the lease to a session: if it is free, or has it already (the epoch stays), or if the
+   * current state is {@code displaced}, whose holder the caller knows to be gone (the epoch grows).
+   * Checked and done as one. Durable before it is answered.
+   *
+   * @return the state afterwards; the lease was granted if its holder is {@code session}. Fails
+   *     with NO_SUCH_DATABASE
+   */
+  CompletableFuture<LeaseState> acquireLease(
+      DatabaseId database, SessionId session, Optional<LeaseState> displaced);
+
+  /**
+   * Frees the lease if this session has it with this epoch; else does nothing. What the session had
+   * staged for the database is dropped. Fails with NO_SUCH_DATABASE.
+   */
+  CompletableFuture<Void> releaseLease(DatabaseId database, SessionId session, long epoch);
+
+  /**
+   * Stores pages ahead of a commit. A page that is staged again replaces the earlier one. Nobody
+   * sees them but {@link #readStaged} with the same session and stage; no promise is made of their
+   * durability until the commit. Fails with NO_SUCH_DATABASE, LEASE_LOST (P3), LIMIT, and
+   * INVALID_REQUEST if the stage has another page size.
+   */
+  CompletableFuture<Void> stage(
+      DatabaseId database,
+      SessionId session,
+      long epoch,
+      StageId stage,
+      int pageSize,
+      List<PageImage> pages);
+
+  /** Drops what was staged. Succeeds also if there is nothing. */
+  CompletableFuture<Void> dropStage(DatabaseId database, SessionId session, StageId stage);
+
+  /** Drops whatever a session has staged in any database: it has ended. */
+  CompletableFuture<Void> dropStages(SessionId session);
+
+  /**
+   * Applies a commit: whole or not at all (P1), durably before it is answered (P2), if the epoch is
+   * current (P3) and the base version is the head (P4), all checked in the transaction that applies
+   * it. If the commit id was applied already, answers as then, before any other check (P5): that
+   * can be only as the version after its base.
+   *
+   * @return the new version. Fails with NO_SUCH_DATABASE, LEASE_LOST, HEAD_MOVED, NO_SUCH_STAGE,
+   *     QUOTA, INVALID_REQUEST (nothing was applied, and never will be), OUTCOME_UNKNOWN, and
+   *     STORE_FAILED (not known)
+   */
+  CompletableFuture<Long> commit(Commit commit);
+
+  /** The files of the file service's clients. */
+  SideFiles sideFiles();
+
+  /**
+   * Waits for what is under way and closes the engine. Idempotent. Calls after it fail with
+   * STORE_FAILED.
+   */
+  @Override
+  void close();
+}

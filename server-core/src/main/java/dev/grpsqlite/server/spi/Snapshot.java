@@ -1,0 +1,12 @@
+package dev.grpsqlite.server.spi;
+
+/**
+ * What a version is, its pages aside.
+ *
+ * @param version 0: created, nothing committed
+ * @param pageSize in bytes, a power of two from 512 to 65536; 0 at version 0
+ * @param pageCount from 0 to 4294967294
+ */
+public record Snapshot(long version, int pageSize, long pageCount) {
+  public static final Snapshot EMPTY = new Snapshot(0, 0, 0);
+}

@@ -1,0 +1,52 @@
+package dev.grpsqlite.server.spi;
+
+import java.io.Serial;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The one exception that crosses the SPI. Its message is for people and may travel to the client:
+ * it names the database and the numbers, never a file of the server.
+ */
+public final class StoreException extends RuntimeException {
+  @Serial private static final long serialVersionUID = 1L;
+
+  /** What went wrong. The wire's reasons are made from these, in one place. */
+  public enum Code {
+    NO_SUCH_DATABASE,
+    /** The lease epoch is not current; nothing was applied (P3). */
+    LEASE_LOST,
+    /** The base version is not the head; nothing was applied (P4). */
+    HEAD_MOVED,
+    /** The stage that a commit or a read names does not exist; nothing was applied. */
+    NO_SUCH_STAGE,
+    /** The version is below what is retained (P6). */
+    SNAPSHOT_TOO_OLD,
+    /** The version is above the head, or there is none that old. */
+    NO_SUCH_VERSION,
+    /** The commit id is older than what the store remembers (P5, P8). */
+    OUTCOME_UNKNOWN,
+    /** The request breaks a rule that its documentation states. */
+    INVALID_REQUEST,
+    QUOTA,
+    LIMIT,
+    /** This store cannot; see {@link PageStore#capabilities}. */
+    UNSUPPORTED,
+    /** The storage failed. Whether the operation took effect is not known. */
+    STORE_FAILED
+  }
+
+  private final Code code;
+
+  public StoreException(Code code, String message) {
+    this(code, message, null);
+  }
+
+  public StoreException(Code code, String message, @Nullable Throwable cause) {
+    super(message, cause);
+    this.code = code;
+  }
+
+  public Code code() {
+    return code;
+  }
+}
