@@ -1,0 +1,11 @@
+/* Time that only goes forward. */
+#ifndef GSQ_BASE_CLOCK_H
+#define GSQ_BASE_CLOCK_H
+
+#include <stdint.h>
+
+/* Milliseconds of CLOCK_BOOTTIME, which counts on while the machine sleeps: a lease must
+** not seem fresh after a suspend. */
+int64_t gsq_now_ms(void);
+
+#endif

@@ -1,0 +1,72 @@
+/*
+** A gRPC channel to one server: blocking calls over a pool of HTTP/2 connections, each used
+** by one thread at a time. Knows no SQLite and no protobuf: messages are bytes.
+**
+** Thread-safe, but for gsq_channel_free. After fork() the child calls
+** gsq_channel_abandon_after_fork and makes a channel of its own.
+*/
+#ifndef GSQ_RPC_CHANNEL_H
+#define GSQ_RPC_CHANNEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "base/error.h"
+
+typedef struct gsq_channel gsq_channel;
+
+typedef struct gsq_channel_options {
+  const char *url;   /* http://host:port, https://host:port, unix:/path */
+  const char *token; /* sent as "authorization: Bearer <token>"; NULL for none */
+  const char *ca_file, *cert_file, *key_file; /* PEM; NULL: the system's CAs, no client cert */
+  int64_t connect_timeout_ms;
+  size_t max_message_bytes; /* larger answers are refused */
+} gsq_channel_options;
+
+/* Parses the URL and allocates; connects to nobody. GSQ_BAD_URL, GSQ_NOMEM. */
+int gsq_channel_new(const gsq_channel_options *options, gsq_channel **out, gsq_error *error);
+
+/* Closes all connections. No call may be under way. */
+void gsq_channel_free(gsq_channel *channel);
+
+/* In a forked child: closes the descriptors and sends nothing on them. */
+void gsq_channel_abandon_after_fork(gsq_channel *channel);
+
+/* Aborts the calls under way (GSQ_CANCELLED) and refuses later ones. For shutting down. */
+void gsq_channel_shutdown(gsq_channel *channel);
+
+/* A whole message has arrived. The bytes are the channel's, and last until this returns.
+** Nonzero aborts the call, which then returns that value; set *error before. */
+typedef int (*gsq_message_fn)(void *arg, const uint8_t *data, size_t size, gsq_error *error);
+
+enum gsq_call_flags {
+  /* Do not retry a sending that may have reached the server. The default is to retry until
+  ** the deadline on UNAVAILABLE, lost connections and refused streams: all our RPCs are
+  ** made to be sent again. */
+  GSQ_CALL_ONCE = 1,
+};
+
+typedef struct gsq_call {
+  const char *method;         /* "/grpsqlite.v1.PageStore/Commit" */
+  const struct iovec *request; /* the message, without gRPC's prefix */
+  int request_count;
+  int64_t deadline_ms; /* on gsq_now_ms()'s clock; of all tries together */
+  int flags;
+  gsq_message_fn on_message; /* once for a unary call, any number of times for a stream */
+  void *arg;
+  /* Called before a retry, so that half an answer can be forgotten; may be NULL. */
+  void (*on_retry)(void *arg);
+} gsq_call;
+
+/* Makes a call and waits for its status. Returns GSQ_OK or the code in *error. A unary answer
+** without a message is GSQ_BAD_ANSWER. */
+int gsq_channel_call(gsq_channel *channel, const gsq_call *call, gsq_error *error);
+
+/* What the channel has done so far. */
+typedef struct gsq_channel_stats {
+  uint64_t calls, retries, connects, bytes_sent, bytes_received;
+} gsq_channel_stats;
+void gsq_channel_stats_get(gsq_channel *channel, gsq_channel_stats *out);
+
+#endif

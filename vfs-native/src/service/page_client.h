@@ -1,0 +1,173 @@
+/*
+** The page service (proto/src/main/proto/grpsqlite/v1/page_store.proto), one C function per
+** RPC. Encodes, calls, decodes, verifies: nothing that comes back out of here has a length,
+** count, page number or checksum that was not checked. Keeps no state but the channel.
+**
+** All functions are thread-safe, block until deadline_ms (gsq_now_ms()'s clock), and return
+** GSQ_OK or the code in *error. A page whose checksum is wrong is GSQ_DATA_LOSS.
+*/
+#ifndef GSQ_SERVICE_PAGE_CLIENT_H
+#define GSQ_SERVICE_PAGE_CLIENT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "rpc/channel.h"
+
+#define GSQ_ID_BYTES 16
+typedef struct gsq_id {
+  uint8_t bytes[GSQ_ID_BYTES];
+} gsq_id;
+
+/* Fills an id with random bytes from the system. Returns 0, or -1 if it gives none. */
+int gsq_id_random(gsq_id *out);
+
+typedef struct gsq_session_info {
+  uint32_t ttl_ms;
+  uint32_t max_message_bytes; /* what the server receives; at least 128 KiB */
+  uint8_t commit_group, watch, time_travel, fork, prefetch;
+  char server_name[128];
+} gsq_session_info;
+
+typedef struct gsq_snapshot {
+  uint64_t version;
+  uint32_t page_size;  /* bytes: 0, or a power of two from 512 to 65536 */
+  uint32_t page_count; /* 0 if page_size is 0 */
+} gsq_snapshot;
+
+typedef struct gsq_changes {
+  int all;         /* forget everything */
+  uint32_t *pages; /* ascending, no duplicates; gsq_changes_free */
+  size_t count;
+} gsq_changes;
+void gsq_changes_free(gsq_changes *changes);
+
+/* A page on its way out. size 0: a page of zeros. */
+typedef struct gsq_page_ref {
+  uint32_t number;
+  const void *data;
+  uint32_t size;
+} gsq_page_ref;
+
+/* A page that came: verified, its number among those asked for or, if `asked` is 0, sent ahead.
+** The bytes last until this returns. size is the page size asked for, or 0 for zeros.
+** Nonzero aborts the call, which then returns that value; set *error before. */
+typedef int (*gsq_page_fn)(void *arg, uint32_t number, uint64_t version, int asked,
+                           const uint8_t *data, uint32_t size, gsq_error *error);
+
+typedef struct gsq_page_client {
+  gsq_channel *channel;
+  gsq_id session;
+} gsq_page_client;
+
+int gsq_open_session(const gsq_page_client *client, const char *client_name,
+                     gsq_session_info *out, int64_t deadline_ms, gsq_error *error);
+
+typedef struct gsq_view {
+  gsq_id database;
+  uint32_t view;
+  uint64_t floor_version;
+  int closed;
+} gsq_view;
+
+/* lost: room for max_lost ids; *lost_count of them are set. */
+int gsq_keep_alive(const gsq_page_client *client, const gsq_view *views, size_t view_count,
+                   uint32_t *ttl_ms, gsq_id *lost, size_t max_lost, size_t *lost_count,
+                   int64_t deadline_ms, gsq_error *error);
+
+int gsq_close_session(const gsq_page_client *client, int64_t deadline_ms, gsq_error *error);
+
+typedef struct gsq_open_request {
+  const char *name;
+  int create, read_only;
+  uint32_t view;
+  int at_version_given;
+  uint64_t at_version;
+  int at_time_given;
+  int64_t at_time_seconds;
+  int32_t at_time_nanos;
+  uint32_t prefetch_credit_bytes;
+} gsq_open_request;
+
+typedef struct gsq_open_answer {
+  gsq_id database;
+  gsq_snapshot snapshot;
+  uint64_t oldest_version, head_version;
+} gsq_open_answer;
+
+/* on_page is called after *out is set, for page 1 if there is one, and what else came. */
+int gsq_open_database(const gsq_page_client *client, const gsq_open_request *request,
+                      gsq_open_answer *out, gsq_page_fn on_page, void *arg,
+                      int64_t deadline_ms, gsq_error *error);
+
+int gsq_refresh(const gsq_page_client *client, const gsq_id *database, uint64_t have_version,
+                uint64_t floor_version, gsq_snapshot *head, gsq_changes *changes,
+                int64_t deadline_ms, gsq_error *error);
+
+typedef struct gsq_page_range {
+  uint32_t first, count;
+} gsq_page_range;
+
+typedef struct gsq_read_request {
+  gsq_id database;
+  uint64_t version;
+  uint32_t page_size; /* pages of another size are GSQ_BAD_ANSWER */
+  const gsq_page_range *ranges;
+  size_t range_count;
+  const gsq_id *stage; /* NULL for none */
+  uint32_t prefetch_credit_bytes;
+} gsq_read_request;
+
+/* Every page that was asked for is delivered at least once, or it fails. */
+int gsq_read_pages(const gsq_page_client *client, const gsq_read_request *request,
+                   gsq_page_fn on_page, void *arg, int64_t deadline_ms, gsq_error *error);
+
+enum gsq_lease_outcome { GSQ_LEASE_GRANTED = 1, GSQ_LEASE_HELD = 2, GSQ_LEASE_HEAD_MOVED = 3 };
+
+typedef struct gsq_lease_answer {
+  enum gsq_lease_outcome outcome;
+  uint64_t epoch;
+  gsq_snapshot head;
+  gsq_changes changes; /* gsq_changes_free */
+} gsq_lease_answer;
+
+int gsq_acquire_lease(const gsq_page_client *client, const gsq_id *database,
+                      uint64_t have_version, int at_any_version, uint32_t wait_ms,
+                      uint64_t floor_version, gsq_lease_answer *out, int64_t deadline_ms,
+                      gsq_error *error);
+
+int gsq_release_lease(const gsq_page_client *client, const gsq_id *database, uint64_t epoch,
+                      int64_t deadline_ms, gsq_error *error);
+
+/* The pages of one message; the caller keeps it within max_message_bytes, for which
+** gsq_pages_wire_size tells how much pages need. */
+int gsq_stage_pages(const gsq_page_client *client, const gsq_id *database, uint64_t epoch,
+                    const gsq_id *stage, uint32_t page_size, const gsq_page_ref *pages,
+                    size_t count, int64_t deadline_ms, gsq_error *error);
+
+int gsq_drop_stage(const gsq_page_client *client, const gsq_id *database, const gsq_id *stage,
+                   int64_t deadline_ms, gsq_error *error);
+
+typedef struct gsq_commit_request {
+  gsq_id database;
+  uint64_t epoch;
+  gsq_id commit;
+  uint64_t base_version;
+  uint32_t page_size, page_count;
+  const gsq_id *stage; /* NULL for none */
+  const gsq_page_ref *pages;
+  size_t count;
+  uint64_t floor_version;
+} gsq_commit_request;
+
+/* *version is set on GSQ_OK, and is base_version + 1. */
+int gsq_commit(const gsq_page_client *client, const gsq_commit_request *request,
+               uint64_t *version, int64_t deadline_ms, gsq_error *error);
+
+/* Upper bound of the bytes that `count` pages of `page_size` take in a message. */
+size_t gsq_pages_wire_size(uint32_t page_size, size_t count);
+/* What a message needs beside its pages, at most. */
+#define GSQ_MESSAGE_OVERHEAD_BYTES 512
+
+#endif
