@@ -1,0 +1,50 @@
+/*
+** What the URI and the environment say about one open. The URI wins; then the environment; then
+** the default. Pure: strings in, a struct or a sentence out.
+*/
+#ifndef GSQ_VFS_SETTINGS_H
+#define GSQ_VFS_SETTINGS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct gsq_settings {
+  char *name;   /* the database's name at the server, checked */
+  char *server; /* canonical URL: http://host:port, https://host:port, unix:/path */
+  char *token;  /* or NULL */
+  char *ca_file, *cert_file, *key_file; /* or NULL */
+  int read_only;            /* mode=ro */
+  int no_create;            /* mode=rw */
+  char *at;                 /* RFC 3339, unparsed; or NULL */
+  int version_given;
+  uint64_t version;
+  int64_t max_staleness_ms; /* 0: fresh */
+  int64_t timeout_ms;       /* of one operation; default 30000 */
+  int64_t connect_timeout_ms; /* default 5000 */
+  int64_t cache_bytes;      /* cache_mb; default 64 MiB */
+  int64_t buffer_bytes;     /* buffer_mb: of a transaction, before it is staged; default 16 MiB */
+  char service;             /* service=auto|page|file: 'a', 'p', 'f' */
+} gsq_settings;
+
+/* Gives the value of a URI parameter or NULL; what sqlite3_uri_parameter does. */
+typedef const char *(*gsq_parameter_fn)(void *arg, const char *key);
+typedef const char *(*gsq_environment_fn)(const char *key);
+
+/*
+** `name` is the path part that SQLite hands to xOpen. Returns 0 and fills *out
+** (gsq_settings_free), -1 with a sentence in message if something is wrong (which parameter, which
+** value, what would be right), -2 if memory ran out.
+**
+** The environment has GRPSQLITE_URL (or GRPC_VFS_URL), GRPSQLITE_TOKEN (or
+** GRPC_VFS_CLIENT_TOKEN), and GRPSQLITE_<KEY> for each other key of the URI.
+*/
+int gsq_settings_read(const char *name, gsq_parameter_fn parameter, void *arg,
+                      gsq_environment_fn environment, gsq_settings *out, char *message,
+                      size_t message_size);
+void gsq_settings_free(gsq_settings *settings);
+
+/* The rule for names: UTF-8, 1 to 512 bytes, no NUL, no leading '/', no component "..". NULL if it
+** holds, else what is wrong. */
+const char *gsq_name_problem(const char *name);
+
+#endif
