@@ -1,5 +1,6 @@
 package dev.grpsqlite.server.spi;
 
+import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
@@ -137,6 +138,60 @@ public interface PageStore extends AutoCloseable {
    *     STORE_FAILED (not known)
    */
   CompletableFuture<Long> commit(Commit commit);
+
+  /**
+   * The newest version committed at or before a time. Fails with NO_SUCH_DATABASE, NO_SUCH_VERSION
+   * (it was created later), SNAPSHOT_TOO_OLD; UNSUPPORTED without {@link
+   * StoreCapabilities#timeTravel}.
+   */
+  default CompletableFuture<Snapshot> snapshotAt(DatabaseId database, Instant time) {
+    return unsupported("opening a database as of a time");
+  }
+
+  /**
+   * Retained versions, newest first. Fails with NO_SUCH_DATABASE; UNSUPPORTED without {@link
+   * StoreCapabilities#timeTravel}.
+   *
+   * @param below only versions below this one; {@link Long#MAX_VALUE} for all
+   * @param limit how many at most, from 1
+   */
+  default CompletableFuture<List<VersionInfo>> history(DatabaseId database, long below, int limit) {
+    return unsupported("the history of a database");
+  }
+
+  /**
+   * Makes a database whose version 0 has the content of a retained version of another. In constant
+   * time; neither sees what is committed to the other, and either can be dropped. Durable. Fails
+   * with NO_SUCH_DATABASE, NO_SUCH_VERSION, SNAPSHOT_TOO_OLD, and ALREADY_EXISTS if there is a
+   * database of that name; UNSUPPORTED without {@link StoreCapabilities#fork}.
+   */
+  default CompletableFuture<DatabaseInfo> fork(DatabaseId parent, long version, String newName) {
+    return unsupported("forking a database");
+  }
+
+  /**
+   * Commits the content of a retained version as the next one: as {@link #commit} in every respect,
+   * but that the pages come from {@code version}. Fails as commit does, and with NO_SUCH_VERSION,
+   * SNAPSHOT_TOO_OLD; UNSUPPORTED without {@link StoreCapabilities#timeTravel}.
+   */
+  default CompletableFuture<Long> restore(
+      DatabaseId database, SessionId holder, long epoch, CommitId id, long version) {
+    return unsupported("restoring a version");
+  }
+
+  /**
+   * Sets how far back this database's versions are kept; empty: as the store's setting says.
+   * Durable. Fails with NO_SUCH_DATABASE; UNSUPPORTED without {@link StoreCapabilities#timeTravel}.
+   */
+  default CompletableFuture<Void> setRetention(DatabaseId database, Optional<Retention> retention) {
+    return unsupported("setting the retention of a database");
+  }
+
+  private static <T> CompletableFuture<T> unsupported(String what) {
+    return CompletableFuture.failedFuture(
+        new StoreException(
+            StoreException.Code.UNSUPPORTED, what + " is not supported by this server's store"));
+  }
 
   /** The files of the file service's clients. */
   SideFiles sideFiles();

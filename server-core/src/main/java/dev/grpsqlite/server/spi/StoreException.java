@@ -13,6 +13,8 @@ public final class StoreException extends RuntimeException {
   /** What went wrong. The wire's reasons are made from these, in one place. */
   public enum Code {
     NO_SUCH_DATABASE,
+    /** A database of that name exists. */
+    ALREADY_EXISTS,
     /** The lease epoch is not current; nothing was applied (P3). */
     LEASE_LOST,
     /** The base version is not the head; nothing was applied (P4). */
