@@ -31,7 +31,8 @@ enum gsq_code {
 
 typedef struct gsq_error {
   int code;          /* enum gsq_code */
-  int sent_before;   /* an earlier sending of this call may have reached the server */
+  int sent_before;   /* a sending of this call other than the one that the server answered with
+                     ** this very status may have reached it */
   char reason[40];   /* google.rpc.ErrorInfo.reason, or "" */
   char message[472]; /* for people: what was tried, on what, what happened, what to do */
 } gsq_error;

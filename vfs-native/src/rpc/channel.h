@@ -45,6 +45,9 @@ enum gsq_call_flags {
   ** the deadline on UNAVAILABLE, lost connections and refused streams: all our RPCs are
   ** made to be sent again. */
   GSQ_CALL_ONCE = 1,
+  /* The server may answer with any number of messages, also none; without this flag, an answer
+  ** is one message. */
+  GSQ_CALL_STREAM = 2,
 };
 
 typedef struct gsq_call {

@@ -1,0 +1,297 @@
+/*
+** Calls over a pool of connections, with retries.
+**
+** Locks: `mutex` protects the pool and is held for a few instructions, never during I/O. A
+** connection that is not in the pool belongs to the thread that took it. Descriptors are also
+** listed in `fds`, without a lock, for a forked child, which must close those of other threads
+*too.
+*/
+#include "rpc/channel.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "rpc/connection.h"
+#include "rpc/io.h"
+#include "rpc/tls.h"
+#include "rpc/url.h"
+
+/* Idle connections kept; as many threads can call all the time without connecting anew. */
+#define MAX_IDLE 16
+/* One that nobody needed for this long is closed. */
+#define MAX_IDLE_MS 60000
+/* Descriptors that a forked child finds; connections beyond it are not kept from it. */
+#define MAX_LISTED_FDS 256
+#define BACKOFF_FIRST_MS 10
+#define BACKOFF_MAX_MS 1000
+
+typedef struct idle_connection {
+  gsq_connection *connection;
+  int64_t since_ms;
+} idle_connection;
+
+struct gsq_channel {
+  gsq_url url;
+  gsq_tls *tls;
+  char *authorization; /* "Bearer …" or NULL */
+  int64_t connect_timeout_ms;
+  size_t max_message_bytes;
+  int cancel_fd; /* an eventfd, readable once the channel is shut down */
+
+  pthread_mutex_t mutex;
+  idle_connection idle[MAX_IDLE]; /* protected by mutex; the longest idle first */
+  int idle_count;                 /* protected by mutex */
+
+  _Atomic int fds[MAX_LISTED_FDS]; /* descriptor + 1, or 0 */
+  atomic_int shut_down;
+  atomic_uint_fast64_t random;
+  atomic_uint_fast64_t calls, retries, connects, bytes_sent, bytes_received;
+};
+
+static int nomem(gsq_error *error) {
+  return gsq_error_set(error, GSQ_NOMEM, "out of memory");
+}
+
+int gsq_channel_new(const gsq_channel_options *options, gsq_channel **out, gsq_error *error) {
+  error->sent_before = 0;
+  gsq_url url;
+  int code = gsq_url_parse(options->url, &url, error);
+  if (code != GSQ_OK) return code;
+  gsq_channel *channel = calloc(1, sizeof *channel);
+  if (!channel) return nomem(error);
+  channel->url = url;
+  channel->connect_timeout_ms = options->connect_timeout_ms;
+  channel->max_message_bytes = options->max_message_bytes;
+  channel->random = (uint64_t)(uintptr_t)channel ^ (uint64_t)gsq_now_ms() << 20;
+  pthread_mutex_init(&channel->mutex, NULL);
+  channel->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (channel->cancel_fd < 0) {
+    char text[128];
+    code = gsq_error_set(error, GSQ_UNAVAILABLE, "cannot make an eventfd (%s)",
+                         strerror_r(errno, text, sizeof text));
+    goto fail;
+  }
+  if (options->token) {
+    static const char scheme[] = "Bearer ";
+    for (const char *c = options->token; *c; c++) {
+      if ((unsigned char)*c <= ' ' || (unsigned char)*c >= 0x7f) {
+        code = gsq_error_set(error, GSQ_BAD_URL,
+                             "the token has a character that cannot be sent (space, control or "
+                             "not ASCII)");
+        goto fail;
+      }
+    }
+    size_t size = strlen(options->token);
+    channel->authorization = malloc(sizeof scheme + size);
+    if (!channel->authorization) {
+      code = nomem(error);
+      goto fail;
+    }
+    memcpy(channel->authorization, scheme, sizeof scheme - 1);
+    memcpy(channel->authorization + sizeof scheme - 1, options->token, size + 1);
+  }
+  if (url.tls) {
+    code = gsq_tls_new(options->ca_file, options->cert_file, options->key_file, &channel->tls,
+                       error);
+    if (code != GSQ_OK) goto fail;
+  }
+  *out = channel;
+  return GSQ_OK;
+
+fail:
+  gsq_channel_free(channel);
+  return code;
+}
+
+void gsq_channel_free(gsq_channel *channel) {
+  if (!channel) return;
+  for (int i = 0; i < channel->idle_count; i++) {
+    gsq_connection_free(channel->idle[i].connection);
+  }
+  gsq_tls_free(channel->tls);
+  if (channel->cancel_fd >= 0) close(channel->cancel_fd);
+  pthread_mutex_destroy(&channel->mutex);
+  free(channel->authorization);
+  free(channel);
+}
+
+void gsq_channel_abandon_after_fork(gsq_channel *channel) {
+  /* The parent's other threads are gone, perhaps in the midst of something: so no lock is
+  *taken,
+  ** and no memory but the list of descriptors is relied on. What is left over is the child's
+  ** small loss. */
+  for (int i = 0; i < MAX_LISTED_FDS; i++) {
+    int fd = atomic_exchange(&channel->fds[i], 0) - 1;
+    if (fd >= 0) close(fd);
+  }
+  close(channel->cancel_fd);
+}
+
+void gsq_channel_shutdown(gsq_channel *channel) {
+  atomic_store(&channel->shut_down, 1);
+  uint64_t one = 1;
+  while (write(channel->cancel_fd, &one, sizeof one) < 0 && errno == EINTR) continue;
+}
+
+void gsq_channel_stats_get(gsq_channel *channel, gsq_channel_stats *out) {
+  out->calls = atomic_load(&channel->calls);
+  out->retries = atomic_load(&channel->retries);
+  out->connects = atomic_load(&channel->connects);
+  out->bytes_sent = atomic_load(&channel->bytes_sent);
+  out->bytes_received = atomic_load(&channel->bytes_received);
+}
+
+/* ---- the pool ---- */
+
+static void list_fd(gsq_channel *channel, int fd) {
+  for (int i = 0; i < MAX_LISTED_FDS; i++) {
+    int none = 0;
+    if (atomic_compare_exchange_strong(&channel->fds[i], &none, fd + 1)) return;
+  }
+}
+
+static void close_connection(gsq_channel *channel, gsq_connection *connection) {
+  int listed = gsq_connection_fd(connection) + 1;
+  for (int i = 0; i < MAX_LISTED_FDS; i++) {
+    int expected = listed;
+    if (atomic_compare_exchange_strong(&channel->fds[i], &expected, 0)) break;
+  }
+  gsq_connection_free(connection);
+}
+
+/* The one used last, or NULL. */
+static gsq_connection *take_idle(gsq_channel *channel) {
+  gsq_connection *connection = NULL;
+  pthread_mutex_lock(&channel->mutex);
+  if (channel->idle_count > 0) connection = channel->idle[--channel->idle_count].connection;
+  pthread_mutex_unlock(&channel->mutex);
+  return connection;
+}
+
+static void give_back(gsq_channel *channel, gsq_connection *connection) {
+  int64_t now = gsq_now_ms();
+  gsq_connection *too_many = NULL;
+  pthread_mutex_lock(&channel->mutex);
+  if (channel->idle_count > 0 &&
+      (channel->idle_count == MAX_IDLE || now - channel->idle[0].since_ms > MAX_IDLE_MS)) {
+    too_many = channel->idle[0].connection;
+    channel->idle_count--;
+    memmove(channel->idle, channel->idle + 1,
+            (size_t)channel->idle_count * sizeof *channel->idle);
+  }
+  channel->idle[channel->idle_count++] = (idle_connection){connection, now};
+  pthread_mutex_unlock(&channel->mutex);
+  if (too_many) close_connection(channel, too_many);
+}
+
+/* A connection for one call. *reused: it was in the pool. */
+static int get_connection(gsq_channel *channel, int64_t deadline_ms, gsq_connection **out,
+                          int *reused, gsq_error *error) {
+  gsq_connection *connection;
+  while ((connection = take_idle(channel))) {
+    if (gsq_connection_is_alive(connection)) {
+      *out = connection;
+      *reused = 1;
+      return GSQ_OK;
+    }
+    close_connection(channel, connection);
+  }
+  *reused = 0;
+  gsq_io io;
+  int code = gsq_io_connect(&channel->url, channel->tls, channel->cancel_fd,
+                            channel->connect_timeout_ms, deadline_ms, &io, error);
+  if (code != GSQ_OK) return code;
+  atomic_fetch_add(&channel->connects, 1);
+  code = gsq_connection_new(&io, &channel->url, channel->max_message_bytes, out, error);
+  if (code == GSQ_OK) list_fd(channel, gsq_connection_fd(*out));
+  return code;
+}
+
+/* ---- calls ---- */
+
+static int64_t next_random(gsq_channel *channel, int64_t below) {
+  uint64_t x = atomic_fetch_add(&channel->random, UINT64_C(0x9e3779b97f4a7c15));
+  x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9); /* splitmix64 */
+  x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+  return (int64_t)((x ^ x >> 31) % (uint64_t)below);
+}
+
+/* Half of the time that is due, and a random part of the other half. */
+static int back_off(gsq_channel *channel, int tries, int64_t deadline_ms) {
+  int64_t due = tries > 6 ? BACKOFF_MAX_MS : (int64_t)BACKOFF_FIRST_MS << tries;
+  if (due > BACKOFF_MAX_MS) due = BACKOFF_MAX_MS;
+  int64_t until = gsq_now_ms() + due / 2 + next_random(channel, due / 2 + 1);
+  if (until > deadline_ms) until = deadline_ms;
+  return gsq_io_wait(-1, 0, channel->cancel_fd, until);
+}
+
+static int once(gsq_channel *channel, const gsq_call *call, int *reused, gsq_attempt *attempt,
+                gsq_error *error) {
+  gsq_connection *connection;
+  memset(attempt, 0, sizeof *attempt);
+  int code = get_connection(channel, call->deadline_ms, &connection, reused, error);
+  if (code != GSQ_OK) return code;
+  code = gsq_connection_call(connection, call, channel->authorization, channel->cancel_fd,
+                             attempt, error);
+  atomic_fetch_add(&channel->bytes_sent, attempt->bytes_sent);
+  atomic_fetch_add(&channel->bytes_received, attempt->bytes_received);
+  if (gsq_connection_is_reusable(connection)) {
+    give_back(channel, connection);
+  } else {
+    close_connection(channel, connection);
+  }
+  return code;
+}
+
+int gsq_channel_call(gsq_channel *channel, const gsq_call *call, gsq_error *error) {
+  int sent_before = 0, stale = 0;
+  error->sent_before = 0;
+  atomic_fetch_add(&channel->calls, 1);
+  if (gsq_now_ms() >= call->deadline_ms) {
+    return gsq_error_set(error, GSQ_DEADLINE_EXCEEDED, "no time was left to call %s at %s",
+                         call->method, channel->url.text);
+  }
+  for (int tries = 0;; tries++) {
+    if (atomic_load(&channel->shut_down)) {
+      gsq_error_set(error, GSQ_CANCELLED, "shutting down");
+      break;
+    }
+    int reused;
+    gsq_attempt attempt;
+    int code = once(channel, call, &reused, &attempt, error);
+    int may_have_been_seen = attempt.sent && !attempt.refused;
+    if (code != GSQ_UNAVAILABLE || attempt.unwanted ||
+        (may_have_been_seen && (call->flags & GSQ_CALL_ONCE))) {
+      error->sent_before = sent_before || (may_have_been_seen && !attempt.answered);
+      if (code == GSQ_OK) {
+        error->sent_before = sent_before;
+        return GSQ_OK;
+      }
+      break;
+    }
+    if (may_have_been_seen) sent_before = 1;
+    error->sent_before = sent_before;
+    /* A connection that broke as it was used again says nothing about the server: try a new one
+    ** at once, but only so often. */
+    if (reused && attempt.lost && stale++ < MAX_IDLE) {
+      tries = -1;
+    } else {
+      int waited = back_off(channel, tries, call->deadline_ms);
+      if (waited == GSQ_WAIT_CANCELLED) {
+        gsq_error_set(error, GSQ_CANCELLED, "shutting down");
+        break;
+      }
+    }
+    if (gsq_now_ms() >= call->deadline_ms) break; /* what went wrong last is the best answer */
+    atomic_fetch_add(&channel->retries, 1);
+    if (call->on_retry) call->on_retry(call->arg);
+  }
+  return error->code;
+}

@@ -1,0 +1,49 @@
+/*
+** One HTTP/2 connection to a gRPC server, used by one thread at a time, for one call at a time.
+*/
+#ifndef GSQ_RPC_CONNECTION_H
+#define GSQ_RPC_CONNECTION_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "rpc/channel.h"
+#include "rpc/io.h"
+#include "rpc/url.h"
+
+typedef struct gsq_connection gsq_connection;
+
+/* Takes over *io, also when it fails (GSQ_NOMEM). Sends nothing yet. `url` outlives it. */
+int gsq_connection_new(gsq_io *io, const gsq_url *url, size_t max_message_bytes,
+                       gsq_connection **out, gsq_error *error);
+
+/* Sends and waits for nothing. */
+void gsq_connection_free(gsq_connection *connection);
+
+/* Before a call on a connection that has been idle: true if the peer has not closed it. */
+int gsq_connection_is_alive(gsq_connection *connection);
+
+/* After a call: true if it can be used for another one. */
+int gsq_connection_is_reusable(const gsq_connection *connection);
+
+int gsq_connection_fd(const gsq_connection *connection);
+
+/* What one sending of a call came to. */
+typedef struct gsq_attempt {
+  int sent;     /* the server may have seen the request */
+  int refused;  /* the server says that it did nothing with it */
+  int lost;     /* the connection broke, or the server took leave of it */
+  int answered; /* there is a gRPC status, from the server */
+  int unwanted; /* on_message ended the call */
+  uint64_t bytes_sent, bytes_received;
+} gsq_attempt;
+
+/* Makes the call once. `authorization`: the header's value, or NULL. Returns GSQ_OK or the code
+*in
+** *error, GSQ_CANCELLED when cancel_fd becomes readable. */
+int gsq_connection_call(gsq_connection *connection, const gsq_call *call,
+                        const char *authorization, int cancel_fd, gsq_attempt *attempt,
+                        gsq_error *error);
+
+#endif

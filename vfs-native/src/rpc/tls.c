@@ -1,0 +1,328 @@
+#include "rpc/tls.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "rpc/io.h"
+
+/* Small writes (frame headers, page headers) share TLS records of this size. */
+#define RECORD_BYTES 16384
+
+/* OpenSSL's functions that are used, all of 1.1.0 and later. */
+#define OPENSSL_FUNCTIONS(X)                                                                   \
+  X(TLS_client_method)                                                                         \
+  X(SSL_CTX_new) X(SSL_CTX_free) X(SSL_CTX_ctrl) X(SSL_CTX_set_alpn_protos)                    \
+      X(SSL_CTX_set_default_verify_paths) X(SSL_CTX_load_verify_locations) X(                  \
+          SSL_CTX_use_certificate_chain_file) X(SSL_CTX_use_PrivateKey_file)                   \
+          X(SSL_CTX_check_private_key) X(SSL_CTX_set_verify) X(SSL_CTX_set_default_passwd_cb)  \
+              X(SSL_new) X(SSL_free) X(SSL_ctrl) X(SSL_set_bio) X(SSL_set_connect_state)       \
+                  X(SSL_do_handshake) X(SSL_get_error) X(SSL_read) X(SSL_write) X(SSL_pending) \
+                      X(SSL_shutdown) X(SSL_get0_alpn_selected) X(SSL_get_verify_result) X(    \
+                          SSL_get0_param) X(X509_VERIFY_PARAM_set1_host)                       \
+                          X(X509_VERIFY_PARAM_set1_ip_asc) X(X509_VERIFY_PARAM_set_hostflags)  \
+                              X(X509_verify_cert_error_string) X(ERR_clear_error)              \
+                                  X(ERR_get_error) X(ERR_reason_error_string) X(BIO_meth_new)  \
+                                      X(BIO_meth_set_read) X(BIO_meth_set_write)               \
+                                          X(BIO_meth_set_ctrl) X(BIO_get_new_index) X(BIO_new) \
+                                              X(BIO_set_data) X(BIO_get_data) X(BIO_set_init)  \
+                                                  X(BIO_set_flags) X(BIO_clear_flags)
+
+static struct {
+#define DECLARE(name) __typeof__(&name) name;
+  OPENSSL_FUNCTIONS(DECLARE)
+#undef DECLARE
+  BIO_METHOD *socket_method;
+  char problem[200]; /* "" if all is well */
+} ssl;
+
+struct gsq_tls {
+  SSL_CTX *context;
+};
+
+struct gsq_tls_stream {
+  SSL *ssl;
+  int fd;
+  char record[RECORD_BYTES];
+};
+
+/* OpenSSL's own socket BIO writes with write(), which can raise SIGPIPE in the host program. */
+
+static int bio_fd(BIO *bio) {
+  return ((gsq_tls_stream *)ssl.BIO_get_data(bio))->fd;
+}
+
+static int bio_result(BIO *bio, ssize_t result, int retry_flag) {
+  ssl.BIO_clear_flags(bio, BIO_FLAGS_RWS | BIO_FLAGS_SHOULD_RETRY);
+  if (result < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) {
+    ssl.BIO_set_flags(bio, retry_flag | BIO_FLAGS_SHOULD_RETRY);
+  }
+  return (int)result;
+}
+
+static int bio_read(BIO *bio, char *to, int size) {
+  return bio_result(bio, recv(bio_fd(bio), to, (size_t)size, 0), BIO_FLAGS_READ);
+}
+
+static int bio_write(BIO *bio, const char *from, int size) {
+  return bio_result(bio, send(bio_fd(bio), from, (size_t)size, MSG_NOSIGNAL), BIO_FLAGS_WRITE);
+}
+
+static long bio_ctrl(BIO *bio, int command, long number, void *pointer) {
+  (void)bio, (void)number, (void)pointer;
+  return command == BIO_CTRL_FLUSH;
+}
+
+static void load_openssl(void) {
+  static const char *const names[] = {"libssl.so.3", "libssl.so.1.1", "libssl.so"};
+  void *library = NULL;
+  for (size_t i = 0; i < sizeof names / sizeof *names && !library; i++) {
+    library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
+  }
+  if (!library) {
+    strcpy(ssl.problem, "libssl.so.3 is not installed (on Debian and Ubuntu: package libssl3)");
+    return;
+  }
+#define LOAD(name)                                                     \
+  *(void **)&ssl.name = dlsym(library, #name);                         \
+  if (!ssl.name) {                                                     \
+    strcpy(ssl.problem, "the libssl that is installed has no " #name); \
+    return;                                                            \
+  }
+  OPENSSL_FUNCTIONS(LOAD)
+#undef LOAD
+  int type = ssl.BIO_get_new_index();
+  ssl.socket_method = ssl.BIO_meth_new(type | BIO_TYPE_SOURCE_SINK, "grpsqlite socket");
+  if (!ssl.socket_method || !ssl.BIO_meth_set_read(ssl.socket_method, bio_read) ||
+      !ssl.BIO_meth_set_write(ssl.socket_method, bio_write) ||
+      !ssl.BIO_meth_set_ctrl(ssl.socket_method, bio_ctrl)) {
+    strcpy(ssl.problem, "libssl ran out of memory");
+  }
+}
+
+/* The oldest entry of the thread's error queue, which is emptied: it may be the host's too. */
+static const char *openssl_problem(void) {
+  unsigned long code = ssl.ERR_get_error();
+  const char *text = code ? ssl.ERR_reason_error_string(code) : NULL;
+  ssl.ERR_clear_error();
+  return text ? text : "no further reason";
+}
+
+/* An encrypted key must not make the host program ask for a password on its terminal. */
+static int no_password(char *to, int size, int for_writing, void *arg) {
+  (void)to, (void)size, (void)for_writing, (void)arg;
+  return -1;
+}
+
+int gsq_tls_new(const char *ca_file, const char *cert_file, const char *key_file, gsq_tls **out,
+                gsq_error *error) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, load_openssl);
+  if (ssl.problem[0]) {
+    return gsq_error_set(error, GSQ_BAD_URL, "https needs OpenSSL, but %s", ssl.problem);
+  }
+  gsq_tls *tls = calloc(1, sizeof *tls);
+  if (!tls) return gsq_error_set(error, GSQ_NOMEM, "out of memory");
+  ssl.ERR_clear_error();
+  static const uint8_t h2[] = {2, 'h', '2'};
+  tls->context = ssl.SSL_CTX_new(ssl.TLS_client_method());
+  if (!tls->context ||
+      !ssl.SSL_CTX_ctrl(tls->context, SSL_CTRL_SET_MIN_PROTO_VERSION, TLS1_2_VERSION, NULL) ||
+      ssl.SSL_CTX_set_alpn_protos(tls->context, h2, sizeof h2) != 0) {
+    gsq_error_set(error, GSQ_NOMEM, "OpenSSL cannot be set up (%s)", openssl_problem());
+    goto fail;
+  }
+  ssl.SSL_CTX_ctrl(tls->context, SSL_CTRL_MODE,
+                   SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER, NULL);
+  ssl.SSL_CTX_set_verify(tls->context, SSL_VERIFY_PEER, NULL);
+  ssl.SSL_CTX_set_default_passwd_cb(tls->context, no_password);
+  if (ca_file ? !ssl.SSL_CTX_load_verify_locations(tls->context, ca_file, NULL)
+              : !ssl.SSL_CTX_set_default_verify_paths(tls->context)) {
+    gsq_error_set(error, GSQ_BAD_URL, "the CA file %s cannot be used (%s)",
+                  ca_file ? ca_file : "of the system", openssl_problem());
+    goto fail;
+  }
+  if (cert_file) {
+    if (!key_file) key_file = cert_file;
+    if (ssl.SSL_CTX_use_certificate_chain_file(tls->context, cert_file) != 1) {
+      gsq_error_set(error, GSQ_BAD_URL, "the client certificate %s cannot be used (%s)",
+                    cert_file, openssl_problem());
+      goto fail;
+    }
+    if (ssl.SSL_CTX_use_PrivateKey_file(tls->context, key_file, SSL_FILETYPE_PEM) != 1 ||
+        ssl.SSL_CTX_check_private_key(tls->context) != 1) {
+      gsq_error_set(error, GSQ_BAD_URL, "the client's private key %s cannot be used (%s)",
+                    key_file, openssl_problem());
+      goto fail;
+    }
+  }
+  ssl.ERR_clear_error();
+  *out = tls;
+  return GSQ_OK;
+
+fail:
+  gsq_tls_free(tls);
+  return error->code;
+}
+
+void gsq_tls_free(gsq_tls *tls) {
+  if (!tls) return;
+  if (tls->context) ssl.SSL_CTX_free(tls->context);
+  free(tls);
+}
+
+static int set_expected_peer(SSL *handle, const gsq_url *url) {
+  X509_VERIFY_PARAM *param = ssl.SSL_get0_param(handle);
+  if (url->is_address) {
+    return ssl.X509_VERIFY_PARAM_set1_ip_asc(param, url->host);
+  }
+  ssl.X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+  return ssl.X509_VERIFY_PARAM_set1_host(param, url->host, 0) &&
+         ssl.SSL_ctrl(handle, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+                      (void *)(uintptr_t)url->host);
+}
+
+static int handshake_failed(gsq_tls_stream *stream, const gsq_url *url, int how, int problem,
+                            gsq_error *error) {
+  long verdict = ssl.SSL_get_verify_result(stream->ssl);
+  if (how == SSL_ERROR_SSL && verdict != X509_V_OK) {
+    return gsq_error_set(error, GSQ_BAD_ANSWER,
+                         "the certificate of %s is not accepted (%s); if it is right, name its "
+                         "CA with ca_file",
+                         url->text, ssl.X509_verify_cert_error_string(verdict));
+  }
+  if (how == SSL_ERROR_SSL && problem != ECONNRESET) {
+    return gsq_error_set(error, GSQ_BAD_ANSWER,
+                         "%s does not answer with TLS that can be used (%s); is it an http:// "
+                         "server?",
+                         url->text, openssl_problem());
+  }
+  return gsq_error_set(error, GSQ_UNAVAILABLE,
+                       "%s closed the connection during the TLS handshake; does it speak TLS?",
+                       url->text);
+}
+
+int gsq_tls_connect(gsq_tls *tls, const gsq_url *url, int fd, int cancel_fd,
+                    int64_t deadline_ms, gsq_tls_stream **out, gsq_error *error) {
+  gsq_tls_stream *stream = calloc(1, sizeof *stream);
+  if (!stream) return gsq_error_set(error, GSQ_NOMEM, "out of memory");
+  ssl.ERR_clear_error();
+  stream->fd = fd;
+  stream->ssl = ssl.SSL_new(tls->context);
+  BIO *bio = stream->ssl ? ssl.BIO_new(ssl.socket_method) : NULL;
+  if (!bio) {
+    gsq_error_set(error, GSQ_NOMEM, "out of memory");
+    goto fail;
+  }
+  ssl.BIO_set_data(bio, stream);
+  ssl.BIO_set_init(bio, 1);
+  ssl.SSL_set_bio(stream->ssl, bio, bio);
+  if (!set_expected_peer(stream->ssl, url)) {
+    gsq_error_set(error, GSQ_NOMEM, "out of memory");
+    goto fail;
+  }
+  ssl.SSL_set_connect_state(stream->ssl);
+  for (;;) {
+    ssl.ERR_clear_error();
+    errno = 0;
+    int result = ssl.SSL_do_handshake(stream->ssl);
+    if (result == 1) break;
+    int problem = errno;
+    int how = ssl.SSL_get_error(stream->ssl, result);
+    if (how != SSL_ERROR_WANT_READ && how != SSL_ERROR_WANT_WRITE) {
+      handshake_failed(stream, url, how, problem, error);
+      goto fail;
+    }
+    int waited =
+        gsq_io_wait(fd, how == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT, cancel_fd, deadline_ms);
+    if (waited == GSQ_WAIT_CANCELLED) {
+      gsq_error_set(error, GSQ_CANCELLED, "shutting down");
+      goto fail;
+    }
+    if (waited == GSQ_WAIT_TIMEOUT) {
+      gsq_error_set(error, GSQ_UNAVAILABLE, "%s does not finish the TLS handshake", url->text);
+      goto fail;
+    }
+  }
+  const uint8_t *protocol = NULL;
+  unsigned size = 0;
+  ssl.SSL_get0_alpn_selected(stream->ssl, &protocol, &size);
+  if (size != 2 || memcmp(protocol, "h2", 2) != 0) {
+    gsq_error_set(error, GSQ_BAD_ANSWER,
+                  "%s speaks TLS, but not HTTP/2 (no ALPN h2); it is no gRPC server",
+                  url->text);
+    goto fail;
+  }
+  *out = stream;
+  return GSQ_OK;
+
+fail:
+  ssl.ERR_clear_error();
+  if (stream->ssl) ssl.SSL_free(stream->ssl);
+  free(stream);
+  return error->code;
+}
+
+static int64_t result_of(gsq_tls_stream *stream, int result) {
+  int problem = errno;
+  int how = ssl.SSL_get_error(stream->ssl, result);
+  ssl.ERR_clear_error();
+  switch (how) {
+    case SSL_ERROR_WANT_READ:
+    case SSL_ERROR_WANT_WRITE:
+      return GSQ_IO_AGAIN;
+    case SSL_ERROR_ZERO_RETURN:
+      return GSQ_IO_END;
+    case SSL_ERROR_SYSCALL:
+      if (problem == 0) return GSQ_IO_END; /* closed without TLS's good-bye */
+      errno = problem;
+      return GSQ_IO_LOST;
+    default:
+      errno = problem ? problem : EPROTO;
+      return GSQ_IO_LOST;
+  }
+}
+
+int64_t gsq_tls_read(gsq_tls_stream *stream, void *to, size_t size) {
+  ssl.ERR_clear_error();
+  errno = 0;
+  int got = ssl.SSL_read(stream->ssl, to, size > 1 << 30 ? 1 << 30 : (int)size);
+  return got > 0 ? got : result_of(stream, got);
+}
+
+int64_t gsq_tls_write(gsq_tls_stream *stream, const struct iovec *from, int count) {
+  /* A write that has to be repeated must be repeated with the same bytes, and perhaps more: so
+  *it
+  ** is, for the caller's bytes stay the same until they are written. */
+  size_t size = 0;
+  for (int i = 0; i < count && size < sizeof stream->record; i++) {
+    size_t room = sizeof stream->record - size;
+    size_t part = from[i].iov_len < room ? from[i].iov_len : room;
+    memcpy(stream->record + size, from[i].iov_base, part);
+    size += part;
+  }
+  ssl.ERR_clear_error();
+  errno = 0;
+  int sent = ssl.SSL_write(stream->ssl, stream->record, (int)size);
+  return sent > 0 ? sent : result_of(stream, sent);
+}
+
+int gsq_tls_has_buffered(const gsq_tls_stream *stream) {
+  return ssl.SSL_pending(stream->ssl) > 0;
+}
+
+void gsq_tls_close(gsq_tls_stream *stream) {
+  ssl.ERR_clear_error();
+  ssl.SSL_shutdown(stream->ssl);
+  ssl.ERR_clear_error();
+  ssl.SSL_free(stream->ssl);
+  free(stream);
+}
