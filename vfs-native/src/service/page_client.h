@@ -51,7 +51,8 @@ typedef struct gsq_page_ref {
 } gsq_page_ref;
 
 /* A page that came: verified, its number among those asked for or, if `asked` is 0, sent ahead.
-** The bytes last until this returns. size is the page size asked for, or 0 for zeros.
+** The bytes last until this returns. size is the page size asked for, or 0 for zeros. When a call
+** is retried, pages that came before come again.
 ** Nonzero aborts the call, which then returns that value; set *error before. */
 typedef int (*gsq_page_fn)(void *arg, uint32_t number, uint64_t version, int asked,
                            const uint8_t *data, uint32_t size, gsq_error *error);

@@ -1,0 +1,96 @@
+/* Any bytes as an answer of the page service: the first says which RPC's. */
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "service/page_answers.h"
+
+static int on_page(void *arg, uint32_t number, uint64_t version, int asked, const uint8_t *data,
+                   uint32_t size, gsq_error *error) {
+  (void)version, (void)asked, (void)error;
+  unsigned sum = number;
+  for (uint32_t i = 0; i < size; i++) sum += data[i];
+  *(volatile unsigned *)arg = sum;
+  if (number == 0 || (size != 0 && size != 512)) abort();
+  return 0;
+}
+
+static void check_changes(gsq_changes *changes) {
+  for (size_t i = 0; i < changes->count; i++) {
+    if (changes->pages[i] == 0 || (i > 0 && changes->pages[i] <= changes->pages[i - 1]))
+      abort();
+  }
+  gsq_changes_free(changes);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  if (size == 0) return 0;
+  int which = *data++ % 7;
+  size--;
+  gsq_error error;
+  unsigned sink;
+  switch (which) {
+    case 0: {
+      gsq_session_info info;
+      gsq_decode_open_session(data, size, &info, &error);
+      break;
+    }
+    case 1: {
+      gsq_id lost[4];
+      uint32_t ttl;
+      size_t count;
+      gsq_decode_keep_alive(data, size, &ttl, lost, 4, &count, &error);
+      if (count > 4) abort();
+      break;
+    }
+    case 2: {
+      /* Only with pages of 512 bytes may on_page be called; so it checks. */
+      gsq_open_request request = {.at_time_given = 1, .prefetch_credit_bytes = 4096};
+      gsq_open_answer answer;
+      if (gsq_decode_open_database(data, size, &request, &answer, NULL, NULL, &error) ==
+              GSQ_OK &&
+          answer.snapshot.page_size == 512) {
+        gsq_decode_open_database(data, size, &request, &answer, on_page, &sink, &error);
+      }
+      break;
+    }
+    case 3: {
+      gsq_snapshot head;
+      gsq_changes changes;
+      if (gsq_decode_refresh(data, size, 1, &head, &changes, &error) == GSQ_OK) {
+        check_changes(&changes);
+      }
+      break;
+    }
+    case 4: {
+      gsq_lease_answer answer;
+      if (gsq_decode_lease(data, size, 1, 1, &answer, &error) == GSQ_OK) {
+        check_changes(&answer.changes);
+      }
+      break;
+    }
+    case 5: {
+      uint64_t version;
+      gsq_decode_commit(data, size, 1, &version, &error);
+      break;
+    }
+    default: {
+      static const gsq_page_range ranges[] = {{5, 2}, {1, 3}};
+      gsq_id stage = {{0}};
+      gsq_read_request request = {.version = 7,
+                                  .page_size = 512,
+                                  .ranges = ranges,
+                                  .range_count = 2,
+                                  .stage = &stage,
+                                  .prefetch_credit_bytes = 2048};
+      gsq_reading reading;
+      if (gsq_reading_begin(&reading, &request, on_page, &sink, &error) != GSQ_OK) abort();
+      if (gsq_reading_message(&reading, data, size, &error) == GSQ_OK) {
+        gsq_reading_message(&reading, data, size, &error);
+        gsq_reading_check_complete(&reading, &error);
+      }
+      gsq_reading_end(&reading);
+    }
+  }
+  return 0;
+}

@@ -1,0 +1,429 @@
+#include "service/page_client.h"
+
+#include <pb_encode.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/wire.h"
+#include "grpsqlite/v1/page_store.pb.h"
+#include "service/page_answers.h"
+#include "service/pages.h"
+
+#define METHOD(name) "/grpsqlite.v1.PageStore/" name
+
+int gsq_id_random(gsq_id *out) {
+  return getrandom(out->bytes, sizeof out->bytes, 0) == (ssize_t)sizeof out->bytes ? 0 : -1;
+}
+
+static int nomem(gsq_error *error) {
+  return gsq_error_set(error, GSQ_NOMEM, "out of memory");
+}
+
+#define ID_TO(field, id) memcpy(field, (id)->bytes, GSQ_ID_BYTES)
+#define OPTIONAL_ID_TO(field, id)                       \
+  do {                                                  \
+    if (id) {                                           \
+      (field).size = GSQ_ID_BYTES;                      \
+      memcpy((field).bytes, (id)->bytes, GSQ_ID_BYTES); \
+    }                                                   \
+  } while (0)
+
+/* The buffers below are sized for every field at its largest; so this fails for no message. */
+static int encode(const pb_msgdesc_t *fields, const void *message, uint8_t *to, size_t room,
+                  size_t *size, gsq_error *error) {
+  pb_ostream_t stream = pb_ostream_from_buffer(to, room);
+  if (!pb_encode(&stream, fields, message)) {
+    return gsq_error_set(error, GSQ_INVALID_ARGUMENT, "a request cannot be encoded (%s)",
+                         PB_GET_ERROR(&stream));
+  }
+  *size = stream.bytes_written;
+  return GSQ_OK;
+}
+
+static int call_with(const gsq_page_client *client, const char *method,
+                     const struct iovec *request, int count, int flags,
+                     gsq_message_fn on_message, void (*on_retry)(void *), void *arg,
+                     int64_t deadline_ms, gsq_error *error) {
+  const gsq_call call = {.method = method,
+                         .request = request,
+                         .request_count = count,
+                         .deadline_ms = deadline_ms,
+                         .flags = flags,
+                         .on_message = on_message,
+                         .arg = arg,
+                         .on_retry = on_retry};
+  return gsq_channel_call(client->channel, &call, error);
+}
+
+static int call_simple(const gsq_page_client *client, const char *method,
+                       const uint8_t *request, size_t size, gsq_message_fn on_message,
+                       void *arg, int64_t deadline_ms, gsq_error *error) {
+  const struct iovec iov = {(void *)(uintptr_t)request, size};
+  return call_with(client, method, &iov, 1, 0, on_message, NULL, arg, deadline_ms, error);
+}
+
+/* ---- sessions ---- */
+
+static int on_open_session(void *arg, const uint8_t *data, size_t size, gsq_error *error) {
+  return gsq_decode_open_session(data, size, arg, error);
+}
+
+int gsq_open_session(const gsq_page_client *client, const char *client_name,
+                     gsq_session_info *out, int64_t deadline_ms, gsq_error *error) {
+  grpsqlite_v1_OpenSessionRequest request = grpsqlite_v1_OpenSessionRequest_init_zero;
+  ID_TO(request.session_id, &client->session);
+  strncpy(request.client_name, client_name, sizeof request.client_name - 1);
+  /* Not half a character: it has to be UTF-8. */
+  size_t end = strlen(request.client_name);
+  if (client_name[end]) {
+    while (end > 0 && ((unsigned char)request.client_name[end - 1] & 0xc0) == 0x80) end--;
+    if (end > 0 && ((unsigned char)request.client_name[end - 1] & 0x80)) end--;
+    request.client_name[end] = 0;
+  }
+  uint8_t bytes[grpsqlite_v1_OpenSessionRequest_size];
+  size_t size;
+  int code = encode(grpsqlite_v1_OpenSessionRequest_fields, &request, bytes, sizeof bytes,
+                    &size, error);
+  if (code != GSQ_OK) return code;
+  return call_simple(client, METHOD("OpenSession"), bytes, size, on_open_session, out,
+                     deadline_ms, error);
+}
+
+typedef struct keep_alive {
+  uint32_t *ttl_ms;
+  gsq_id *lost;
+  size_t max_lost, *lost_count;
+} keep_alive;
+
+static int on_keep_alive(void *arg, const uint8_t *data, size_t size, gsq_error *error) {
+  keep_alive *to = arg;
+  return gsq_decode_keep_alive(data, size, to->ttl_ms, to->lost, to->max_lost, to->lost_count,
+                               error);
+}
+
+/* View, with its tag and length. */
+#define VIEW_BYTES (2 + grpsqlite_v1_View_size)
+
+int gsq_keep_alive(const gsq_page_client *client, const gsq_view *views, size_t view_count,
+                   uint32_t *ttl_ms, gsq_id *lost, size_t max_lost, size_t *lost_count,
+                   int64_t deadline_ms, gsq_error *error) {
+  error->sent_before = 0;
+  *lost_count = 0;
+  size_t room = 2 + GSQ_ID_BYTES + view_count * VIEW_BYTES;
+  uint8_t *bytes = malloc(room);
+  if (!bytes) return nomem(error);
+  uint8_t *end = gsq_put_bytes(bytes, 1, client->session.bytes, GSQ_ID_BYTES);
+  for (size_t i = 0; i < view_count; i++) {
+    uint8_t view[VIEW_BYTES], *at = view;
+    at = gsq_put_bytes(at, 1, views[i].database.bytes, GSQ_ID_BYTES);
+    at = gsq_put_uint(at, 2, views[i].view);
+    at = gsq_put_uint(at, 3, views[i].floor_version);
+    at = gsq_put_uint(at, 4, views[i].closed != 0);
+    end = gsq_put_bytes(end, 2, view, (size_t)(at - view));
+  }
+  keep_alive to = {ttl_ms, lost, max_lost, lost_count};
+  int code = call_simple(client, METHOD("KeepAlive"), bytes, (size_t)(end - bytes),
+                         on_keep_alive, &to, deadline_ms, error);
+  if (code != GSQ_OK) *lost_count = 0;
+  free(bytes);
+  return code;
+}
+
+int gsq_close_session(const gsq_page_client *client, int64_t deadline_ms, gsq_error *error) {
+  uint8_t bytes[2 + GSQ_ID_BYTES];
+  uint8_t *end = gsq_put_bytes(bytes, 1, client->session.bytes, GSQ_ID_BYTES);
+  return call_simple(client, METHOD("CloseSession"), bytes, (size_t)(end - bytes), NULL, NULL,
+                     deadline_ms, error);
+}
+
+/* ---- databases ---- */
+
+typedef struct opening {
+  const gsq_open_request *request;
+  gsq_open_answer *out;
+  gsq_page_fn on_page;
+  void *arg;
+} opening;
+
+static int on_open_database(void *arg, const uint8_t *data, size_t size, gsq_error *error) {
+  opening *to = arg;
+  return gsq_decode_open_database(data, size, to->request, to->out, to->on_page, to->arg,
+                                  error);
+}
+
+int gsq_open_database(const gsq_page_client *client, const gsq_open_request *request,
+                      gsq_open_answer *out, gsq_page_fn on_page, void *arg, int64_t deadline_ms,
+                      gsq_error *error) {
+  error->sent_before = 0;
+  grpsqlite_v1_OpenDatabaseRequest message = grpsqlite_v1_OpenDatabaseRequest_init_zero;
+  size_t name_size = strlen(request->name);
+  if (name_size >= sizeof message.name) {
+    return gsq_error_set(error, GSQ_INVALID_ARGUMENT,
+                         "a database's name has at most %zu bytes; this one has %zu",
+                         sizeof message.name - 1, name_size);
+  }
+  ID_TO(message.session_id, &client->session);
+  memcpy(message.name, request->name, name_size + 1);
+  message.create = request->create != 0;
+  message.read_only = request->read_only != 0;
+  message.view = request->view;
+  message.prefetch_credit_bytes = request->prefetch_credit_bytes;
+  if (request->at_version_given) {
+    message.which_at = grpsqlite_v1_OpenDatabaseRequest_at_version_tag;
+    message.at.at_version = request->at_version;
+  }
+  uint8_t bytes[grpsqlite_v1_OpenDatabaseRequest_size + 32];
+  size_t size;
+  int code = encode(grpsqlite_v1_OpenDatabaseRequest_fields, &message, bytes,
+                    grpsqlite_v1_OpenDatabaseRequest_size, &size, error);
+  if (code != GSQ_OK) return code;
+  if (request->at_time_given && !request->at_version_given) {
+    uint8_t time[2 * (1 + GSQ_MAX_VARINT_BYTES)], *end = time;
+    end = gsq_put_uint(end, 1, (uint64_t)request->at_time_seconds);
+    end = gsq_put_uint(end, 2, (uint64_t)(int64_t)request->at_time_nanos);
+    uint8_t *at = bytes + size; /* also if it is empty: the epoch itself */
+    at = gsq_put_varint(gsq_put_tag(at, 7, GSQ_BYTES), (uint64_t)(end - time));
+    memcpy(at, time, (size_t)(end - time));
+    size = (size_t)(at + (end - time) - bytes);
+  }
+  opening to = {request, out, on_page, arg};
+  return call_simple(client, METHOD("OpenDatabase"), bytes, size, on_open_database, &to,
+                     deadline_ms, error);
+}
+
+typedef struct refreshing {
+  uint64_t have_version;
+  gsq_snapshot *head;
+  gsq_changes *changes;
+} refreshing;
+
+static int on_refresh(void *arg, const uint8_t *data, size_t size, gsq_error *error) {
+  refreshing *to = arg;
+  return gsq_decode_refresh(data, size, to->have_version, to->head, to->changes, error);
+}
+
+static void forget_refresh(void *arg) {
+  gsq_changes_free(((refreshing *)arg)->changes);
+}
+
+int gsq_refresh(const gsq_page_client *client, const gsq_id *database, uint64_t have_version,
+                uint64_t floor_version, gsq_snapshot *head, gsq_changes *changes,
+                int64_t deadline_ms, gsq_error *error) {
+  error->sent_before = 0;
+  memset(changes, 0, sizeof *changes);
+  grpsqlite_v1_RefreshRequest request = grpsqlite_v1_RefreshRequest_init_zero;
+  ID_TO(request.session_id, &client->session);
+  ID_TO(request.database_id, database);
+  request.have_version = have_version;
+  request.floor_version = floor_version;
+  uint8_t bytes[grpsqlite_v1_RefreshRequest_size];
+  size_t size;
+  int code =
+      encode(grpsqlite_v1_RefreshRequest_fields, &request, bytes, sizeof bytes, &size, error);
+  if (code != GSQ_OK) return code;
+  refreshing to = {have_version, head, changes};
+  const struct iovec iov = {bytes, size};
+  code = call_with(client, METHOD("Refresh"), &iov, 1, 0, on_refresh, forget_refresh, &to,
+                   deadline_ms, error);
+  if (code != GSQ_OK) gsq_changes_free(changes);
+  return code;
+}
+
+static int on_pages(void *arg, const uint8_t *data, size_t size, gsq_error *error) {
+  return gsq_reading_message(arg, data, size, error);
+}
+
+static void forget_pages(void *arg) {
+  gsq_reading_restart(arg);
+}
+
+/* PageRange, with its tag and length. */
+#define RANGE_BYTES (2 + 2 * 6)
+
+int gsq_read_pages(const gsq_page_client *client, const gsq_read_request *request,
+                   gsq_page_fn on_page, void *arg, int64_t deadline_ms, gsq_error *error) {
+  error->sent_before = 0;
+  grpsqlite_v1_ReadPagesRequest message = grpsqlite_v1_ReadPagesRequest_init_zero;
+  ID_TO(message.session_id, &client->session);
+  ID_TO(message.database_id, &request->database);
+  message.version = request->version;
+  OPTIONAL_ID_TO(message.stage_id, request->stage);
+  message.prefetch_credit_bytes = request->prefetch_credit_bytes;
+  gsq_reading reading;
+  int code = gsq_reading_begin(&reading, request, on_page, arg, error);
+  if (code != GSQ_OK) return code;
+
+  uint8_t small[grpsqlite_v1_ReadPagesRequest_size + 16 * RANGE_BYTES], *bytes = small;
+  size_t size;
+  if (request->range_count > 16) {
+    bytes = malloc(grpsqlite_v1_ReadPagesRequest_size + request->range_count * RANGE_BYTES);
+    if (!bytes) {
+      gsq_reading_end(&reading);
+      return nomem(error);
+    }
+  }
+  code = encode(grpsqlite_v1_ReadPagesRequest_fields, &message, bytes,
+                grpsqlite_v1_ReadPagesRequest_size, &size, error);
+  if (code == GSQ_OK) {
+    uint8_t *end = bytes + size;
+    for (size_t i = 0; i < request->range_count; i++) {
+      uint8_t range[RANGE_BYTES], *at = range;
+      at = gsq_put_uint(at, 1, request->ranges[i].first);
+      at = gsq_put_uint(at, 2, request->ranges[i].count);
+      end = gsq_put_bytes(end, 4, range, (size_t)(at - range));
+    }
+    const struct iovec iov = {bytes, (size_t)(end - bytes)};
+    code = call_with(client, METHOD("ReadPages"), &iov, 1, GSQ_CALL_STREAM, on_pages,
+                     forget_pages, &reading, deadline_ms, error);
+  }
+  if (code == GSQ_OK) code = gsq_reading_check_complete(&reading, error);
+  if (bytes != small) free(bytes);
+  gsq_reading_end(&reading);
+  return code;
+}
+
+/* ---- leases ---- */
+
+typedef struct acquiring {
+  uint64_t have_version;
+  int at_any_version;
+  gsq_lease_answer *out;
+} acquiring;
+
+static int on_lease(void *arg, const uint8_t *data, size_t size, gsq_error *error) {
+  acquiring *to = arg;
+  return gsq_decode_lease(data, size, to->have_version, to->at_any_version, to->out, error);
+}
+
+static void forget_lease(void *arg) {
+  gsq_changes_free(&((acquiring *)arg)->out->changes);
+}
+
+int gsq_acquire_lease(const gsq_page_client *client, const gsq_id *database,
+                      uint64_t have_version, int at_any_version, uint32_t wait_ms,
+                      uint64_t floor_version, gsq_lease_answer *out, int64_t deadline_ms,
+                      gsq_error *error) {
+  error->sent_before = 0;
+  memset(out, 0, sizeof *out);
+  grpsqlite_v1_AcquireLeaseRequest request = grpsqlite_v1_AcquireLeaseRequest_init_zero;
+  ID_TO(request.session_id, &client->session);
+  ID_TO(request.database_id, database);
+  request.have_version = have_version;
+  request.at_any_version = at_any_version != 0;
+  request.wait_ms = wait_ms;
+  request.floor_version = floor_version;
+  uint8_t bytes[grpsqlite_v1_AcquireLeaseRequest_size];
+  size_t size;
+  int code = encode(grpsqlite_v1_AcquireLeaseRequest_fields, &request, bytes, sizeof bytes,
+                    &size, error);
+  if (code != GSQ_OK) return code;
+  acquiring to = {have_version, at_any_version, out};
+  const struct iovec iov = {bytes, size};
+  code = call_with(client, METHOD("AcquireLease"), &iov, 1, 0, on_lease, forget_lease, &to,
+                   deadline_ms, error);
+  if (code != GSQ_OK) gsq_changes_free(&out->changes);
+  return code;
+}
+
+int gsq_release_lease(const gsq_page_client *client, const gsq_id *database, uint64_t epoch,
+                      int64_t deadline_ms, gsq_error *error) {
+  error->sent_before = 0;
+  grpsqlite_v1_ReleaseLeaseRequest request = grpsqlite_v1_ReleaseLeaseRequest_init_zero;
+  ID_TO(request.session_id, &client->session);
+  ID_TO(request.database_id, database);
+  request.epoch = epoch;
+  uint8_t bytes[grpsqlite_v1_ReleaseLeaseRequest_size];
+  size_t size;
+  int code = encode(grpsqlite_v1_ReleaseLeaseRequest_fields, &request, bytes, sizeof bytes,
+                    &size, error);
+  if (code != GSQ_OK) return code;
+  return call_simple(client, METHOD("ReleaseLease"), bytes, size, NULL, NULL, deadline_ms,
+                     error);
+}
+
+/* ---- commits ---- */
+
+static int call_with_pages(const gsq_page_client *client, const char *method,
+                           const uint8_t *head, size_t head_size, uint32_t field,
+                           uint32_t page_size, const gsq_page_ref *pages, size_t count,
+                           gsq_message_fn on_message, void *arg, int64_t deadline_ms,
+                           gsq_error *error) {
+  struct iovec *iov;
+  int iov_count;
+  int code =
+      gsq_pages_write(head, head_size, field, page_size, pages, count, &iov, &iov_count, error);
+  if (code != GSQ_OK) return code;
+  code =
+      call_with(client, method, iov, iov_count, 0, on_message, NULL, arg, deadline_ms, error);
+  free(iov);
+  return code;
+}
+
+int gsq_stage_pages(const gsq_page_client *client, const gsq_id *database, uint64_t epoch,
+                    const gsq_id *stage, uint32_t page_size, const gsq_page_ref *pages,
+                    size_t count, int64_t deadline_ms, gsq_error *error) {
+  error->sent_before = 0;
+  grpsqlite_v1_StagePagesRequest request = grpsqlite_v1_StagePagesRequest_init_zero;
+  ID_TO(request.session_id, &client->session);
+  ID_TO(request.database_id, database);
+  request.epoch = epoch;
+  ID_TO(request.stage_id, stage);
+  request.page_size = page_size;
+  uint8_t bytes[grpsqlite_v1_StagePagesRequest_size];
+  size_t size;
+  int code = encode(grpsqlite_v1_StagePagesRequest_fields, &request, bytes, sizeof bytes, &size,
+                    error);
+  if (code != GSQ_OK) return code;
+  return call_with_pages(client, METHOD("StagePages"), bytes, size, 6, page_size, pages, count,
+                         NULL, NULL, deadline_ms, error);
+}
+
+int gsq_drop_stage(const gsq_page_client *client, const gsq_id *database, const gsq_id *stage,
+                   int64_t deadline_ms, gsq_error *error) {
+  error->sent_before = 0;
+  grpsqlite_v1_DropStageRequest request = grpsqlite_v1_DropStageRequest_init_zero;
+  ID_TO(request.session_id, &client->session);
+  ID_TO(request.database_id, database);
+  ID_TO(request.stage_id, stage);
+  uint8_t bytes[grpsqlite_v1_DropStageRequest_size];
+  size_t size;
+  int code =
+      encode(grpsqlite_v1_DropStageRequest_fields, &request, bytes, sizeof bytes, &size, error);
+  if (code != GSQ_OK) return code;
+  return call_simple(client, METHOD("DropStage"), bytes, size, NULL, NULL, deadline_ms, error);
+}
+
+typedef struct committing {
+  uint64_t base_version, *version;
+} committing;
+
+static int on_commit(void *arg, const uint8_t *data, size_t size, gsq_error *error) {
+  committing *to = arg;
+  return gsq_decode_commit(data, size, to->base_version, to->version, error);
+}
+
+int gsq_commit(const gsq_page_client *client, const gsq_commit_request *request,
+               uint64_t *version, int64_t deadline_ms, gsq_error *error) {
+  error->sent_before = 0;
+  grpsqlite_v1_CommitRequest message = grpsqlite_v1_CommitRequest_init_zero;
+  ID_TO(message.session_id, &client->session);
+  ID_TO(message.database_id, &request->database);
+  message.epoch = request->epoch;
+  ID_TO(message.commit_id, &request->commit);
+  message.base_version = request->base_version;
+  message.page_size = request->page_size;
+  message.page_count = request->page_count;
+  OPTIONAL_ID_TO(message.stage_id, request->stage);
+  message.floor_version = request->floor_version;
+  uint8_t bytes[grpsqlite_v1_CommitRequest_size];
+  _Static_assert(sizeof bytes <= GSQ_MESSAGE_OVERHEAD_BYTES,
+                 "what a commit needs beside pages");
+  size_t size;
+  int code =
+      encode(grpsqlite_v1_CommitRequest_fields, &message, bytes, sizeof bytes, &size, error);
+  if (code != GSQ_OK) return code;
+  committing to = {request->base_version, version};
+  return call_with_pages(client, METHOD("Commit"), bytes, size, 9, request->page_size,
+                         request->pages, request->count, on_commit, &to, deadline_ms, error);
+}

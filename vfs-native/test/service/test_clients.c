@@ -1,0 +1,80 @@
+/* Each function of the clients against a server: what is sent, and what comes of the answer. */
+#include "base/clock.h"
+#include "check.h"
+#include "rpc/peer.h"
+#include "service/calls.h"
+
+static builder body;
+
+/* The message with gRPC's prefix. */
+static h2_answer answer_of(const service_call *one) {
+  static builder message;
+  message.size = 0;
+  one->answer(&message);
+  body.size = 0;
+  uint8_t prefix[] = {0, (uint8_t)(message.size >> 24), (uint8_t)(message.size >> 16),
+                      (uint8_t)(message.size >> 8), (uint8_t)message.size};
+  memcpy(body.bytes, prefix, 5);
+  memcpy(body.bytes + 5, message.bytes, message.size);
+  body.size = 5 + message.size;
+  return (h2_answer){.body = body.bytes, .body_size = body.size};
+}
+
+static gsq_channel *channel_to(const peer *server) {
+  gsq_channel_options options = {
+      .url = server->url, .connect_timeout_ms = 2000, .max_message_bytes = 4 << 20};
+  gsq_channel *channel = NULL;
+  gsq_error error;
+  CHECK_INT(GSQ_OK, gsq_channel_new(&options, &channel, &error));
+  return channel;
+}
+
+int main(void) {
+  gsq_error error;
+  for (int i = 0; i < service_call_count; i++) {
+    const service_call *one = &service_calls[i];
+    CASE(one->method);
+    /* Lost after a good answer, but before its status: done again, and all of it is there once.
+     */
+    h2_answer good = answer_of(one), half = good;
+    half.lose_status = 1;
+    h2_answer refused = {.trailers_only = 1, .grpc_status = "7", .grpc_message = "not yours"};
+    h2_answer absurd = {.body = (const uint8_t *)"\0\0\0\0\3\xff\xff\xff", .body_size = 8};
+    h2_script scripts[] = {{&half, 1}, {&good, 1}};
+    h2_scripts all = {scripts, 2};
+    peer server;
+    peer_start(&server, h2_scripted, &all, NULL);
+    gsq_channel *channel = channel_to(&server);
+    if (!CHECK_INT(GSQ_OK, one->call(channel, gsq_now_ms() + 10000, &error))) {
+      fprintf(stderr, "%s\n", error.message);
+    }
+    CHECK_INT(1, error.sent_before);
+    CHECK_STR(one->method, server.path);
+    const char *problem =
+        server.body_size < 5 ? "no body" : one->problem(server.body + 5, server.body_size - 5);
+    if (problem) CHECK_STR("", problem);
+    gsq_channel_free(channel);
+    peer_stop(&server);
+
+    h2_script no[] = {{&refused, 1}, {&absurd, 1}};
+    for (int k = 0; k < 2; k++) {
+      h2_scripts only = {&no[k], 1};
+      peer_start(&server, h2_scripted, &only, NULL);
+      channel = channel_to(&server);
+      int code = one->call(channel, gsq_now_ms() + 10000, &error);
+      if (k == 0) {
+        CHECK_INT(GSQ_PERMISSION_DENIED, code);
+        CHECK_HAS("not yours", error.message);
+      } else {
+        static builder none;
+        none.size = 0;
+        one->answer(&none);
+        /* An answer without fields is not looked into. */
+        CHECK_INT(none.size ? GSQ_BAD_ANSWER : GSQ_OK, code);
+      }
+      gsq_channel_free(channel);
+      peer_stop(&server);
+    }
+  }
+  return check_done();
+}
