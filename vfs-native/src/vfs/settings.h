@@ -13,7 +13,7 @@ typedef struct gsq_settings {
   char *server; /* canonical URL: http://host:port, https://host:port, unix:/path */
   char *token;  /* or NULL */
   char *ca_file, *cert_file, *key_file; /* or NULL */
-  int read_only;            /* mode=ro */
+  int read_only;            /* mode=ro; at and version imply it, and refuse another mode */
   int no_create;            /* mode=rw */
   char *at;                 /* RFC 3339, unparsed; or NULL */
   int version_given;
@@ -23,6 +23,7 @@ typedef struct gsq_settings {
   int64_t connect_timeout_ms; /* default 5000 */
   int64_t cache_bytes;      /* cache_mb; default 64 MiB */
   int64_t buffer_bytes;     /* buffer_mb: of a transaction, before it is staged; default 16 MiB */
+  int64_t batch_bytes;      /* max_batch_mb: of one message of the file service; default 4 MiB */
   char service;             /* service=auto|page|file: 'a', 'p', 'f' */
 } gsq_settings;
 
@@ -34,6 +35,14 @@ typedef const char *(*gsq_environment_fn)(const char *key);
 ** `name` is the path part that SQLite hands to xOpen. Returns 0 and fills *out
 ** (gsq_settings_free), -1 with a sentence in message if something is wrong (which parameter, which
 ** value, what would be right), -2 if memory ran out.
+**
+** A server's URL is http://HOST[:PORT] (default port 50051), https://HOST[:PORT] (443; HOST may be
+** a name, an IPv4 address or an [IPv6] one), unix:/PATH or unix:///PATH. Its canonical form has a
+** lower-case scheme and host and always a port, so that equal servers are equal strings; default
+** http://127.0.0.1:50051.
+**
+** An environment variable that is empty counts as absent; an empty token, ca_file, cert_file or
+** key_file in the URI means none, whatever the environment says.
 **
 ** The environment has GRPSQLITE_URL (or GRPC_VFS_URL), GRPSQLITE_TOKEN (or
 ** GRPC_VFS_CLIENT_TOKEN), and GRPSQLITE_<KEY> for each other key of the URI.
