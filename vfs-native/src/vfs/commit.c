@@ -1,0 +1,288 @@
+#include "vfs/commit.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+
+/* Waiting between sendings of a commit that the server answers, but not to the point. */
+#define FIRST_PAUSE_MS 20
+#define LONGEST_PAUSE_MS 1000
+/* Sendings that fail for want of our own memory. */
+#define MAX_MEMORY_TRIES 3
+/* Dropping a stage is a courtesy. */
+#define DROP_TIMEOUT_MS 2000
+
+/* Staging. */
+
+size_t gsq_stager_batch(const gsq_stager *stager, uint32_t page_size) {
+  const size_t room =
+      stager->database->server->info.max_message_bytes - GSQ_MESSAGE_OVERHEAD_BYTES;
+  size_t count = room / gsq_pages_wire_size(page_size, 1);
+  while (count > 1 && gsq_pages_wire_size(page_size, count) > room) count--;
+  return count ? count : 1;
+}
+
+static int stage_is_gone(gsq_error *error) {
+  return gsq_error_set(error, GSQ_FAILED_PRECONDITION,
+                       "the session or the lease was lost, and the transaction's staged pages "
+                       "with it; run the transaction again");
+}
+
+/* Sends one message to the stage, which must be of this session and epoch, or not exist yet. */
+static int send_batch(gsq_stager *stager, const gsq_id *stage, uint32_t page_size,
+                      const gsq_page_ref *pages, size_t count, gsq_error *error) {
+  gsq_database *database = stager->database;
+  gsq_server *server = database->server;
+  const int64_t deadline_ms = gsq_now_ms() + stager->timeout_ms;
+  gsq_attempts attempts = gsq_server_attempts(server);
+  for (;;) {
+    uint64_t epoch;
+    int code = gsq_database_epoch(database, stager->pin, &epoch, deadline_ms, error);
+    if (code != GSQ_OK) return code;
+    const uint64_t session = attempts.session;
+    if (stager->used && (stager->session != session || stager->epoch != epoch)) {
+      return stage_is_gone(error);
+    }
+    code = gsq_stage_pages(&server->client, &database->id, epoch, stage, page_size, pages,
+                           count, deadline_ms, error);
+    if (code == GSQ_OK) {
+      stager->used = 1;
+      stager->session = session;
+      stager->epoch = epoch;
+      return GSQ_OK;
+    }
+    if (gsq_error_is(error, "LEASE_LOST")) gsq_database_lease_lost(database);
+    /* In a new session, only a stage that has nothing yet can be begun. */
+    if (!gsq_server_again(server, &attempts, deadline_ms, error)) return error->code;
+  }
+}
+
+int gsq_stager_send(gsq_stager *stager, const gsq_id *stage, uint32_t page_size,
+                    const gsq_page_ref *pages, size_t count, gsq_error *error) {
+  const size_t batch = gsq_stager_batch(stager, page_size);
+  for (size_t done = 0; done < count;) {
+    const size_t now = count - done < batch ? count - done : batch;
+    int code = send_batch(stager, stage, page_size, pages + done, now, error);
+    if (code != GSQ_OK) return code;
+    atomic_fetch_add_explicit(&stager->database->server->pages_staged, now,
+                              memory_order_relaxed);
+    done += now;
+  }
+  return GSQ_OK;
+}
+
+static int copy_page(void *arg, uint32_t number, uint64_t version, int asked,
+                     const uint8_t *data, uint32_t size, gsq_error *error) {
+  (void)number;
+  (void)version;
+  (void)error;
+  if (asked && size) memcpy(arg, data, size);
+  return 0;
+}
+
+int gsq_stager_read(gsq_stager *stager, const gsq_id *stage, uint32_t page_size,
+                    uint32_t number, void *to, gsq_error *error) {
+  gsq_database *database = stager->database;
+  if (atomic_load(&database->server->session) != stager->session) return stage_is_gone(error);
+  const gsq_page_range range = {.first = number, .count = 1};
+  const gsq_read_request request = {.database = database->id,
+                                    .version = stager->pin->snapshot.version,
+                                    .page_size = page_size,
+                                    .ranges = &range,
+                                    .range_count = 1,
+                                    .stage = stage};
+  memset(to, 0, page_size);
+  return gsq_read_pages(&database->server->client, &request, copy_page, to,
+                        gsq_now_ms() + stager->timeout_ms, error);
+}
+
+void gsq_stager_drop(gsq_stager *stager, const gsq_id *stage) {
+  gsq_database *database = stager->database;
+  gsq_error ignored = {0};
+  if (!stager->used || atomic_load(&database->server->session) != stager->session) return;
+  gsq_drop_stage(&database->server->client, &database->id, stage,
+                 gsq_now_ms() + DROP_TIMEOUT_MS, &ignored);
+}
+
+/* Sending. */
+
+/* Returns 0 if that would leave no time. */
+static int pause_before_resend(int *pause_ms, int64_t deadline_ms) {
+  if (gsq_now_ms() + *pause_ms >= deadline_ms) return 0;
+  const struct timespec duration = {.tv_sec = *pause_ms / 1000,
+                                    .tv_nsec = *pause_ms % 1000 * 1000000};
+  nanosleep(&duration, NULL);
+  *pause_ms = *pause_ms * 2 < LONGEST_PAUSE_MS ? *pause_ms * 2 : LONGEST_PAUSE_MS;
+  return 1;
+}
+
+/* "Not applied, by any sending". */
+static int is_definite(const gsq_error *error) {
+  return gsq_error_is(error, "LEASE_LOST") || gsq_error_is(error, "HEAD_MOVED") ||
+         gsq_error_is(error, "NO_SUCH_STAGE") || gsq_error_is(error, "NO_SUCH_DATABASE") ||
+         gsq_error_is(error, "QUOTA");
+}
+
+/* "This sending was not applied". */
+static int is_refusal_of_sending(const gsq_error *error) {
+  return gsq_error_is(error, "INVALID_REQUEST") || gsq_error_is(error, "CHECKSUM_MISMATCH") ||
+         gsq_error_is(error, "NO_SUCH_SESSION");
+}
+
+/* Another sending would be answered the same. */
+static int is_hopeless(const gsq_error *error) {
+  return gsq_error_is(error, "OUTCOME_UNKNOWN") || error->code == GSQ_UNAUTHENTICATED ||
+         error->code == GSQ_PERMISSION_DENIED || error->code == GSQ_UNIMPLEMENTED ||
+         gsq_error_is(error, "INVALID_REQUEST");
+}
+
+/* Sends one commit until its outcome is known or time is up. */
+static enum gsq_commit_outcome send_commit(gsq_server *server,
+                                           const gsq_commit_request *request, uint64_t *version,
+                                           int64_t deadline_ms, gsq_error *error) {
+  gsq_attempts attempts = gsq_server_attempts(server);
+  int pause_ms = FIRST_PAUSE_MS;
+  int may_be_applied = 0;
+  int memory_tries = 0;
+  for (;;) {
+    memset(error, 0, sizeof *error);
+    int code = gsq_commit(&server->client, request, version, deadline_ms, error);
+    if (code == GSQ_OK) return GSQ_COMMIT_DONE;
+    if (is_definite(error)) return GSQ_COMMIT_REFUSED;
+    if (error->sent_before || !is_refusal_of_sending(error)) may_be_applied = 1;
+    if (gsq_error_is(error, "NO_SUCH_SESSION")) {
+      if (gsq_server_again(server, &attempts, deadline_ms, error)) continue;
+      return may_be_applied ? GSQ_COMMIT_UNKNOWN : GSQ_COMMIT_REFUSED;
+    }
+    if (error->code == GSQ_NOMEM) memory_tries++;
+    /* A sending for which there is no time would say nothing but that. */
+    if (is_hopeless(error) || memory_tries == MAX_MEMORY_TRIES ||
+        !pause_before_resend(&pause_ms, deadline_ms)) {
+      return may_be_applied ? GSQ_COMMIT_UNKNOWN : GSQ_COMMIT_REFUSED;
+    }
+  }
+}
+
+/* Stages what does not fit the Commit's own message; *rest is what stays for that. */
+static int stage_all_but_last(gsq_stager *stager, const gsq_id *stage,
+                              const gsq_commit_plan *plan, size_t *rest, gsq_error *error) {
+  const size_t batch = gsq_stager_batch(stager, plan->page_size);
+  const size_t staged = plan->count > batch ? (plan->count - 1) / batch * batch : 0;
+  *rest = plan->count - staged;
+  if (staged == 0) return GSQ_OK;
+  return gsq_stager_send(stager, stage, plan->page_size, plan->pages, staged, error);
+}
+
+/* Cuts all pages anew and stages them; if they fit one message they come back in `bytes` and
+** `pages` instead, both malloc'ed. */
+static int cut_every_page(gsq_stager *stager, const gsq_id *stage, const gsq_commit_plan *plan,
+                          gsq_write_buffer *buffer, uint8_t **bytes, gsq_page_ref **pages,
+                          size_t *count, gsq_error *error) {
+  const uint32_t page_size = plan->page_size;
+  const uint64_t size = gsq_write_buffer_size(buffer);
+  size_t batch = gsq_stager_batch(stager, page_size);
+  if (batch > plan->page_count) batch = plan->page_count;
+  *bytes = malloc(batch * page_size + 1);
+  *pages = malloc((batch + 1) * sizeof **pages);
+  *count = 0;
+  if (!*bytes || !*pages) return gsq_error_set(error, GSQ_NOMEM, "out of memory");
+  for (uint64_t number = 1; number <= plan->page_count; number++) {
+    if (*count == batch) {
+      int code = gsq_stager_send(stager, stage, page_size, *pages, *count, error);
+      if (code != GSQ_OK) return code;
+      *count = 0;
+    }
+    uint8_t *to = *bytes + *count * page_size;
+    const uint64_t offset = (number - 1) * page_size;
+    uint32_t there = 0;
+    if (offset < size)
+      there = size - offset < page_size ? (uint32_t)(size - offset) : page_size;
+    memset(to + there, 0, page_size - there);
+    if (there) {
+      int code = gsq_write_buffer_read(buffer, offset, to, there, error);
+      if (code != GSQ_OK) return code;
+    }
+    (*pages)[(*count)++] =
+        (gsq_page_ref){.number = (uint32_t)number, .data = to, .size = page_size};
+  }
+  return GSQ_OK;
+}
+
+enum gsq_commit_outcome gsq_commit_buffer(gsq_database *database, gsq_pin *pin,
+                                          gsq_write_buffer *buffer, gsq_stager *stager,
+                                          gsq_error *error) {
+  gsq_server *server = database->server;
+  const int64_t deadline_ms = gsq_now_ms() + stager->timeout_ms;
+  enum gsq_commit_outcome outcome = GSQ_COMMIT_REFUSED;
+  gsq_commit_plan plan;
+  uint8_t *bytes = NULL;
+  gsq_page_ref *cut = NULL;
+  if (gsq_commit_plan_make(database, &pin->snapshot, buffer, deadline_ms, &plan, error) !=
+      GSQ_OK) {
+    return outcome;
+  }
+  if (plan.nothing) {
+    gsq_commit_plan_free(&plan);
+    return GSQ_COMMIT_NOTHING;
+  }
+
+  gsq_commit_request request = {.database = database->id,
+                                .base_version = pin->snapshot.version,
+                                .page_size = plan.page_size,
+                                .page_count = plan.page_count,
+                                .floor_version = gsq_database_floor(database)};
+  /* A stage that the buffer's units are in has their size; pages that are cut anew need
+   * another. */
+  const gsq_id *old_stage = gsq_write_buffer_stage(buffer);
+  gsq_id stage;
+  if (gsq_id_random(&request.commit) != 0 || gsq_id_random(&stage) != 0) {
+    gsq_error_set(error, GSQ_INTERNAL, "the system gives no random bytes");
+    goto out;
+  }
+  if (old_stage && !plan.every_page) stage = *old_stage;
+  int code = gsq_database_epoch(database, pin, &request.epoch, deadline_ms, error);
+  if (code != GSQ_OK) goto out;
+  size_t rest;
+  if (plan.every_page) {
+    code = cut_every_page(stager, &stage, &plan, buffer, &bytes, &cut, &rest, error);
+    request.pages = cut;
+    request.stage = rest < plan.page_count ? &stage : NULL;
+  } else {
+    code = stage_all_but_last(stager, &stage, &plan, &rest, error);
+    request.pages = plan.pages + (plan.count - rest);
+    request.stage = rest < plan.count || old_stage ? &stage : NULL;
+  }
+  request.count = rest;
+  if (code != GSQ_OK) goto out;
+  if (request.stage &&
+      (stager->session != atomic_load(&server->session) || stager->epoch != request.epoch)) {
+    stage_is_gone(error);
+    goto out;
+  }
+
+  gsq_snapshot next = {.page_size = plan.page_size, .page_count = plan.page_count};
+  outcome = send_commit(server, &request, &next.version, deadline_ms, error);
+  if (outcome == GSQ_COMMIT_DONE) {
+    gsq_database_committed(database, pin, &next, plan.every_page, plan.changed,
+                           plan.changed_count, request.pages, request.count);
+    atomic_fetch_add_explicit(&server->commits, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&server->pages_committed,
+                              plan.every_page ? plan.page_count : plan.changed_count,
+                              memory_order_relaxed);
+  } else if (outcome == GSQ_COMMIT_UNKNOWN) {
+    gsq_database_doubt(database);
+  } else if (gsq_error_is(error, "LEASE_LOST") || gsq_error_is(error, "HEAD_MOVED") ||
+             gsq_error_is(error, "NO_SUCH_DATABASE")) {
+    gsq_database_lease_lost(database);
+  }
+out:
+  if (old_stage && plan.every_page && outcome != GSQ_COMMIT_UNKNOWN) {
+    gsq_stager_drop(stager, old_stage);
+  }
+  free(cut);
+  free(bytes);
+  gsq_commit_plan_free(&plan);
+  return outcome;
+}

@@ -1,0 +1,236 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "vfs/commit.h"
+
+#define HEADER_BYTES 100
+/* Pages compared, or fetched for it, at a time. */
+#define RUN_PAGES 32
+
+static uint32_t be32(const uint8_t *at) {
+  return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
+void gsq_commit_shape(const uint8_t *header, uint64_t size, uint32_t unit_size,
+                      uint32_t *page_size, uint32_t *page_count) {
+  uint32_t bytes = (uint32_t)header[16] << 8 | header[17];
+  if (bytes == 1) bytes = 65536;
+  const int is_database =
+      memcmp(header, "SQLite format 3", 16) == 0 && bytes >= 512 && (bytes & (bytes - 1)) == 0;
+  if (!is_database) bytes = unit_size;
+  const uint64_t by_size = (size + bytes - 1) / bytes;
+  uint64_t pages = by_size;
+  if (is_database && be32(header + 24) == be32(header + 92)) {
+    /* SQLite shrinks the file after it has committed, and never writes the page of its lock
+    *byte,
+    ** so that the file may lack that one at the end. More than that is no count of this file.
+   */
+    const uint32_t by_header = be32(header + 28);
+    if (by_header != 0 && by_header <= by_size + 1) pages = by_header;
+  }
+  *page_size = bytes;
+  *page_count = pages > UINT32_MAX - 1 ? UINT32_MAX - 1 : (uint32_t)pages;
+}
+
+void gsq_commit_plan_free(gsq_commit_plan *plan) {
+  free(plan->pages);
+  free(plan->changed);
+  memset(plan, 0, sizeof *plan);
+}
+
+static int no_memory(gsq_error *error) {
+  return gsq_error_set(error, GSQ_NOMEM, "out of memory");
+}
+
+/* As SQLite sees page 1: a database that was in WAL mode is shown in rollback mode, and what it
+** writes back for that is no change. */
+static void mask_wal(uint32_t number, uint8_t *page) {
+  if (number != 1) return;
+  if (page[18] == 2) page[18] = 1;
+  if (page[19] == 2) page[19] = 1;
+}
+
+typedef struct comparison {
+  gsq_database *database;
+  const gsq_snapshot *base;
+  gsq_write_buffer *buffer;
+  int64_t deadline_ms;
+  const gsq_unit *units;
+  size_t count;         /* of units that the commit would have */
+  uint32_t base_pages;  /* of the snapshot, still to be seen */
+  unsigned char *equal; /* per unit: surely the same as in the snapshot */
+} comparison;
+
+/* Compares what needs no RPC. Returns 1 if a page surely differs. */
+static int differs_at_hand(comparison *c, uint8_t *page) {
+  int differs = 0;
+  for (size_t i = 0; i < c->count; i++) {
+    const gsq_unit *unit = &c->units[i];
+    if (unit->number > c->base_pages) {
+      differs = 1;
+    } else if (unit->data && gsq_database_cached(c->database, c->base, unit->number, page)) {
+      mask_wal(unit->number, page);
+      if (memcmp(page, unit->data, c->base->page_size) == 0) {
+        c->equal[i] = 1;
+      } else {
+        differs = 1;
+      }
+    }
+  }
+  return differs;
+}
+
+/* Compares all others, up to the first that differs. */
+static int differs_at_all(comparison *c, uint8_t *theirs, uint8_t *ours, int *differs,
+                          gsq_error *error) {
+  const uint32_t page_size = c->base->page_size;
+  for (size_t i = 0; i < c->count;) {
+    if (c->equal[i]) {
+      i++;
+      continue;
+    }
+    uint32_t run = 1;
+    while (run < RUN_PAGES && i + run < c->count && !c->equal[i + run] &&
+           c->units[i + run].number == c->units[i].number + run) {
+      run++;
+    }
+    const uint64_t offset = (uint64_t)(c->units[i].number - 1) * page_size;
+    int code = gsq_database_read(c->database, c->base, offset, theirs, run * page_size,
+                                 c->deadline_ms, error);
+    if (code == GSQ_OK) {
+      code = gsq_write_buffer_read(c->buffer, offset, ours, run * page_size, error);
+    }
+    if (code != GSQ_OK) return code;
+    mask_wal(c->units[i].number, theirs);
+    if (memcmp(theirs, ours, (size_t)run * page_size) != 0) {
+      *differs = 1;
+      return GSQ_OK;
+    }
+    i += run;
+  }
+  *differs = 0;
+  return GSQ_OK;
+}
+
+/* The buffer's units are the pages: those that differ, and those that nobody wrote. */
+static int plan_units(gsq_database *database, const gsq_snapshot *base,
+                      gsq_write_buffer *buffer, int64_t deadline_ms, gsq_commit_plan *plan,
+                      gsq_error *error) {
+  const uint32_t page_size = plan->page_size;
+  gsq_unit *units = NULL;
+  size_t count = 0;
+  unsigned char *equal = NULL;
+  uint8_t *theirs = NULL, *ours = NULL;
+  int code = gsq_write_buffer_units(buffer, &units, &count, error);
+  if (code != GSQ_OK) return code;
+  while (count > 0 && units[count - 1].number > plan->page_count) count--;
+
+  uint64_t shown = gsq_write_buffer_base_visible(buffer) / page_size;
+  const uint32_t base_pages = shown < base->page_count ? (uint32_t)shown : base->page_count;
+  comparison c = {.database = database,
+                  .base = base,
+                  .buffer = buffer,
+                  .deadline_ms = deadline_ms,
+                  .units = units,
+                  .count = count,
+                  .base_pages = base_pages};
+  /* Pages to send that nobody wrote: above what is left of the snapshot. */
+  const size_t above = plan->page_count > base_pages ? plan->page_count - base_pages : 0;
+  c.equal = equal = calloc(count + 1, 1);
+  if (!equal) {
+    code = no_memory(error);
+    goto out;
+  }
+  if (base->page_count > 0) {
+    theirs = malloc((size_t)RUN_PAGES * page_size);
+    ours = malloc((size_t)RUN_PAGES * page_size);
+    if (!theirs || !ours) {
+      code = no_memory(error);
+      goto out;
+    }
+  }
+  int differs = plan->page_count != base->page_count || above > 0;
+  if (theirs) differs |= differs_at_hand(&c, theirs);
+  if (!differs) {
+    code = differs_at_all(&c, theirs, ours, &differs, error);
+    if (code != GSQ_OK) goto out;
+  }
+  if (!differs) {
+    plan->nothing = 1;
+    goto out;
+  }
+
+  plan->pages = malloc((count + above + 1) * sizeof *plan->pages);
+  plan->changed = malloc((count + above + 1) * sizeof *plan->changed);
+  if (!plan->pages || !plan->changed) {
+    code = no_memory(error);
+    goto out;
+  }
+  uint32_t unwritten = base_pages + 1; /* the next page that must be named */
+  for (size_t i = 0; i <= count; i++) {
+    const uint64_t until = i < count ? units[i].number : (uint64_t)plan->page_count + 1;
+    for (; unwritten < until; unwritten++) {
+      plan->pages[plan->count++] = (gsq_page_ref){.number = unwritten};
+      plan->changed[plan->changed_count++] = unwritten;
+    }
+    if (i == count) break;
+    if (unwritten == units[i].number) unwritten++;
+    if (equal[i]) continue;
+    plan->changed[plan->changed_count++] = units[i].number;
+    if (units[i].data) {
+      plan->pages[plan->count++] =
+          (gsq_page_ref){.number = units[i].number, .data = units[i].data, .size = page_size};
+    }
+  }
+out:
+  free(ours);
+  free(theirs);
+  free(equal);
+  free(units);
+  return code;
+}
+
+/* The pages have to be cut anew. Unless that gives the snapshot again, all are sent. */
+static int plan_every_page(gsq_database *database, const gsq_snapshot *base,
+                           gsq_write_buffer *buffer, int64_t deadline_ms, gsq_commit_plan *plan,
+                           gsq_error *error) {
+  plan->every_page = 1;
+  if (base->page_size != plan->page_size || base->page_count != plan->page_count) return GSQ_OK;
+  const uint32_t page_size = base->page_size;
+  int code = GSQ_OK;
+  uint8_t *theirs = malloc(page_size), *ours = malloc(page_size);
+  if (!theirs || !ours) code = no_memory(error);
+  plan->nothing = 1;
+  for (uint32_t number = 1; code == GSQ_OK && plan->nothing && number <= base->page_count;
+       number++) {
+    const uint64_t offset = (uint64_t)(number - 1) * page_size;
+    code = gsq_database_read(database, base, offset, theirs, page_size, deadline_ms, error);
+    if (code == GSQ_OK) code = gsq_write_buffer_read(buffer, offset, ours, page_size, error);
+    if (code != GSQ_OK) break;
+    mask_wal(number, theirs);
+    if (memcmp(theirs, ours, page_size) != 0) plan->nothing = 0;
+  }
+  free(ours);
+  free(theirs);
+  return code;
+}
+
+int gsq_commit_plan_make(gsq_database *database, const gsq_snapshot *base,
+                         gsq_write_buffer *buffer, int64_t deadline_ms, gsq_commit_plan *out,
+                         gsq_error *error) {
+  memset(out, 0, sizeof *out);
+  const uint64_t size = gsq_write_buffer_size(buffer);
+  const uint32_t unit_size = gsq_write_buffer_unit_size(buffer);
+  uint8_t header[HEADER_BYTES] = {0};
+  if (size >= HEADER_BYTES) {
+    int code = gsq_write_buffer_read(buffer, 0, header, HEADER_BYTES, error);
+    if (code != GSQ_OK) return code;
+  }
+  gsq_commit_shape(header, size, unit_size, &out->page_size, &out->page_count);
+  const int same_size = out->page_size == base->page_size || base->page_count == 0;
+  int code = same_size && out->page_size == unit_size
+                 ? plan_units(database, base, buffer, deadline_ms, out, error)
+                 : plan_every_page(database, base, buffer, deadline_ms, out, error);
+  if (code != GSQ_OK) gsq_commit_plan_free(out);
+  return code;
+}

@@ -1,0 +1,538 @@
+#include "vfs/database.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+/* Page ranges in one ReadPages: SQLite reads page by page, so this is seldom more than one. */
+#define MAX_RANGES 64
+
+/* Lifecycle. */
+
+typedef struct first_pages {
+  gsq_page_cache *cache;
+  int is_new; /* nobody uses the cache yet */
+  const gsq_open_answer *answer;
+} first_pages;
+
+static int keep_first_page(void *arg, uint32_t number, uint64_t version, int asked,
+                           const uint8_t *data, uint32_t size, gsq_error *error) {
+  const first_pages *pages = arg;
+  const gsq_snapshot *at = &pages->answer->snapshot;
+  (void)asked;
+  (void)error;
+  if (pages->is_new) gsq_page_cache_advance(pages->cache, at->version, 0, NULL, 0);
+  gsq_page_cache_put(pages->cache, number, version, at->version, size ? data : NULL,
+                     at->page_size);
+  return 0;
+}
+
+static void free_database(gsq_database *database) {
+  if (!database) return;
+  pthread_cond_destroy(&database->refreshed);
+  pthread_mutex_destroy(&database->mutex);
+  if (database->cache) gsq_page_cache_free(database->cache);
+  free(database->name);
+  free(database);
+}
+
+static int make_database(gsq_server *server, const char *name, int64_t cache_bytes,
+                         gsq_database **out, gsq_error *error) {
+  gsq_database *database = calloc(1, sizeof *database);
+  if (!database) return gsq_error_set(error, GSQ_NOMEM, "out of memory");
+  pthread_mutex_init(&database->mutex, NULL);
+  pthread_cond_init(&database->refreshed, NULL);
+  database->server = server;
+  database->name = strdup(name);
+  database->cache = gsq_page_cache_new((size_t)cache_bytes);
+  if (!database->name || !database->cache) {
+    free_database(database);
+    return gsq_error_set(error, GSQ_NOMEM, "out of memory");
+  }
+  *out = database;
+  return GSQ_OK;
+}
+
+static int open_at_server(gsq_database *database, int is_new, int create, int read_only,
+                          int64_t deadline_ms, gsq_open_answer *answer, gsq_error *error) {
+  gsq_server *server = database->server;
+  const gsq_open_request request = {
+      .name = database->name, .create = create, .read_only = read_only};
+  first_pages pages = {.cache = database->cache, .is_new = is_new, .answer = answer};
+  gsq_attempts attempts = gsq_server_attempts(server);
+  int code;
+  do {
+    code = gsq_open_database(&server->client, &request, answer, keep_first_page, &pages,
+                             deadline_ms, error);
+  } while (code != GSQ_OK && gsq_server_again(server, &attempts, deadline_ms, error));
+  return code == GSQ_OK ? GSQ_OK : error->code;
+}
+
+/* A view that is opened again must not be reported as closed. Under server->mutex. */
+static void forget_closed_view(gsq_server *server, const gsq_id *id) {
+  for (size_t i = 0; i < server->closed_view_count; i++) {
+    if (memcmp(&server->closed_views[i], id, sizeof *id) == 0) {
+      server->closed_views[i--] = server->closed_views[--server->closed_view_count];
+    }
+  }
+}
+
+int gsq_database_open(gsq_server *server, const char *name, int create, int read_only,
+                      int64_t cache_bytes, int64_t deadline_ms, gsq_database **out,
+                      gsq_error *error) {
+  gsq_database *database = NULL;
+  gsq_open_answer answer;
+  int code = GSQ_OK;
+  pthread_mutex_lock(&server->open_mutex);
+  pthread_mutex_lock(&server->mutex);
+  for (database = server->databases; database; database = database->next) {
+    if (strcmp(database->name, name) == 0) break;
+  }
+  pthread_mutex_unlock(&server->mutex);
+  if (database) {
+    if (!read_only && !database->opened_for_writing) {
+      code = open_at_server(database, 0, create, 0, deadline_ms, &answer, error);
+      if (code == GSQ_OK &&
+          memcmp(&answer.database, &database->id, sizeof answer.database) != 0) {
+        code = gsq_error_set(error, GSQ_NOT_FOUND, "%s is another database now; close it first",
+                             name);
+      }
+      if (code == GSQ_OK) database->opened_for_writing = 1;
+    }
+    if (code == GSQ_OK) {
+      database->references++;
+      *out = database;
+    }
+    goto out;
+  }
+
+  code = make_database(server, name, cache_bytes, &database, error);
+  if (code != GSQ_OK) goto out;
+  code = open_at_server(database, 1, create, read_only, deadline_ms, &answer, error);
+  if (code != GSQ_OK) {
+    free_database(database);
+    goto out;
+  }
+  database->id = answer.database;
+  database->head = answer.snapshot;
+  database->references = 1;
+  database->opened_for_writing = !read_only;
+  gsq_page_cache_advance(database->cache, answer.snapshot.version, 0, NULL, 0);
+  pthread_mutex_lock(&server->mutex);
+  forget_closed_view(server, &database->id);
+  database->next = server->databases;
+  server->databases = database;
+  pthread_mutex_unlock(&server->mutex);
+  *out = database;
+out:
+  pthread_mutex_unlock(&server->open_mutex);
+  return code;
+}
+
+void gsq_database_close(gsq_database *database, int64_t deadline_ms) {
+  gsq_server *server = database->server;
+  gsq_error ignored = {0};
+  pthread_mutex_lock(&server->open_mutex);
+  if (--database->references > 0) {
+    pthread_mutex_unlock(&server->open_mutex);
+    return;
+  }
+  pthread_mutex_lock(&server->mutex);
+  gsq_database **link = &server->databases;
+  while (*link != database) link = &(*link)->next;
+  *link = database->next;
+  /* The last database takes its session with it, and thereby everything else. */
+  int session_goes_on = server->databases != NULL;
+  int full = server->closed_view_count == GSQ_MAX_CLOSED_VIEWS;
+  if (session_goes_on && !full) {
+    server->closed_views[server->closed_view_count++] = database->id;
+  }
+  pthread_mutex_unlock(&server->mutex);
+  if (session_goes_on) {
+    if (database->lease_held) {
+      gsq_release_lease(&server->client, &database->id, database->epoch, deadline_ms, &ignored);
+    }
+    if (full) {
+      const gsq_view view = {.database = database->id, .closed = 1};
+      uint32_t ttl_ms;
+      gsq_id lost[1];
+      size_t lost_count;
+      gsq_keep_alive(&server->client, &view, 1, &ttl_ms, lost, 1, &lost_count, deadline_ms,
+                     &ignored);
+    }
+  }
+  pthread_mutex_unlock(&server->open_mutex);
+  free_database(database);
+}
+
+/* Snapshots. The functions in this part with a trailing underscore want database->mutex held.
+ */
+
+static void pin_(gsq_database *database, gsq_pin *pin, const gsq_snapshot *at) {
+  pin->snapshot = *at;
+  if (pin->pinned) return;
+  pin->pinned = 1;
+  pin->previous = NULL;
+  pin->next = database->pins;
+  if (pin->next) pin->next->previous = pin;
+  database->pins = pin;
+}
+
+static uint64_t floor_(const gsq_database *database) {
+  uint64_t floor = database->head.version;
+  for (const gsq_pin *pin = database->pins; pin; pin = pin->next) {
+    if (pin->snapshot.version < floor) floor = pin->snapshot.version;
+  }
+  return floor;
+}
+
+static int lease_is_trusted_(const gsq_database *database) {
+  const gsq_server *server = database->server;
+  /* In this order: see server.h. */
+  int64_t until_ms = atomic_load(&server->trusted_until_ms);
+  return database->lease_held && !database->doubtful &&
+         database->lease_session == atomic_load(&server->session) && gsq_now_ms() < until_ms;
+}
+
+/* Learns of a version. Answers may come in any order: an older one has nothing to say. */
+static void learn_(gsq_database *database, const gsq_snapshot *head,
+                   const gsq_changes *changes) {
+  gsq_page_cache_advance(database->cache, head->version, changes->all, changes->pages,
+                         changes->count);
+  if (head->version > database->head.version) database->head = *head;
+}
+
+uint64_t gsq_database_floor(gsq_database *database) {
+  pthread_mutex_lock(&database->mutex);
+  uint64_t floor = floor_(database);
+  pthread_mutex_unlock(&database->mutex);
+  return floor;
+}
+
+/* Asks for the lease. GSQ_OK with the outcome in *outcome. */
+static int acquire(gsq_database *database, uint64_t have_version, int at_any_version,
+                   enum gsq_lease_outcome *outcome, int64_t deadline_ms, gsq_error *error) {
+  gsq_server *server = database->server;
+  gsq_lease_answer answer = {0};
+  uint64_t floor = gsq_database_floor(database);
+  gsq_attempts attempts = gsq_server_attempts(server);
+  int code;
+  do {
+    code = gsq_acquire_lease(&server->client, &database->id, have_version, at_any_version, 0,
+                             floor, &answer, deadline_ms, error);
+  } while (code != GSQ_OK && gsq_server_again(server, &attempts, deadline_ms, error));
+  if (code != GSQ_OK) return error->code;
+  pthread_mutex_lock(&database->mutex);
+  if (answer.outcome == GSQ_LEASE_GRANTED) {
+    learn_(database, &answer.head, &answer.changes);
+    database->lease_held = 1;
+    database->epoch = answer.epoch;
+    database->lease_session = attempts.session;
+  } else {
+    database->lease_held = 0;
+  }
+  pthread_mutex_unlock(&database->mutex);
+  gsq_changes_free(&answer.changes);
+  *outcome = answer.outcome;
+  return GSQ_OK;
+}
+
+/* After a commit of unknown outcome its packet may still be on the way. A lease given back and
+** taken again has another epoch, which fences it. */
+static int settle_doubt(gsq_database *database, int64_t deadline_ms, gsq_error *error) {
+  gsq_server *server = database->server;
+  pthread_mutex_lock(&database->mutex);
+  int doubtful = database->doubtful;
+  uint64_t epoch = database->epoch;
+  pthread_mutex_unlock(&database->mutex);
+  if (!doubtful) return GSQ_OK;
+  gsq_attempts attempts = gsq_server_attempts(server);
+  int code;
+  do {
+    code = gsq_release_lease(&server->client, &database->id, epoch, deadline_ms, error);
+  } while (code != GSQ_OK && gsq_server_again(server, &attempts, deadline_ms, error));
+  if (code != GSQ_OK) return error->code;
+  pthread_mutex_lock(&database->mutex);
+  if (database->doubtful && database->epoch == epoch) {
+    database->doubtful = 0;
+    database->lease_held = 0;
+  }
+  pthread_mutex_unlock(&database->mutex);
+  return GSQ_OK;
+}
+
+static int refresh_once(gsq_database *database, uint64_t have_version, uint64_t floor,
+                        int64_t deadline_ms, gsq_error *error) {
+  gsq_server *server = database->server;
+  gsq_snapshot head;
+  gsq_changes changes = {0};
+  gsq_attempts attempts = gsq_server_attempts(server);
+  int code;
+  do {
+    code = gsq_refresh(&server->client, &database->id, have_version, floor, &head, &changes,
+                       deadline_ms, error);
+  } while (code != GSQ_OK && gsq_server_again(server, &attempts, deadline_ms, error));
+  if (code != GSQ_OK) return error->code;
+  pthread_mutex_lock(&database->mutex);
+  learn_(database, &head, &changes);
+  pthread_mutex_unlock(&database->mutex);
+  gsq_changes_free(&changes);
+  return GSQ_OK;
+}
+
+/* Learns the head as of now or later. A Refresh that another thread sends after this began will
+** do; one that is under way already may have been answered before. */
+static int refresh(gsq_database *database, int64_t deadline_ms, gsq_error *error) {
+  int code = GSQ_OK;
+  pthread_mutex_lock(&database->mutex);
+  const uint64_t enough = database->refresh_begun + 1;
+  while (code == GSQ_OK && database->refresh_ended < enough) {
+    if (database->refreshing) {
+      pthread_cond_wait(&database->refreshed, &database->mutex); /* it has a deadline */
+      continue;
+    }
+    database->refreshing = 1;
+    const uint64_t mine = ++database->refresh_begun;
+    const uint64_t have = gsq_page_cache_version(database->cache);
+    uint64_t floor = floor_(database);
+    if (have < floor) floor = have;
+    pthread_mutex_unlock(&database->mutex);
+    code = refresh_once(database, have, floor, deadline_ms, error);
+    pthread_mutex_lock(&database->mutex);
+    database->refreshing = 0;
+    if (code == GSQ_OK) database->refresh_ended = mine;
+    pthread_cond_broadcast(&database->refreshed);
+  }
+  pthread_mutex_unlock(&database->mutex);
+  return code;
+}
+
+int gsq_database_pin(gsq_database *database, gsq_pin *pin, int want_lease, int64_t deadline_ms,
+                     gsq_error *error) {
+  int code = settle_doubt(database, deadline_ms, error);
+  if (code != GSQ_OK) return code;
+  pthread_mutex_lock(&database->mutex);
+  int known = lease_is_trusted_(database);
+  if (known) pin_(database, pin, &database->head);
+  pthread_mutex_unlock(&database->mutex);
+  if (known) return GSQ_OK;
+
+  if (want_lease) {
+    enum gsq_lease_outcome outcome;
+    code = acquire(database, gsq_page_cache_version(database->cache), 1, &outcome, deadline_ms,
+                   error);
+    if (code != GSQ_OK) return code;
+    known = outcome == GSQ_LEASE_GRANTED;
+  }
+  if (!known) code = refresh(database, deadline_ms, error);
+  if (code == GSQ_OK) gsq_database_pin_known(database, pin);
+  return code;
+}
+
+void gsq_database_pin_known(gsq_database *database, gsq_pin *pin) {
+  pthread_mutex_lock(&database->mutex);
+  pin_(database, pin, &database->head);
+  pthread_mutex_unlock(&database->mutex);
+}
+
+void gsq_database_unpin(gsq_database *database, gsq_pin *pin) {
+  pthread_mutex_lock(&database->mutex);
+  if (pin->pinned) {
+    pin->pinned = 0;
+    if (pin->previous) {
+      pin->previous->next = pin->next;
+    } else {
+      database->pins = pin->next;
+    }
+    if (pin->next) pin->next->previous = pin->previous;
+  }
+  pthread_mutex_unlock(&database->mutex);
+}
+
+/* The right to write. */
+
+int gsq_database_reserve(gsq_database *database, gsq_pin *pin,
+                         enum gsq_reserve_outcome *outcome, int64_t deadline_ms,
+                         gsq_error *error) {
+  int ask = 0;
+  pthread_mutex_lock(&database->mutex);
+  if (database->reserved && database->reserved != pin) {
+    *outcome = GSQ_HELD_HERE;
+  } else if (pin->snapshot.version != database->head.version) {
+    *outcome = GSQ_SNAPSHOT_OLD; /* the head only goes up */
+  } else {
+    database->reserved = pin;
+    *outcome = GSQ_RESERVED;
+    ask = !lease_is_trusted_(database);
+  }
+  pthread_mutex_unlock(&database->mutex);
+  if (!ask) return GSQ_OK;
+
+  enum gsq_lease_outcome lease = GSQ_LEASE_HELD;
+  int code = acquire(database, pin->snapshot.version, 0, &lease, deadline_ms, error);
+  if (code == GSQ_OK && lease == GSQ_LEASE_GRANTED) return GSQ_OK;
+  *outcome = lease == GSQ_LEASE_HEAD_MOVED ? GSQ_SNAPSHOT_OLD : GSQ_HELD_ELSEWHERE;
+  gsq_database_unreserve(database, pin);
+  return code;
+}
+
+void gsq_database_unreserve(gsq_database *database, gsq_pin *pin) {
+  pthread_mutex_lock(&database->mutex);
+  if (database->reserved == pin) database->reserved = NULL;
+  pthread_mutex_unlock(&database->mutex);
+}
+
+int gsq_database_is_reserved(gsq_database *database) {
+  pthread_mutex_lock(&database->mutex);
+  int reserved = database->reserved != NULL;
+  pthread_mutex_unlock(&database->mutex);
+  return reserved;
+}
+
+int gsq_database_epoch(gsq_database *database, const gsq_pin *pin, uint64_t *epoch,
+                       int64_t deadline_ms, gsq_error *error) {
+  int code = settle_doubt(database, deadline_ms, error);
+  if (code != GSQ_OK) return code;
+  /* Held is enough here, trusted or not: the server fences. */
+  pthread_mutex_lock(&database->mutex);
+  int held = database->lease_held;
+  pthread_mutex_unlock(&database->mutex);
+  if (!held) {
+    enum gsq_lease_outcome lease;
+    code = acquire(database, pin->snapshot.version, 0, &lease, deadline_ms, error);
+    if (code != GSQ_OK) return code;
+    if (lease != GSQ_LEASE_GRANTED) {
+      return gsq_error_set(error, GSQ_FAILED_PRECONDITION,
+                           lease == GSQ_LEASE_HELD
+                               ? "the lease was lost, and another client has it"
+                               : "the lease was lost, and another client has committed since");
+    }
+  }
+  pthread_mutex_lock(&database->mutex);
+  *epoch = database->epoch;
+  pthread_mutex_unlock(&database->mutex);
+  return GSQ_OK;
+}
+
+void gsq_database_committed(gsq_database *database, gsq_pin *pin, const gsq_snapshot *next,
+                            int all, const uint32_t *changed, size_t changed_count,
+                            const gsq_page_ref *pages, size_t page_count) {
+  for (size_t i = 0; i < page_count; i++) {
+    gsq_page_cache_put_ahead(database->cache, pages[i].number, next->version,
+                             pages[i].size ? pages[i].data : NULL, next->page_size);
+  }
+  pthread_mutex_lock(&database->mutex);
+  gsq_page_cache_advance(database->cache, next->version, all, changed, changed_count);
+  if (next->version > database->head.version) database->head = *next;
+  pin_(database, pin, next);
+  pthread_mutex_unlock(&database->mutex);
+}
+
+void gsq_database_lease_lost(gsq_database *database) {
+  pthread_mutex_lock(&database->mutex);
+  database->lease_held = 0;
+  pthread_mutex_unlock(&database->mutex);
+}
+
+void gsq_database_lease_lost_by_id(gsq_server *server, const gsq_id *id) {
+  pthread_mutex_lock(&server->mutex);
+  for (gsq_database *database = server->databases; database; database = database->next) {
+    if (memcmp(&database->id, id, sizeof *id) == 0) gsq_database_lease_lost(database);
+  }
+  pthread_mutex_unlock(&server->mutex);
+}
+
+void gsq_database_doubt(gsq_database *database) {
+  pthread_mutex_lock(&database->mutex);
+  database->doubtful = 1;
+  database->lease_held = 0;
+  gsq_page_cache_clear(database->cache, database->head.version);
+  pthread_mutex_unlock(&database->mutex);
+}
+
+/* Reading. */
+
+typedef struct page_reader {
+  gsq_database *database;
+  const gsq_snapshot *at;
+  uint64_t offset; /* of the bytes wanted */
+  uint8_t *to;
+  uint32_t size;
+} page_reader;
+
+/* Keeps a page and copies the part of it that is wanted. */
+static int take_page(void *arg, uint32_t number, uint64_t version, int asked,
+                     const uint8_t *data, uint32_t size, gsq_error *error) {
+  const page_reader *reader = arg;
+  const uint32_t page_size = reader->at->page_size;
+  (void)error;
+  gsq_page_cache_put(reader->database->cache, number, version, reader->at->version,
+                     size ? data : NULL, page_size);
+  if (!asked) return 0;
+  const uint64_t page_start = (uint64_t)(number - 1) * page_size;
+  const uint64_t end = reader->offset + reader->size;
+  uint64_t from = reader->offset > page_start ? reader->offset : page_start;
+  uint64_t until = end < page_start + page_size ? end : page_start + page_size;
+  if (from >= until) return 0;
+  uint8_t *to = reader->to + (from - reader->offset);
+  if (size) {
+    memcpy(to, data + (from - page_start), until - from);
+  } else {
+    memset(to, 0, until - from);
+  }
+  return 0;
+}
+
+static int fetch(page_reader *reader, const gsq_page_range *ranges, size_t count,
+                 int64_t deadline_ms, gsq_error *error) {
+  gsq_server *server = reader->database->server;
+  const gsq_read_request request = {.database = reader->database->id,
+                                    .version = reader->at->version,
+                                    .page_size = reader->at->page_size,
+                                    .ranges = ranges,
+                                    .range_count = count};
+  gsq_attempts attempts = gsq_server_attempts(server);
+  int code;
+  do {
+    code = gsq_read_pages(&server->client, &request, take_page, reader, deadline_ms, error);
+  } while (code != GSQ_OK && gsq_server_again(server, &attempts, deadline_ms, error));
+  return code == GSQ_OK ? GSQ_OK : error->code;
+}
+
+int gsq_database_read(gsq_database *database, const gsq_snapshot *at, uint64_t offset, void *to,
+                      uint32_t size, int64_t deadline_ms, gsq_error *error) {
+  if (size == 0) return GSQ_OK;
+  page_reader reader = {
+      .database = database, .at = at, .offset = offset, .to = to, .size = size};
+  gsq_page_range ranges[MAX_RANGES];
+  size_t range_count = 0;
+  const uint32_t page_size = at->page_size;
+  const uint64_t end = offset + size;
+  for (uint64_t from = offset; from < end;) {
+    const uint32_t page = (uint32_t)(from / page_size + 1);
+    const uint64_t page_end = (uint64_t)page * page_size;
+    const uint64_t until = end < page_end ? end : page_end;
+    if (!gsq_page_cache_get(database->cache, page, at->version, (uint32_t)(from % page_size),
+                            (uint8_t *)to + (from - offset), (uint32_t)(until - from))) {
+      gsq_page_range *last = range_count ? &ranges[range_count - 1] : NULL;
+      if (last && last->first + last->count == page) {
+        last->count++;
+      } else {
+        if (range_count == MAX_RANGES) {
+          int code = fetch(&reader, ranges, range_count, deadline_ms, error);
+          if (code != GSQ_OK) return code;
+          range_count = 0;
+        }
+        ranges[range_count++] = (gsq_page_range){.first = page, .count = 1};
+      }
+    }
+    from = until;
+  }
+  return range_count ? fetch(&reader, ranges, range_count, deadline_ms, error) : GSQ_OK;
+}
+
+int gsq_database_cached(gsq_database *database, const gsq_snapshot *at, uint32_t page,
+                        void *to) {
+  return gsq_page_cache_get(database->cache, page, at->version, 0, to, at->page_size);
+}

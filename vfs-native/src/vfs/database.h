@@ -1,0 +1,117 @@
+/*
+** One database of one server, shared by all connections of the process that have it open: its
+** lease, its page cache, who reads which version, who may write.
+**
+** A connection's transaction has a gsq_pin: the snapshot it reads. Any number of them read at
+** once, each its own version; one holds RESERVED, which is the right to build the next commit.
+** Nobody waits for anybody: what cannot be had now is refused.
+**
+** The lock order is in server.h. Functions return GSQ_OK or the code in *error, and block until
+** deadline_ms at most.
+*/
+#ifndef GSQ_VFS_DATABASE_H
+#define GSQ_VFS_DATABASE_H
+
+#include <pthread.h>
+#include <stdint.h>
+
+#include "vfs/page_cache.h"
+#include "vfs/server.h"
+
+/* One connection's place in the history. Embedded in its file; zeroed before the first use. */
+typedef struct gsq_pin {
+  gsq_snapshot snapshot;           /* the connection's own, while it is pinned */
+  int pinned;                      /* protected by database->mutex, like the links */
+  struct gsq_pin *next, *previous; /* in database->pins */
+} gsq_pin;
+
+struct gsq_database {
+  gsq_server *server; /* a reference */
+  char *name;
+  gsq_id id;
+  gsq_page_cache *cache;
+
+  /* Protected by server->mutex. */
+  gsq_database *next;
+
+  /* Protected by server->open_mutex. */
+  int references;
+  int opened_for_writing; /* the server was told so once */
+
+  pthread_mutex_t mutex;
+  pthread_cond_t refreshed; /* a Refresh ended */
+
+  /* Protected by mutex. */
+  gsq_snapshot head; /* the newest version known; only its version grows */
+  gsq_pin *pins;
+  gsq_pin *reserved;      /* who holds RESERVED; NULL: nobody */
+  int lease_held;         /* as far as we know */
+  uint64_t epoch;         /* of the lease that is, or was last, held */
+  uint64_t lease_session; /* server->session in which it was granted */
+  int doubtful;           /* a commit's outcome is unknown: the epoch must not be used again */
+  int refreshing;         /* a Refresh is under way */
+  uint64_t refresh_begun, refresh_ended; /* number of the last one that began, that succeeded */
+  uint64_t floor_told;                   /* the highest floor that the server confirmed */
+};
+
+/* Opens it, or shares the one that is open. */
+int gsq_database_open(gsq_server *server, const char *name, int create, int read_only,
+                      int64_t cache_bytes, int64_t deadline_ms, gsq_database **out,
+                      gsq_error *error);
+/* Ends one use. The last one gives the lease back. No pin may be left. */
+void gsq_database_close(gsq_database *database, int64_t deadline_ms);
+
+/* Pins the newest version. With the lease, that is known; otherwise the server is asked. With
+** want_lease the lease is asked for on the way; that it is refused is no error. */
+int gsq_database_pin(gsq_database *database, gsq_pin *pin, int want_lease, int64_t deadline_ms,
+                     gsq_error *error);
+/* Pins the newest version that this process knows, without asking. */
+void gsq_database_pin_known(gsq_database *database, gsq_pin *pin);
+void gsq_database_unpin(gsq_database *database, gsq_pin *pin);
+
+enum gsq_reserve_outcome {
+  GSQ_RESERVED = 1,
+  GSQ_HELD_HERE,      /* another connection of this process holds RESERVED */
+  GSQ_HELD_ELSEWHERE, /* another client has the lease */
+  GSQ_SNAPSHOT_OLD,   /* the head is not at the pinned version */
+};
+
+/* Takes RESERVED for a pinned connection, and the lease with it. */
+int gsq_database_reserve(gsq_database *database, gsq_pin *pin,
+                         enum gsq_reserve_outcome *outcome, int64_t deadline_ms,
+                         gsq_error *error);
+/* Gives RESERVED back; the lease is kept. Nothing happens if the pin does not hold it. */
+void gsq_database_unreserve(gsq_database *database, gsq_pin *pin);
+int gsq_database_is_reserved(gsq_database *database);
+
+/* The epoch under which the holder of RESERVED may stage and commit; asks for the lease again,
+*at
+** the pinned version, if it was lost. GSQ_FAILED_PRECONDITION: it cannot be had. */
+int gsq_database_epoch(gsq_database *database, const gsq_pin *pin, uint64_t *epoch,
+                       int64_t deadline_ms, gsq_error *error);
+
+/* The lowest version that anyone here may still read. */
+uint64_t gsq_database_floor(gsq_database *database);
+
+/* Reads bytes of a snapshot, all below its size, through the cache. */
+int gsq_database_read(gsq_database *database, const gsq_snapshot *at, uint64_t offset, void *to,
+                      uint32_t size, int64_t deadline_ms, gsq_error *error);
+/* Copies a whole page if the cache has it: 1, else 0. */
+int gsq_database_cached(gsq_database *database, const gsq_snapshot *at, uint32_t page,
+                        void *to);
+
+/* The holder's commit was applied: `next` is the head now, and the pin is at it. The pages
+*named
+** changed (all did, if `all`); `pages` of them, with their bytes, go into the cache. */
+void gsq_database_committed(gsq_database *database, gsq_pin *pin, const gsq_snapshot *next,
+                            int all, const uint32_t *changed, size_t changed_count,
+                            const gsq_page_ref *pages, size_t page_count);
+/* A commit was refused because the lease or the head is not what we thought. */
+void gsq_database_lease_lost(gsq_database *database);
+/* Nobody knows whether a commit was applied: forget the cache and use the epoch no more. */
+void gsq_database_doubt(gsq_database *database);
+
+/* session.c: the server says that a lease was lost. */
+void gsq_database_lease_lost_by_id(gsq_server *server, const gsq_id *id);
+
+#endif

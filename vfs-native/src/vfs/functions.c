@@ -1,0 +1,16 @@
+#include "vfs/functions.h"
+
+#include "vfs/report.h"
+
+static void last_error(sqlite3_context *context, int count, sqlite3_value **values) {
+  (void)count;
+  (void)values;
+  char text[GSQ_REPORT_BYTES];
+  gsq_last_error(text, sizeof text);
+  sqlite3_result_text(context, text, -1, SQLITE_TRANSIENT);
+}
+
+int gsq_functions_register(sqlite3 *db) {
+  return sqlite3_create_function(db, "grpsqlite_last_error", 0, SQLITE_UTF8, NULL, last_error,
+                                 NULL, NULL);
+}

@@ -1,0 +1,116 @@
+#include "vfs/pragma.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/clock.h"
+#include "service/file_client.h"
+
+/* An answer of one text. */
+static int answer(char **result, char *text) {
+  if (!text) return SQLITE_NOMEM;
+  *result = text;
+  return SQLITE_OK;
+}
+
+/* PRAGMA journal_mode=wal. SQLite would say no by itself, for want of shared memory, but not
+*under
+** locking_mode=exclusive. Only SQLite knows which mode there is, and it answers with that when
+*it
+** does not know the one asked for: so it is asked for one that nobody knows. It takes any
+*beginning
+** of a mode's name for the name. */
+void gsq_pragma_forbid_wal(char *mode) {
+  const size_t length = strlen(mode);
+  if (length > 0 && length <= 3 && strncasecmp(mode, "wal", length) == 0) {
+    memset(mode, '?', length);
+  }
+}
+
+static int show_version(gsq_remote_file *file, char **result) {
+  gsq_error error = {0};
+  if (file->pin.pinned) {
+    return answer(result, sqlite3_mprintf("%llu", file->pin.snapshot.version));
+  }
+  if (gsq_database_pin(file->database, &file->pin, 0, gsq_remote_deadline(file), &error) !=
+      GSQ_OK) {
+    return gsq_fail_error(&file->report, &error, GSQ_LOCKING, "asking for the version of",
+                          file->settings.name);
+  }
+  const uint64_t version = file->pin.snapshot.version;
+  gsq_database_unpin(file->database, &file->pin);
+  return answer(result, sqlite3_mprintf("%llu", version));
+}
+
+char *gsq_remote_stats(gsq_remote_file *file) {
+  gsq_server *server = file->server;
+  gsq_channel_stats channel;
+  gsq_page_cache_stats cache;
+  gsq_channel_stats_get(server->channel, &channel);
+  gsq_page_cache_stats_get(file->database->cache, &cache);
+  return sqlite3_mprintf(
+      "rpcs %llu\nround_trips %llu\nretries %llu\nconnects %llu\n"
+      "bytes_sent %llu\nbytes_received %llu\n"
+      "cache_hits %llu\ncache_misses %llu\ncache_evictions %llu\ncache_bytes %llu\n"
+      "commits %llu\npages_committed %llu\npages_staged %llu\n"
+      "prefetch_used 0\nprefetch_unused 0",
+      channel.calls, channel.calls + channel.retries, channel.retries, channel.connects,
+      channel.bytes_sent, channel.bytes_received, cache.hits, cache.misses, cache.evictions,
+      (sqlite3_uint64)cache.bytes, atomic_load(&server->commits),
+      atomic_load(&server->pages_committed), atomic_load(&server->pages_staged));
+}
+
+/* A PRAGMA that neither we nor SQLite know may be the server's. */
+static int ask_server(gsq_remote_file *file, const char *name, const char *value,
+                      char **result) {
+  gsq_server *server = file->server;
+  gsq_error error = {0};
+  gsq_file_capabilities capabilities;
+  const int64_t deadline_ms = gsq_remote_deadline(file);
+  char *response = NULL;
+  int code = gsq_file_get_capabilities(server->channel, server->token ? server->token : "",
+                                       &capabilities, deadline_ms, &error);
+  if (code == GSQ_OK) {
+    const gsq_file_ref ref = {.context = capabilities.context,
+                              .lease_id = "",
+                              .file_name = file->settings.name,
+                              .database = file->settings.name};
+    code = gsq_file_pragma(server->channel, &ref, name, value, &response, deadline_ms, &error);
+  }
+  if (code == GSQ_NOT_FOUND || code == GSQ_UNIMPLEMENTED) return SQLITE_NOTFOUND;
+  if (code != GSQ_OK) {
+    int rc = gsq_fail_error(&file->report, &error, GSQ_READING, "asking the server for PRAGMA",
+                            name);
+    *result = sqlite3_mprintf("%s", file->report.text);
+    return rc;
+  }
+  int rc = SQLITE_OK;
+  if (response) rc = answer(result, sqlite3_mprintf("%s", response));
+  free(response);
+  return rc;
+}
+
+int gsq_remote_pragma(gsq_remote_file *file, char **arguments) {
+  char **result = &arguments[0];
+  const char *name = arguments[1];
+  char *value = arguments[2];
+  if (strcasecmp(name, "journal_mode") == 0) {
+    if (value) gsq_pragma_forbid_wal(value);
+    return SQLITE_NOTFOUND;
+  }
+  if (gsq_is_sqlite_pragma(name)) return SQLITE_NOTFOUND;
+  if (strcasecmp(name, "grpsqlite_last_error") == 0) {
+    char text[GSQ_REPORT_BYTES];
+    gsq_last_error(text, sizeof text);
+    return answer(result,
+                  sqlite3_mprintf("%s", file->report.text[0] ? file->report.text : text));
+  }
+  if (gsq_remote_is_inherited(file)) return SQLITE_IOERR;
+  if (strcasecmp(name, "grpsqlite_version") == 0) return show_version(file, result);
+  if (strcasecmp(name, "grpsqlite_stats") == 0) return answer(result, gsq_remote_stats(file));
+  if (strcasecmp(name, "grpsqlite_server") == 0) {
+    return answer(result, sqlite3_mprintf("%s", file->server->url));
+  }
+  return ask_server(file, name, value, result);
+}

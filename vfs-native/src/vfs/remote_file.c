@@ -1,0 +1,502 @@
+/*
+** The methods of a database file in the page service.
+**
+** A file is at a snapshot while it has a lock. What SQLite reads is that snapshot with what
+*this
+** connection has written laid over it; what it writes stays in the write buffer until the SYNC
+** file control, which is the commit (gsq_remote_sync). Nothing of it is on disk here, and
+*nothing
+** of it is at the server before, but in a stage that only this session can see.
+**
+** LOCKS, as SQLite asks for them, and what each step means here:
+**
+**              xLock SHARED           xLock RESERVED          xLock EXCLUSIVE
+**      NONE ------------------> SHARED ---------------> RESERVED -------------> EXCLUSIVE
+**       ^    pins a snapshot      ^     the lease, at       |    nothing: readers   |
+**       |                         |     that snapshot       |    keep theirs        |
+**       |                         +-------------------------+-----------------------+
+**       |                              xUnlock SHARED: what was not committed is dropped
+**       +--- xUnlock NONE: and the snapshot is released
+**
+**   PENDING is a step of other VFSes on the way to EXCLUSIVE; asked for, it is RESERVED here.
+**   SHARED to EXCLUSIVE would be the recovery of a hot journal. There is none: it is refused.
+**   SQLITE_BUSY: someone else writes. SQLITE_BUSY_SNAPSHOT: someone has written since SHARED;
+*the
+**   busy handler is asked for both, and starts again from SHARED, if nothing was read yet.
+**
+** AFTER A FAILURE SQLite rolls back with the journal that it has here: it writes old pages and
+** syncs. There is nothing to undo at the server, so these writes are dropped; which of the
+*syncs
+** may succeed is said in remote_file.h. In exclusive mode SQLite plays the journal back a
+*second
+** time, if the first did not succeed, before it uses the file again.
+**
+** STARTING OVER. With journal_mode=off SQLite forgets a transaction that it rolls back without
+** writing anything, and in exclusive locking mode without dropping its lock either. The one
+*thing
+** that it does before it uses the file again is to read 16 bytes at offset 24 of the header, to
+*see
+** whether its cached pages still hold; it does that at the start of a transaction only. So that
+** read, with writes pending, says that those are forgotten.
+**
+** THE SAME READ decides whether SQLite keeps its own page cache, by comparing the change
+*counter.
+** That is enough where everyone uses locks of one file, but not here: a writer in exclusive
+*locking
+** mode counts up in its first transaction only, readers see each of its commits, and an
+** administrator may bring an old version back. So the VFS answers with bytes that no database
+*has
+** whenever the snapshot is another than the one that SQLite's cache is of.
+*/
+#include "vfs/remote_file.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "vfs/fork.h"
+
+#define CLOSE_TIMEOUT_MS 2000
+#define CHANGE_COUNTER_AT 24
+#define CHANGE_COUNTER_BYTES 16
+
+/* cache_version, when it is no version: before the first lock, and when the cache must go. */
+#define NOTHING_CACHED (UINT64_MAX - 1)
+#define CACHE_UNUSABLE UINT64_MAX
+
+int64_t gsq_remote_deadline(const gsq_remote_file *file) {
+  return gsq_now_ms() + file->settings.timeout_ms;
+}
+
+int gsq_remote_is_inherited(gsq_remote_file *file) {
+  if (file->generation == gsq_fork_generation()) return 0;
+  gsq_fail(&file->report, SQLITE_IOERR,
+           "%s was opened before fork(): open it again in the child process",
+           file->settings.name);
+  return 1;
+}
+
+/* The write buffer's way down. */
+
+static int read_base(void *arg, uint64_t offset, void *to, uint32_t size, gsq_error *error) {
+  gsq_remote_file *file = arg;
+  return gsq_database_read(file->database, &file->pin.snapshot, offset, to, size,
+                           gsq_remote_deadline(file), error);
+}
+
+static int read_stage(void *arg, const gsq_id *stage, uint32_t unit_size, uint32_t number,
+                      void *to, gsq_error *error) {
+  gsq_remote_file *file = arg;
+  return gsq_stager_read(&file->stager, stage, unit_size, number, to, error);
+}
+
+static int stage_units(void *arg, const gsq_id *stage, uint32_t unit_size,
+                       const gsq_page_ref *units, size_t count, gsq_error *error) {
+  gsq_remote_file *file = arg;
+  return gsq_stager_send(&file->stager, stage, unit_size, units, count, error);
+}
+
+static size_t stage_batch(void *arg, uint32_t unit_size) {
+  gsq_remote_file *file = arg;
+  return gsq_stager_batch(&file->stager, unit_size);
+}
+
+static uint64_t snapshot_bytes(const gsq_snapshot *snapshot) {
+  return (uint64_t)snapshot->page_size * snapshot->page_count;
+}
+
+static void reset_buffer(gsq_remote_file *file) {
+  gsq_write_buffer_reset(file->buffer, snapshot_bytes(&file->pin.snapshot),
+                         file->pin.snapshot.page_size);
+  file->stager.used = 0;
+  file->batch = 0;
+}
+
+void gsq_remote_drop_writes(gsq_remote_file *file) {
+  const gsq_id *stage = gsq_write_buffer_stage(file->buffer);
+  if (stage) gsq_stager_drop(&file->stager, stage);
+  reset_buffer(file);
+}
+
+/* Locks. */
+
+static int pin(gsq_remote_file *file, int want_lease) {
+  gsq_error error = {0};
+  if (gsq_database_pin(file->database, &file->pin, want_lease, gsq_remote_deadline(file),
+                       &error) != GSQ_OK) {
+    return gsq_fail_error(&file->report, &error, GSQ_LOCKING, "beginning to read",
+                          file->settings.name);
+  }
+  reset_buffer(file);
+  if (file->cache_version == NOTHING_CACHED) file->cache_version = file->pin.snapshot.version;
+  return SQLITE_OK;
+}
+
+static int reserve(gsq_remote_file *file) {
+  gsq_error error = {0};
+  enum gsq_reserve_outcome outcome;
+  if (gsq_database_reserve(file->database, &file->pin, &outcome, gsq_remote_deadline(file),
+                           &error) != GSQ_OK) {
+    return gsq_fail_error(&file->report, &error, GSQ_WRITING, "asking for the lease of",
+                          file->settings.name);
+  }
+  if (outcome == GSQ_RESERVED) {
+    file->wants_lease = 0;
+    return SQLITE_OK;
+  }
+  file->wants_lease = 1;
+  switch (outcome) {
+    case GSQ_HELD_HERE:
+      return gsq_fail(&file->report, SQLITE_BUSY,
+                      "%s: another connection of this process writes", file->settings.name);
+    case GSQ_HELD_ELSEWHERE:
+      return gsq_fail(&file->report, SQLITE_BUSY, "%s: another client has the lease",
+                      file->settings.name);
+    default:
+      return gsq_fail(&file->report, SQLITE_BUSY_SNAPSHOT,
+                      "%s: another client has written since this transaction began to read",
+                      file->settings.name);
+  }
+}
+
+static int remote_lock(sqlite3_file *base, int level) {
+  gsq_remote_file *file = (gsq_remote_file *)base;
+  if (gsq_remote_is_inherited(file)) return SQLITE_IOERR_LOCK;
+  if (level <= file->lock) return SQLITE_OK;
+  int rc = SQLITE_OK;
+  if (level == SQLITE_LOCK_SHARED) {
+    if (!file->frozen) rc = pin(file, file->wants_lease);
+  } else if (file->lock == SQLITE_LOCK_NONE) {
+    return SQLITE_MISUSE;
+  } else if (level == SQLITE_LOCK_RESERVED) {
+    rc = reserve(file);
+  } else if (file->lock == SQLITE_LOCK_SHARED) {
+    return gsq_fail(&file->report, SQLITE_IOERR_LOCK,
+                    "%s: a journal was to be played back, but there can be none",
+                    file->settings.name);
+  } else if (level == SQLITE_LOCK_PENDING) {
+    level = SQLITE_LOCK_RESERVED;
+  }
+  if (rc == SQLITE_OK) file->lock = level;
+  return rc;
+}
+
+static int remote_unlock(sqlite3_file *base, int level) {
+  gsq_remote_file *file = (gsq_remote_file *)base;
+  if (file->generation != gsq_fork_generation()) return SQLITE_OK;
+  if (level >= file->lock) return SQLITE_OK;
+  if (file->lock > SQLITE_LOCK_SHARED) {
+    if (file->state == GSQ_REMOTE_ABORTED || file->state == GSQ_REMOTE_BROKEN) {
+      file->state = GSQ_REMOTE_GOOD;
+    }
+    gsq_remote_drop_writes(file);
+    gsq_database_unreserve(file->database, &file->pin);
+  }
+  if (level == SQLITE_LOCK_NONE) {
+    file->state = GSQ_REMOTE_GOOD;
+    if (!file->frozen) gsq_database_unpin(file->database, &file->pin);
+  }
+  file->lock = level;
+  return SQLITE_OK;
+}
+
+static int remote_check_reserved_lock(sqlite3_file *base, int *reserved) {
+  gsq_remote_file *file = (gsq_remote_file *)base;
+  *reserved = 0;
+  if (gsq_remote_is_inherited(file)) return SQLITE_IOERR_CHECKRESERVEDLOCK;
+  *reserved = gsq_database_is_reserved(file->database);
+  return SQLITE_OK;
+}
+
+/* Reading. */
+
+/* SQLite begins again and has forgotten what it wrote: see the top. */
+static int start_over(gsq_remote_file *file) {
+  const int poisoned = file->state == GSQ_REMOTE_POISONED;
+  gsq_remote_drop_writes(file);
+  file->state = GSQ_REMOTE_GOOD;
+  if (!poisoned) return SQLITE_OK;
+  gsq_database_unpin(file->database, &file->pin);
+  int rc = pin(file, 0);
+  /* It believes that it has its lock: it must not read without a snapshot. */
+  if (rc != SQLITE_OK) {
+    gsq_database_pin_known(file->database, &file->pin);
+    file->state = GSQ_REMOTE_POISONED; /* sync_failed as it was */
+  }
+  return rc;
+}
+
+/* A database whose header says WAL is one in rollback mode here. */
+static void mask_wal(uint8_t *to, int size, sqlite3_int64 offset) {
+  for (sqlite3_int64 at = 18; at <= 19; at++) {
+    if (at >= offset && at < offset + size && to[at - offset] == 2) to[at - offset] = 1;
+  }
+}
+
+/* The answer about the change counter, if SQLite's cache is not of this snapshot. Bytes 28 to
+*31
+** are a page count, and no database has 2^32-1 pages; SQLite itself marks "unknown" with 16
+*such
+** bytes, so not all of them may be. */
+static void deny_cache(gsq_remote_file *file, uint8_t *to) {
+  if (file->cache_version != file->pin.snapshot.version) {
+    memset(to, 0, CHANGE_COUNTER_BYTES);
+    memset(to + 4, 0xff, 4);
+  }
+  file->cache_version = file->pin.snapshot.version;
+}
+
+static int remote_read(sqlite3_file *base, void *to, int size, sqlite3_int64 offset) {
+  gsq_remote_file *file = (gsq_remote_file *)base;
+  gsq_error error = {0};
+  memset(to, 0, (size_t)size);
+  if (gsq_remote_is_inherited(file)) return SQLITE_IOERR_READ;
+  const int counter = offset == CHANGE_COUNTER_AT && size == CHANGE_COUNTER_BYTES;
+  if (counter && file->lock >= SQLITE_LOCK_SHARED &&
+      (file->state != GSQ_REMOTE_GOOD || !gsq_write_buffer_is_empty(file->buffer))) {
+    int rc = start_over(file);
+    if (rc != SQLITE_OK) return rc;
+  }
+  if (file->state == GSQ_REMOTE_POISONED || file->state == GSQ_REMOTE_BROKEN) {
+    return gsq_fail(&file->report, SQLITE_IOERR_READ,
+                    "%s: the transaction failed; end it and begin another",
+                    file->settings.name);
+  }
+  /* Before the first lock SQLite has a look at the header. */
+  const int unlocked = !file->pin.pinned;
+  if (unlocked) {
+    gsq_database_pin_known(file->database, &file->pin);
+    reset_buffer(file);
+  }
+  const uint64_t end = gsq_write_buffer_size(file->buffer);
+  uint32_t there = 0;
+  if ((uint64_t)offset < end) {
+    there = end - (uint64_t)offset < (uint64_t)size ? (uint32_t)(end - (uint64_t)offset)
+                                                    : (uint32_t)size;
+  }
+  int code = gsq_write_buffer_read(file->buffer, (uint64_t)offset, to, there, &error);
+  if (unlocked) gsq_database_unpin(file->database, &file->pin);
+  if (code != GSQ_OK) {
+    memset(to, 0, (size_t)size);
+    return gsq_fail_error(&file->report, &error, GSQ_READING, "reading", file->settings.name);
+  }
+  memset((uint8_t *)to + there, 0, (size_t)size - there);
+  mask_wal(to, (int)there, offset);
+  if (counter && !unlocked) deny_cache(file, to);
+  return (int)there == size ? SQLITE_OK : SQLITE_IOERR_SHORT_READ;
+}
+
+static int remote_file_size(sqlite3_file *base, sqlite3_int64 *size) {
+  gsq_remote_file *file = (gsq_remote_file *)base;
+  *size = 0;
+  if (gsq_remote_is_inherited(file)) return SQLITE_IOERR_FSTAT;
+  if (file->pin.pinned) {
+    *size = (sqlite3_int64)gsq_write_buffer_size(file->buffer);
+  } else {
+    gsq_database_pin_known(file->database, &file->pin);
+    *size = (sqlite3_int64)snapshot_bytes(&file->pin.snapshot);
+    gsq_database_unpin(file->database, &file->pin);
+  }
+  return SQLITE_OK;
+}
+
+/* Writing. */
+
+/* SQLITE_OK if a write may go on, with *drop set if it is to be forgotten. */
+static int may_write(gsq_remote_file *file, int *drop) {
+  *drop = 0;
+  if (gsq_remote_is_inherited(file)) return SQLITE_IOERR_WRITE;
+  if (file->lock < SQLITE_LOCK_RESERVED) {
+    return gsq_fail(&file->report, SQLITE_IOERR_WRITE, "%s: a write without a lock",
+                    file->settings.name);
+  }
+  *drop = file->state != GSQ_REMOTE_GOOD;
+  return SQLITE_OK;
+}
+
+/* After SQLITE_IOERR or one of its kind SQLite ends the transaction, whatever it was doing.
+*After
+** any other code it may undo one statement and go on. A full database has to be called that;
+*what
+** else there is, is made an I/O error. */
+static int write_failed(gsq_remote_file *file, const gsq_error *error) {
+  int rc = gsq_result_code(error, GSQ_WRITING);
+  gsq_fail_error(&file->report, error, GSQ_WRITING, "writing", file->settings.name);
+  gsq_remote_drop_writes(file);
+  if (rc == SQLITE_FULL) {
+    file->state = GSQ_REMOTE_BROKEN;
+    return rc;
+  }
+  file->state = GSQ_REMOTE_ABORTED;
+  return rc == SQLITE_NOMEM ? SQLITE_IOERR_NOMEM : SQLITE_IOERR_WRITE;
+}
+
+static int remote_write(sqlite3_file *base, const void *data, int size, sqlite3_int64 offset) {
+  gsq_remote_file *file = (gsq_remote_file *)base;
+  gsq_error error = {0};
+  int drop;
+  int rc = may_write(file, &drop);
+  if (rc != SQLITE_OK || drop) return rc;
+  if (gsq_write_buffer_write(file->buffer, (uint64_t)offset, data, (uint32_t)size, &error) !=
+      GSQ_OK) {
+    return write_failed(file, &error);
+  }
+  return SQLITE_OK;
+}
+
+static int remote_truncate(sqlite3_file *base, sqlite3_int64 size) {
+  gsq_remote_file *file = (gsq_remote_file *)base;
+  gsq_error error = {0};
+  int drop;
+  int rc = may_write(file, &drop);
+  if (rc != SQLITE_OK || drop) return rc;
+  if (gsq_write_buffer_truncate(file->buffer, (uint64_t)size, &error) != GSQ_OK) {
+    return write_failed(file, &error);
+  }
+  return SQLITE_OK;
+}
+
+/* A sync while the transaction is not GOOD. */
+static int sync_after_failure(gsq_remote_file *file) {
+  switch (file->state) {
+    case GSQ_REMOTE_BROKEN:
+      file->state = GSQ_REMOTE_ABORTED;
+      return gsq_fail(&file->report, SQLITE_FULL,
+                      "%s: a write of this transaction failed before", file->settings.name);
+    case GSQ_REMOTE_POISONED:
+      /* The roll-back after the failed COMMIT must fail too: SQLite would else believe the
+      *pages in
+      ** its cache. In exclusive mode it then plays its journal back again, as if it had just
+      *opened
+      ** the file; that may succeed, for it ends in starting over. */
+      if (file->sync_failed) return SQLITE_OK;
+      file->sync_failed = 1;
+      return SQLITE_IOERR_FSYNC;
+    default:
+      file->state = GSQ_REMOTE_GOOD;
+      return SQLITE_OK;
+  }
+}
+
+int gsq_remote_sync(gsq_remote_file *file) {
+  gsq_error error = {0};
+  if (gsq_remote_is_inherited(file)) return SQLITE_IOERR_FSYNC;
+  if (file->state != GSQ_REMOTE_GOOD) return sync_after_failure(file);
+  if (gsq_write_buffer_is_empty(file->buffer)) return SQLITE_OK;
+  switch (gsq_commit_buffer(file->database, &file->pin, file->buffer, &file->stager, &error)) {
+    case GSQ_COMMIT_NOTHING:
+      gsq_remote_drop_writes(file);
+      return SQLITE_OK;
+    case GSQ_COMMIT_DONE:
+      reset_buffer(file);
+      file->cache_version = file->pin.snapshot.version;
+      return SQLITE_OK;
+    case GSQ_COMMIT_REFUSED:
+      gsq_remote_drop_writes(file);
+      file->state = GSQ_REMOTE_ABORTED;
+      return gsq_fail_error(&file->report, &error, GSQ_COMMITTING,
+                            "not committed:", file->settings.name);
+    case GSQ_COMMIT_UNKNOWN:
+      reset_buffer(file);
+      file->state = GSQ_REMOTE_POISONED;
+      file->sync_failed = 0;
+      file->cache_version = CACHE_UNUSABLE;
+      gsq_fail_error(&file->report, &error, GSQ_COMMITTING,
+                     "nobody knows whether this was committed:", file->settings.name);
+      return SQLITE_IOERR;
+  }
+  return SQLITE_IOERR;
+}
+
+static int remote_sync(sqlite3_file *base, int flags) {
+  (void)base;
+  (void)flags;
+  return SQLITE_OK; /* the file control SYNC, before it, has done it */
+}
+
+/* What this storage is like. A commit is whole whatever its size, and a journal is never needed
+*to
+** recover. Not UNDELETABLE_WHEN_OPEN: SQLite would then keep a journal open over a failed
+** transaction and take it for one to recover from. */
+static int remote_device_characteristics(sqlite3_file *base) {
+  const gsq_remote_file *file = (gsq_remote_file *)base;
+  return SQLITE_IOCAP_SAFE_APPEND | SQLITE_IOCAP_SEQUENTIAL | SQLITE_IOCAP_BATCH_ATOMIC |
+         (file->powersafe_overwrite ? SQLITE_IOCAP_POWERSAFE_OVERWRITE : 0);
+}
+
+static int remote_sector_size(sqlite3_file *base) {
+  (void)base;
+  return 512;
+}
+
+/* Life. */
+
+static int remote_close(sqlite3_file *base) {
+  gsq_remote_file *file = (gsq_remote_file *)base;
+  if (file->generation == gsq_fork_generation()) {
+    file->frozen = 0;
+    remote_unlock(base, SQLITE_LOCK_NONE);
+    gsq_database_unpin(file->database, &file->pin);
+    gsq_database_close(file->database, gsq_now_ms() + CLOSE_TIMEOUT_MS);
+    gsq_server_release(file->server);
+  }
+  gsq_write_buffer_free(file->buffer);
+  gsq_settings_free(&file->settings);
+  file->base.pMethods = NULL;
+  return SQLITE_OK;
+}
+
+static const sqlite3_io_methods remote_methods = {
+    .iVersion = 1, /* no shared memory: SQLite cannot use a WAL */
+    .xClose = remote_close,
+    .xRead = remote_read,
+    .xWrite = remote_write,
+    .xTruncate = remote_truncate,
+    .xSync = remote_sync,
+    .xFileSize = remote_file_size,
+    .xLock = remote_lock,
+    .xUnlock = remote_unlock,
+    .xCheckReservedLock = remote_check_reserved_lock,
+    .xFileControl = gsq_remote_file_control,
+    .xSectorSize = remote_sector_size,
+    .xDeviceCharacteristics = remote_device_characteristics,
+};
+
+int gsq_is_remote_file(sqlite3_file *file) {
+  return file && file->pMethods == &remote_methods;
+}
+
+int gsq_remote_open(gsq_remote_file *file, gsq_server *server, gsq_settings *settings,
+                    int create, int read_only, int frozen, int64_t deadline_ms,
+                    gsq_report *report) {
+  gsq_error error = {0};
+  memset(file, 0, sizeof *file);
+  const gsq_buffer_io io = {.arg = file,
+                            .read_base = read_base,
+                            .read_stage = read_stage,
+                            .stage = stage_units,
+                            .stage_batch = stage_batch};
+  file->buffer = gsq_write_buffer_new(&io, (size_t)settings->buffer_bytes);
+  if (!file->buffer) return gsq_fail(report, SQLITE_NOMEM, "out of memory");
+  gsq_database *database;
+  if (gsq_database_open(server, settings->name, create, read_only, settings->cache_bytes,
+                        deadline_ms, &database, &error) != GSQ_OK) {
+    gsq_write_buffer_free(file->buffer);
+    return gsq_fail_error(report, &error, GSQ_OPENING, "opening", settings->name);
+  }
+  file->generation = gsq_fork_generation();
+  file->server = server;
+  file->database = database;
+  file->stager =
+      (gsq_stager){.database = database, .pin = &file->pin, .timeout_ms = settings->timeout_ms};
+  file->powersafe_overwrite = 1;
+  file->cache_version = NOTHING_CACHED;
+  file->settings = *settings;
+  memset(settings, 0, sizeof *settings);
+  if (frozen) {
+    gsq_database_pin_known(database, &file->pin);
+    reset_buffer(file);
+    file->frozen = 1;
+  }
+  file->base.pMethods = &remote_methods;
+  return SQLITE_OK;
+}

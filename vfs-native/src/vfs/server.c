@@ -1,0 +1,157 @@
+#include "vfs/server.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "vfs/fork.h"
+
+static pthread_mutex_t registry_mutex = PTHREAD_MUTEX_INITIALIZER;
+static gsq_server *servers; /* protected by registry_mutex */
+
+static int same(const char *a, const char *b) {
+  return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static int is_of(const gsq_server *server, const gsq_settings *settings) {
+  return server->service == settings->service && same(server->url, settings->server) &&
+         same(server->token, settings->token) && same(server->ca_file, settings->ca_file) &&
+         same(server->cert_file, settings->cert_file) &&
+         same(server->key_file, settings->key_file);
+}
+
+/* Duplicates a string that may be NULL. */
+static int copy(char **to, const char *from) {
+  if (!from) return 0;
+  *to = strdup(from);
+  return *to ? 0 : -1;
+}
+
+static void free_server(gsq_server *server) {
+  if (!server) return;
+  if (server->background) gsq_channel_free(server->background);
+  if (server->channel) gsq_channel_free(server->channel);
+  pthread_cond_destroy(&server->wake);
+  pthread_mutex_destroy(&server->mutex);
+  pthread_mutex_destroy(&server->session_mutex);
+  pthread_mutex_destroy(&server->open_mutex);
+  free(server->url);
+  free(server->token);
+  free(server->ca_file);
+  free(server->cert_file);
+  free(server->key_file);
+  free(server);
+}
+
+static int make_server(const gsq_settings *settings, gsq_server **out, gsq_error *error) {
+  gsq_server *server = calloc(1, sizeof *server);
+  if (!server) return gsq_error_set(error, GSQ_NOMEM, "out of memory");
+  pthread_mutex_init(&server->open_mutex, NULL);
+  pthread_mutex_init(&server->session_mutex, NULL);
+  pthread_mutex_init(&server->mutex, NULL);
+  pthread_condattr_t monotonic;
+  pthread_condattr_init(&monotonic);
+  pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+  pthread_cond_init(&server->wake, &monotonic);
+  pthread_condattr_destroy(&monotonic);
+  server->service = settings->service;
+  server->generation = gsq_fork_generation();
+  server->references = 1;
+
+  int code = GSQ_OK;
+  if (copy(&server->url, settings->server) || copy(&server->token, settings->token) ||
+      copy(&server->ca_file, settings->ca_file) ||
+      copy(&server->cert_file, settings->cert_file) ||
+      copy(&server->key_file, settings->key_file)) {
+    code = gsq_error_set(error, GSQ_NOMEM, "out of memory");
+    goto failed;
+  }
+  const gsq_channel_options options = {
+      .url = server->url,
+      .token = server->token,
+      .ca_file = server->ca_file,
+      .cert_file = server->cert_file,
+      .key_file = server->key_file,
+      .connect_timeout_ms = settings->connect_timeout_ms,
+      .max_message_bytes = 4u << 20, /* what the proto says a server sends at most */
+  };
+  code = gsq_channel_new(&options, &server->channel, error);
+  if (code != GSQ_OK) goto failed;
+  code = gsq_channel_new(&options, &server->background, error);
+  if (code != GSQ_OK) goto failed;
+  if (gsq_id_random(&server->client.session) != 0) {
+    code = gsq_error_set(error, GSQ_INTERNAL, "the system gives no random bytes");
+    goto failed;
+  }
+  server->client.channel = server->channel;
+  server->background_client = server->client;
+  server->background_client.channel = server->background;
+  *out = server;
+  return GSQ_OK;
+
+failed:
+  free_server(server);
+  return code;
+}
+
+int gsq_server_acquire(const gsq_settings *settings, int64_t deadline_ms, gsq_server **out,
+                       gsq_error *error) {
+  gsq_server *server = NULL;
+  int code = GSQ_OK;
+  pthread_mutex_lock(&registry_mutex);
+  for (server = servers; server && !is_of(server, settings); server = server->next) {
+  }
+  if (server) {
+    server->references++;
+  } else {
+    code = make_server(settings, &server, error);
+    if (code == GSQ_OK) {
+      server->next = servers;
+      servers = server;
+    }
+  }
+  pthread_mutex_unlock(&registry_mutex);
+  if (code != GSQ_OK) return code;
+
+  pthread_mutex_lock(&server->session_mutex);
+  code = server->probed ? GSQ_OK : gsq_session_start(server, deadline_ms, error);
+  pthread_mutex_unlock(&server->session_mutex);
+  if (code != GSQ_OK) {
+    gsq_server_release(server);
+    return code;
+  }
+  *out = server;
+  return GSQ_OK;
+}
+
+void gsq_server_release(gsq_server *server) {
+  if (server->generation != gsq_fork_generation()) return; /* the parent's: left as it is */
+  pthread_mutex_lock(&registry_mutex);
+  int last = --server->references == 0;
+  if (last) {
+    gsq_server **link = &servers;
+    while (*link != server) link = &(*link)->next;
+    *link = server->next;
+  }
+  pthread_mutex_unlock(&registry_mutex);
+  if (!last) return;
+  gsq_session_stop(server);
+  free_server(server);
+}
+
+void gsq_servers_before_fork(void) {
+  pthread_mutex_lock(&registry_mutex);
+}
+
+void gsq_servers_after_fork(int in_child) {
+  if (in_child) {
+    /* The objects stay allocated: their locks may be held by threads that are no more. */
+    for (gsq_server *server = servers; server; server = server->next) {
+      gsq_channel_abandon_after_fork(server->channel);
+      gsq_channel_abandon_after_fork(server->background);
+    }
+    servers = NULL;
+  }
+  pthread_mutex_unlock(&registry_mutex);
+}

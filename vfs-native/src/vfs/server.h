@@ -1,0 +1,110 @@
+/*
+** One server as this process sees it: a channel, a session, one background thread. Shared by
+*all
+** databases that were opened with the same URL, token and TLS files. Made by the first open,
+** closed by the last close: without an open database there is no thread and no connection.
+**
+** LOCK ORDER, outermost first:
+**
+**   server->open_mutex     opening and closing databases              held across RPCs
+**   server->session_mutex  opening the session again                  held across RPCs
+**   registry mutex         the servers of the process (server.c)      short
+**   server->mutex          what the session is, the databases' list   short
+**   database->mutex        locks, snapshots, lease                    short
+**   the page cache's, the channel's and report.c's own                short
+**
+** No RPC is made while a short one is held. A thread that waits for another's Refresh waits on
+*a
+** condition of database->mutex.
+*/
+#ifndef GSQ_VFS_SERVER_H
+#define GSQ_VFS_SERVER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "rpc/channel.h"
+#include "service/page_client.h"
+#include "vfs/settings.h"
+
+typedef struct gsq_database gsq_database;
+
+/* Views whose closing the server has not been told of. Beyond this the close itself tells it.
+ */
+#define GSQ_MAX_CLOSED_VIEWS 256
+
+typedef struct gsq_server {
+  /* Set before anyone else sees the object; never changed. */
+  char *url, *token, *ca_file, *cert_file, *key_file;
+  char service;            /* settings.service */
+  unsigned generation;     /* gsq_fork_generation() */
+  gsq_channel *channel;    /* calls of SQLite's threads */
+  gsq_channel *background; /* the background thread's own */
+  gsq_page_client client, background_client;
+
+  /* Protected by the registry mutex. */
+  int references;
+  struct gsq_server *next;
+
+  pthread_mutex_t open_mutex;
+  pthread_mutex_t session_mutex;
+
+  pthread_mutex_t mutex;
+  pthread_cond_t wake; /* of the background thread; CLOCK_MONOTONIC */
+
+  /* Protected by mutex. */
+  int probed;                   /* info and kind are known */
+  int has_page_service;         /* 0: the file service alone */
+  gsq_session_info info;        /* immutable once probed */
+  int thread_running, stopping; /* the thread's life */
+  pthread_t thread;
+  gsq_database *databases;
+  gsq_id closed_views[GSQ_MAX_CLOSED_VIEWS];
+  size_t closed_view_count;
+
+  /* How often the session was opened; 0: not yet. What was granted in an earlier one must be
+  ** asked for again. Written under mutex, before trusted_until_ms. */
+  _Atomic uint64_t session;
+  /* Leases of the current session are ours until then, on gsq_now_ms()'s clock: the last
+  ** KeepAlive *sent* that was answered, plus the TTL, less a margin. */
+  _Atomic int64_t trusted_until_ms;
+
+  _Atomic uint64_t commits, pages_committed, pages_staged;
+} gsq_server;
+
+/* Finds or makes the server that the settings name, and opens its session. *out is the caller's
+** to release. Thread-safe. */
+int gsq_server_acquire(const gsq_settings *settings, int64_t deadline_ms, gsq_server **out,
+                       gsq_error *error);
+void gsq_server_release(gsq_server *server);
+
+/*
+** Repeating a call that the server answered with NO_SUCH_SESSION:
+**
+**   gsq_attempts attempts = gsq_server_attempts(server);
+**   do {
+**     gsq_refresh(..., error);
+**   } while (gsq_server_again(server, &attempts, deadline_ms, error));
+*/
+typedef struct gsq_attempts {
+  uint64_t session; /* in which the call is made */
+  int count;
+} gsq_attempts;
+gsq_attempts gsq_server_attempts(gsq_server *server);
+/* True if the call is to be made again. *error is what the call said; replaced if the session
+** could not be opened again. */
+int gsq_server_again(gsq_server *server, gsq_attempts *attempts, int64_t deadline_ms,
+                     gsq_error *error);
+
+/* For fork.c. */
+void gsq_servers_before_fork(void);
+void gsq_servers_after_fork(int in_child);
+
+/* session.c, for server.c: opens the session for the first time and starts the thread; stops it
+** and closes the session. */
+int gsq_session_start(gsq_server *server, int64_t deadline_ms, gsq_error *error);
+void gsq_session_stop(gsq_server *server);
+
+#endif

@@ -1,0 +1,282 @@
+/*
+** The session: opening it, opening it again after the server forgot it, and keeping it alive.
+**
+** The background thread sends a KeepAlive each third of the TTL, with the floors that rose
+*since
+** the last one that was answered, and the views that were closed. It is the only one that calls
+*on
+** the background channel, so that it never waits for a connection that a transfer occupies.
+*/
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "vfs/database.h"
+
+/* Views in one KeepAlive, for a bound of its size (some 40 bytes each). */
+#define MAX_VIEWS_PER_MESSAGE 1024
+/* Lost leases that one answer can bring; more are found out at the next commit. */
+#define MAX_LOST 256
+#define MAX_SESSION_ATTEMPTS 8
+/* What we wait for the server when closing: it forgets us by itself. */
+#define CLOSE_TIMEOUT_MS 2000
+
+/* How much earlier than the server we take a lease for lost: clocks may tick differently. */
+static int64_t margin_ms(uint32_t ttl_ms) {
+  int64_t margin = ttl_ms / 10;
+  return margin < 200 ? 200 : margin;
+}
+
+/* Under server->mutex. */
+static void trust_until(gsq_server *server, int64_t sent_ms, uint32_t ttl_ms) {
+  server->info.ttl_ms = ttl_ms;
+  atomic_store(&server->trusted_until_ms, sent_ms + ttl_ms - margin_ms(ttl_ms));
+}
+
+static void client_name(char *to, size_t size) {
+  char program[64] = "?";
+  FILE *file = fopen("/proc/self/comm", "re");
+  if (file) {
+    if (fgets(program, sizeof program, file)) program[strcspn(program, "\n")] = 0;
+    fclose(file);
+  }
+  snprintf(to, size, "%s, process %ld", program, (long)getpid());
+}
+
+/* Opens the session, or the same one again. Under session_mutex. */
+static int open_session(gsq_server *server, const gsq_page_client *client, int64_t deadline_ms,
+                        gsq_error *error) {
+  char name[128];
+  client_name(name, sizeof name);
+  gsq_session_info info;
+  const int64_t sent_ms = gsq_now_ms();
+  int code = gsq_open_session(client, name, &info, deadline_ms, error);
+  if (code != GSQ_OK) return code;
+  pthread_mutex_lock(&server->mutex);
+  if (!server->probed) server->info = info;
+  atomic_fetch_add(&server->session, 1);
+  trust_until(server, sent_ms, info.ttl_ms);
+  pthread_mutex_unlock(&server->mutex);
+  return GSQ_OK;
+}
+
+/* The views whose floor the server does not know: all, or those that rose. */
+static size_t collect_views(gsq_server *server, int all, size_t skip, gsq_view *views,
+                            size_t max) {
+  size_t count = 0;
+  pthread_mutex_lock(&server->mutex);
+  for (gsq_database *database = server->databases; database && count < max;
+       database = database->next) {
+    uint64_t floor = gsq_database_floor(database);
+    pthread_mutex_lock(&database->mutex);
+    int told = database->floor_told >= floor;
+    pthread_mutex_unlock(&database->mutex);
+    if (!all && told) continue;
+    if (skip > 0) {
+      skip--;
+      continue;
+    }
+    views[count++] = (gsq_view){.database = database->id, .floor_version = floor};
+  }
+  pthread_mutex_unlock(&server->mutex);
+  return count;
+}
+
+static void views_told(gsq_server *server, const gsq_view *views, size_t count) {
+  pthread_mutex_lock(&server->mutex);
+  for (size_t i = 0; i < count; i++) {
+    for (gsq_database *database = server->databases; database; database = database->next) {
+      if (memcmp(&database->id, &views[i].database, sizeof database->id) != 0) continue;
+      pthread_mutex_lock(&database->mutex);
+      if (database->floor_told < views[i].floor_version) {
+        database->floor_told = views[i].floor_version;
+      }
+      pthread_mutex_unlock(&database->mutex);
+      break;
+    }
+  }
+  pthread_mutex_unlock(&server->mutex);
+}
+
+/* Opens the session again unless someone did since `seen`, and tells the server what we still
+** read. Leases are asked for again when they are needed. */
+static int reopen(gsq_server *server, const gsq_page_client *client, uint64_t seen,
+                  int64_t deadline_ms, gsq_error *error) {
+  pthread_mutex_lock(&server->session_mutex);
+  int code = GSQ_OK;
+  if (atomic_load(&server->session) != seen) goto out;
+  code = open_session(server, client, deadline_ms, error);
+  if (code != GSQ_OK) goto out;
+  gsq_view *views = malloc(MAX_VIEWS_PER_MESSAGE * sizeof *views);
+  if (!views) {
+    code = gsq_error_set(error, GSQ_NOMEM, "out of memory");
+    goto out;
+  }
+  size_t count;
+  for (size_t skip = 0; code == GSQ_OK; skip += count) {
+    count = collect_views(server, 1, skip, views, MAX_VIEWS_PER_MESSAGE);
+    if (count == 0) break;
+    uint32_t ttl_ms;
+    gsq_id lost[1];
+    size_t lost_count;
+    code =
+        gsq_keep_alive(client, views, count, &ttl_ms, lost, 1, &lost_count, deadline_ms, error);
+  }
+  free(views);
+out:
+  pthread_mutex_unlock(&server->session_mutex);
+  return code;
+}
+
+gsq_attempts gsq_server_attempts(gsq_server *server) {
+  return (gsq_attempts){.session = atomic_load(&server->session)};
+}
+
+int gsq_server_again(gsq_server *server, gsq_attempts *attempts, int64_t deadline_ms,
+                     gsq_error *error) {
+  if (error->code != GSQ_NOT_FOUND || !gsq_error_is(error, "NO_SUCH_SESSION")) return 0;
+  if (++attempts->count > MAX_SESSION_ATTEMPTS) return 0;
+  gsq_error failure = {0};
+  if (reopen(server, &server->client, attempts->session, deadline_ms, &failure) != GSQ_OK) {
+    *error = failure;
+    return 0;
+  }
+  attempts->session = atomic_load(&server->session);
+  return 1;
+}
+
+/* Tells the server of closed views, if nobody is opening databases: a view that was closed and
+** opened again must not be closed behind its back. Returns how many are in `views`; open_mutex
+*is
+** then held. */
+static size_t collect_closed(gsq_server *server, gsq_view *views) {
+  if (pthread_mutex_trylock(&server->open_mutex) != 0) return 0;
+  pthread_mutex_lock(&server->mutex);
+  size_t count = server->closed_view_count;
+  for (size_t i = 0; i < count; i++) {
+    views[i] = (gsq_view){.database = server->closed_views[i], .closed = 1};
+  }
+  pthread_mutex_unlock(&server->mutex);
+  if (count == 0) pthread_mutex_unlock(&server->open_mutex);
+  return count;
+}
+
+/* One KeepAlive. Returns in how many milliseconds the next one is due. */
+static int64_t keep_alive(gsq_server *server, gsq_view *views, gsq_id *lost) {
+  gsq_error error = {0};
+  uint64_t session = atomic_load(&server->session);
+  size_t closed = collect_closed(server, views);
+  size_t rose = collect_views(server, 0, 0, views + closed, MAX_VIEWS_PER_MESSAGE);
+  size_t lost_count = 0;
+  const int64_t sent_ms = gsq_now_ms();
+  pthread_mutex_lock(&server->mutex);
+  uint32_t ttl_ms = server->info.ttl_ms;
+  pthread_mutex_unlock(&server->mutex);
+  const int64_t deadline_ms = sent_ms + ttl_ms / 3;
+  int code = gsq_keep_alive(&server->background_client, views, closed + rose, &ttl_ms, lost,
+                            MAX_LOST, &lost_count, deadline_ms, &error);
+  if (code == GSQ_OK) {
+    pthread_mutex_lock(&server->mutex);
+    if (atomic_load(&server->session) == session) trust_until(server, sent_ms, ttl_ms);
+    if (closed > 0) {
+      server->closed_view_count -= closed;
+      memmove(server->closed_views, server->closed_views + closed,
+              server->closed_view_count * sizeof *server->closed_views);
+    }
+    pthread_mutex_unlock(&server->mutex);
+    views_told(server, views + closed, rose);
+    for (size_t i = 0; i < lost_count; i++) gsq_database_lease_lost_by_id(server, &lost[i]);
+  }
+  if (closed > 0) pthread_mutex_unlock(&server->open_mutex);
+  if (code == GSQ_OK) return ttl_ms / 3;
+  if (gsq_error_is(&error, "NO_SUCH_SESSION") &&
+      reopen(server, &server->background_client, session, gsq_now_ms() + ttl_ms / 3, &error) ==
+          GSQ_OK) {
+    return ttl_ms / 3;
+  }
+  return ttl_ms / 20 + 1; /* soon again */
+}
+
+static void *run(void *arg) {
+  gsq_server *server = arg;
+  gsq_view *views = malloc((MAX_VIEWS_PER_MESSAGE + GSQ_MAX_CLOSED_VIEWS) * sizeof *views +
+                           MAX_LOST * sizeof(gsq_id));
+  if (!views) return NULL; /* leases then expire, and are asked for again each time */
+  gsq_id *lost = (gsq_id *)(views + MAX_VIEWS_PER_MESSAGE + GSQ_MAX_CLOSED_VIEWS);
+
+  pthread_mutex_lock(&server->mutex);
+  int64_t wait_ms = server->info.ttl_ms / 3;
+  while (!server->stopping) {
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += wait_ms / 1000;
+    until.tv_nsec += wait_ms % 1000 * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+      until.tv_sec++;
+      until.tv_nsec -= 1000000000;
+    }
+    int rc = 0;
+    while (!server->stopping && rc != ETIMEDOUT) {
+      rc = pthread_cond_timedwait(&server->wake, &server->mutex, &until);
+    }
+    if (server->stopping) break;
+    pthread_mutex_unlock(&server->mutex);
+    wait_ms = keep_alive(server, views, lost);
+    pthread_mutex_lock(&server->mutex);
+  }
+  pthread_mutex_unlock(&server->mutex);
+  free(views);
+  return NULL;
+}
+
+/* Starts the thread with all signals blocked: they are the program's. */
+static int start_thread(gsq_server *server) {
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  int rc = pthread_create(&server->thread, NULL, run, server);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  return rc;
+}
+
+int gsq_session_start(gsq_server *server, int64_t deadline_ms, gsq_error *error) {
+  if (server->service == 'f') {
+    server->probed = 1;
+    return GSQ_OK;
+  }
+  int code = open_session(server, &server->client, deadline_ms, error);
+  if (code == GSQ_UNIMPLEMENTED && server->service == 'a') {
+    server->probed = 1;
+    return GSQ_OK;
+  }
+  if (code != GSQ_OK) return code;
+  if (start_thread(server) != 0) {
+    return gsq_error_set(error, GSQ_NOMEM, "no thread could be started for %s", server->url);
+  }
+  pthread_mutex_lock(&server->mutex);
+  server->probed = 1;
+  server->has_page_service = 1;
+  server->thread_running = 1;
+  pthread_mutex_unlock(&server->mutex);
+  return GSQ_OK;
+}
+
+void gsq_session_stop(gsq_server *server) {
+  if (server->thread_running) {
+    pthread_mutex_lock(&server->mutex);
+    server->stopping = 1;
+    pthread_cond_signal(&server->wake);
+    pthread_mutex_unlock(&server->mutex);
+    gsq_channel_shutdown(server->background);
+    pthread_join(server->thread, NULL);
+  }
+  if (atomic_load(&server->session) > 0) {
+    gsq_error ignored = {0};
+    gsq_close_session(&server->client, gsq_now_ms() + CLOSE_TIMEOUT_MS, &ignored);
+  }
+}

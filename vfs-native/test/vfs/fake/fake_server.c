@@ -1,0 +1,769 @@
+#include "vfs/fake/fake_server.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "service/file_client.h"
+
+#define MAX_DATABASES 16
+#define MAX_SESSIONS 32
+#define MAX_STAGES 32
+#define MAX_VERSIONS 20000
+
+typedef struct image {
+  uint64_t version;
+  uint32_t size; /* 0: zeros */
+  uint8_t *data;
+  struct image *older;
+} image;
+
+typedef struct version {
+  uint32_t page_size, page_count;
+  gsq_id commit;
+  uint32_t *pages;
+  size_t count;
+} version;
+
+typedef struct database {
+  int used;
+  char name[513];
+  gsq_id id;
+  uint64_t head, oldest;
+  version *versions; /* [0..head] */
+  image **pages;     /* by number */
+  uint32_t page_room;
+  gsq_id holder;
+  int held;
+  uint64_t epoch;
+} database;
+
+typedef struct session {
+  int used;
+  gsq_id id;
+  int viewed[MAX_DATABASES];
+  uint64_t floors[MAX_DATABASES];
+} session;
+
+typedef struct stage {
+  int used;
+  gsq_id session, id, database;
+  uint32_t page_size;
+  gsq_page_ref *pages;
+  size_t count, room;
+} stage;
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* protects all that follows */
+static database databases[MAX_DATABASES];
+static session sessions[MAX_SESSIONS];
+static stage stages[MAX_STAGES];
+static fake_fault fault;
+static int fault_count;
+static int calls[FAKE_METHODS];
+static int page_service = 1;
+static uint32_t ttl = 10000, max_message = 4u << 20;
+static size_t last_commit_pages;
+
+static int same_id(const gsq_id *a, const gsq_id *b) {
+  return memcmp(a, b, sizeof *a) == 0;
+}
+
+static int refuse(gsq_error *error, int code, const char *reason) {
+  gsq_error_set(error, code, "the fake server says %s", reason);
+  snprintf(error->reason, sizeof error->reason, "%s", reason);
+  return code;
+}
+
+/* Looks at the fault for a call. Returns its kind. */
+static enum fake_kind strike(enum fake_method method) {
+  calls[method]++;
+  if (method != FAKE_KEEP_ALIVE) calls[FAKE_ANY]++;
+  if (fault.kind == FAKE_NO_FAULT || (fault.method != FAKE_ANY && fault.method != method)) {
+    return FAKE_NO_FAULT;
+  }
+  if (fault.after > 0) {
+    fault.after--;
+    return FAKE_NO_FAULT;
+  }
+  enum fake_kind kind = fault.kind;
+  if (!fault.forever) fault.kind = FAKE_NO_FAULT;
+  fault_count++;
+  return kind;
+}
+
+/* Runs one method under the mutex, with its fault. */
+#define SERVE(method, body)                                                    \
+  do {                                                                         \
+    memset(error, 0, sizeof *error);                                           \
+    pthread_mutex_lock(&mutex);                                                \
+    const fake_fault now = fault;                                              \
+    enum fake_kind kind = strike(method);                                      \
+    int code = GSQ_OK;                                                         \
+    if (kind == FAKE_REFUSE) {                                                 \
+      code = refuse(error, now.code, now.reason ? now.reason : "");            \
+    } else {                                                                   \
+      code = body;                                                             \
+      if (kind == FAKE_SEND_TWICE) code = body;                                \
+      if (kind == FAKE_LOSE_ANSWER) code = refuse(error, GSQ_UNAVAILABLE, ""); \
+    }                                                                          \
+    pthread_mutex_unlock(&mutex);                                              \
+    (void)deadline_ms;                                                         \
+    return code;                                                               \
+  } while (0)
+
+static session *find_session(const gsq_id *id) {
+  for (int i = 0; i < MAX_SESSIONS; i++) {
+    if (sessions[i].used && same_id(&sessions[i].id, id)) return &sessions[i];
+  }
+  return NULL;
+}
+
+static database *find_database(const gsq_id *id) {
+  for (int i = 0; i < MAX_DATABASES; i++) {
+    if (databases[i].used && same_id(&databases[i].id, id)) return &databases[i];
+  }
+  return NULL;
+}
+
+static database *find_name(const char *name) {
+  for (int i = 0; i < MAX_DATABASES; i++) {
+    if (databases[i].used && strcmp(databases[i].name, name) == 0) return &databases[i];
+  }
+  return NULL;
+}
+
+static stage *find_stage(const gsq_id *owner, const gsq_id *id) {
+  for (int i = 0; i < MAX_STAGES; i++) {
+    if (stages[i].used && same_id(&stages[i].id, id) && same_id(&stages[i].session, owner)) {
+      return &stages[i];
+    }
+  }
+  return NULL;
+}
+
+static void free_stage(stage *s) {
+  for (size_t i = 0; i < s->count; i++) free((void *)s->pages[i].data);
+  free(s->pages);
+  memset(s, 0, sizeof *s);
+}
+
+static gsq_snapshot snapshot_at(const database *d, uint64_t at) {
+  return (gsq_snapshot){at, d->versions[at].page_size, d->versions[at].page_count};
+}
+
+static const image *page_at(const database *d, uint32_t number, uint64_t at) {
+  if (number >= d->page_room) return NULL;
+  const image *i = d->pages[number];
+  while (i && i->version > at) i = i->older;
+  return i;
+}
+
+static void raise_floor(session *s, const database *d, uint64_t floor) {
+  const long i = d - databases;
+  if (!s->viewed[i] || s->floors[i] < floor) s->floors[i] = floor;
+  s->viewed[i] = 1;
+}
+
+#define NEED(client, s, d, id)                                     \
+  session *s = find_session(&(client)->session);                   \
+  if (!s) return refuse(error, GSQ_NOT_FOUND, "NO_SUCH_SESSION");  \
+  database *d = find_database(id);                                 \
+  if (!d) return refuse(error, GSQ_NOT_FOUND, "NO_SUCH_DATABASE"); \
+  (void)s
+
+/* The service. */
+
+int gsq_id_random(gsq_id *out) {
+  static uint64_t next = 1;
+  static pthread_mutex_t id_mutex = PTHREAD_MUTEX_INITIALIZER;
+  memset(out, 0, sizeof *out);
+  pthread_mutex_lock(&id_mutex);
+  memcpy(out->bytes, &next, sizeof next);
+  next++;
+  pthread_mutex_unlock(&id_mutex);
+  return 0;
+}
+
+void gsq_changes_free(gsq_changes *changes) {
+  free(changes->pages);
+  memset(changes, 0, sizeof *changes);
+}
+
+size_t gsq_pages_wire_size(uint32_t page_size, size_t count) {
+  return count * (page_size + 32);
+}
+
+static int open_session(const gsq_page_client *client, gsq_session_info *out,
+                        gsq_error *error) {
+  if (!page_service) return refuse(error, GSQ_UNIMPLEMENTED, "");
+  session *s = find_session(&client->session);
+  for (int i = 0; !s && i < MAX_SESSIONS; i++) {
+    if (!sessions[i].used) s = &sessions[i];
+  }
+  if (!s) return refuse(error, GSQ_RESOURCE_EXHAUSTED, "LIMIT");
+  s->used = 1;
+  s->id = client->session;
+  memset(out, 0, sizeof *out);
+  out->ttl_ms = ttl;
+  out->max_message_bytes = max_message;
+  return GSQ_OK;
+}
+
+int gsq_open_session(const gsq_page_client *client, const char *client_name,
+                     gsq_session_info *out, int64_t deadline_ms, gsq_error *error) {
+  (void)client_name;
+  SERVE(FAKE_OPEN_SESSION, open_session(client, out, error));
+}
+
+static int keep_alive(const gsq_page_client *client, const gsq_view *views, size_t view_count,
+                      uint32_t *ttl_ms, size_t *lost_count, gsq_error *error) {
+  session *s = find_session(&client->session);
+  if (!s) return refuse(error, GSQ_NOT_FOUND, "NO_SUCH_SESSION");
+  for (size_t i = 0; i < view_count; i++) {
+    database *d = find_database(&views[i].database);
+    if (!d) continue;
+    if (views[i].closed) {
+      s->viewed[d - databases] = 0;
+    } else {
+      raise_floor(s, d, views[i].floor_version);
+    }
+  }
+  *ttl_ms = ttl;
+  *lost_count = 0;
+  return GSQ_OK;
+}
+
+int gsq_keep_alive(const gsq_page_client *client, const gsq_view *views, size_t view_count,
+                   uint32_t *ttl_ms, gsq_id *lost, size_t max_lost, size_t *lost_count,
+                   int64_t deadline_ms, gsq_error *error) {
+  (void)lost;
+  (void)max_lost;
+  SERVE(FAKE_KEEP_ALIVE, keep_alive(client, views, view_count, ttl_ms, lost_count, error));
+}
+
+static int close_session(const gsq_page_client *client) {
+  session *s = find_session(&client->session);
+  if (!s) return GSQ_OK;
+  for (int i = 0; i < MAX_DATABASES; i++) {
+    if (databases[i].held && same_id(&databases[i].holder, &s->id)) databases[i].held = 0;
+  }
+  for (int i = 0; i < MAX_STAGES; i++) {
+    if (stages[i].used && same_id(&stages[i].session, &s->id)) free_stage(&stages[i]);
+  }
+  memset(s, 0, sizeof *s);
+  return GSQ_OK;
+}
+
+int gsq_close_session(const gsq_page_client *client, int64_t deadline_ms, gsq_error *error) {
+  SERVE(FAKE_CLOSE_SESSION, close_session(client));
+}
+
+static int open_database(const gsq_page_client *client, const gsq_open_request *request,
+                         gsq_open_answer *out, gsq_page_fn on_page, void *arg,
+                         gsq_error *error) {
+  session *s = find_session(&client->session);
+  if (!s) return refuse(error, GSQ_NOT_FOUND, "NO_SUCH_SESSION");
+  database *d = find_name(request->name);
+  if (!d && !request->create) return refuse(error, GSQ_NOT_FOUND, "NO_SUCH_DATABASE");
+  for (int i = 0; !d && i < MAX_DATABASES; i++) {
+    if (databases[i].used) continue;
+    d = &databases[i];
+    d->used = 1;
+    snprintf(d->name, sizeof d->name, "%s", request->name);
+    gsq_id_random(&d->id);
+    d->versions = calloc(MAX_VERSIONS, sizeof *d->versions);
+  }
+  if (!d) return refuse(error, GSQ_RESOURCE_EXHAUSTED, "QUOTA");
+  raise_floor(s, d, d->head);
+  out->database = d->id;
+  out->snapshot = snapshot_at(d, d->head);
+  out->head_version = d->head;
+  out->oldest_version = d->oldest;
+  const image *first = out->snapshot.page_count ? page_at(d, 1, d->head) : NULL;
+  return first ? on_page(arg, 1, first->version, 1, first->data, first->size, error) : GSQ_OK;
+}
+
+int gsq_open_database(const gsq_page_client *client, const gsq_open_request *request,
+                      gsq_open_answer *out, gsq_page_fn on_page, void *arg, int64_t deadline_ms,
+                      gsq_error *error) {
+  SERVE(FAKE_OPEN_DATABASE, open_database(client, request, out, on_page, arg, error));
+}
+
+/* A list that may have duplicates would break the interface's promise, hence the marks. */
+static void collect_changes(const database *d, uint64_t have, gsq_changes *out) {
+  unsigned char *marks = calloc(d->page_room + 1, 1);
+  memset(out, 0, sizeof *out);
+  for (uint64_t v = have + 1; v <= d->head; v++) {
+    for (size_t i = 0; i < d->versions[v].count; i++) marks[d->versions[v].pages[i]] = 1;
+  }
+  out->pages = malloc((d->page_room + 1) * sizeof *out->pages);
+  for (uint32_t n = 1; n < d->page_room; n++) {
+    if (marks[n]) out->pages[out->count++] = n;
+  }
+  free(marks);
+}
+
+static int refresh(const gsq_page_client *client, const gsq_id *id, uint64_t have,
+                   uint64_t floor, gsq_snapshot *head, gsq_changes *changes, gsq_error *error) {
+  NEED(client, s, d, id);
+  raise_floor(s, d, floor);
+  *head = snapshot_at(d, d->head);
+  gsq_changes_free(changes);
+  collect_changes(d, have, changes);
+  return GSQ_OK;
+}
+
+int gsq_refresh(const gsq_page_client *client, const gsq_id *id, uint64_t have_version,
+                uint64_t floor_version, gsq_snapshot *head, gsq_changes *changes,
+                int64_t deadline_ms, gsq_error *error) {
+  memset(changes, 0, sizeof *changes);
+  SERVE(FAKE_REFRESH, refresh(client, id, have_version, floor_version, head, changes, error));
+}
+
+static int read_pages(const gsq_page_client *client, const gsq_read_request *request,
+                      gsq_page_fn on_page, void *arg, gsq_error *error) {
+  NEED(client, s, d, &request->database);
+  if (request->version < d->oldest) return refuse(error, GSQ_OUT_OF_RANGE, "SNAPSHOT_TOO_OLD");
+  if (request->version > d->head) return refuse(error, GSQ_OUT_OF_RANGE, "NO_SUCH_VERSION");
+  const stage *st = NULL;
+  if (request->stage) {
+    st = find_stage(&client->session, request->stage);
+    if (!st) return refuse(error, GSQ_FAILED_PRECONDITION, "NO_SUCH_STAGE");
+  }
+  for (size_t r = 0; r < request->range_count; r++) {
+    for (uint32_t k = 0; k < request->ranges[r].count; k++) {
+      const uint32_t n = request->ranges[r].first + k;
+      const gsq_page_ref *staged = NULL;
+      for (size_t i = 0; st && i < st->count; i++) {
+        if (st->pages[i].number == n) staged = &st->pages[i];
+      }
+      int code;
+      if (staged) {
+        if (st->page_size != request->page_size) return refuse(error, GSQ_BAD_ANSWER, "");
+        code = on_page(arg, n, 0, 1, staged->data, staged->size, error);
+      } else {
+        if (n > d->versions[request->version].page_count) {
+          return refuse(error, GSQ_INVALID_ARGUMENT, "INVALID_REQUEST");
+        }
+        const image *i = page_at(d, n, request->version);
+        if (!i || (i->size && i->size != request->page_size)) {
+          return refuse(error, GSQ_BAD_ANSWER, "");
+        }
+        code = on_page(arg, n, i->version, 1, i->data, i->size, error);
+      }
+      if (code != 0) return code;
+    }
+  }
+  return GSQ_OK;
+}
+
+int gsq_read_pages(const gsq_page_client *client, const gsq_read_request *request,
+                   gsq_page_fn on_page, void *arg, int64_t deadline_ms, gsq_error *error) {
+  SERVE(FAKE_READ_PAGES, read_pages(client, request, on_page, arg, error));
+}
+
+static int acquire(const gsq_page_client *client, const gsq_id *id, uint64_t have, int at_any,
+                   uint64_t floor, gsq_lease_answer *out, gsq_error *error) {
+  NEED(client, s, d, id);
+  raise_floor(s, d, floor);
+  gsq_changes_free(&out->changes);
+  out->head = snapshot_at(d, d->head);
+  const int ours = d->held && same_id(&d->holder, &client->session);
+  if (d->held && !ours) {
+    out->outcome = GSQ_LEASE_HELD;
+  } else if (have != d->head && !at_any) {
+    out->outcome = GSQ_LEASE_HEAD_MOVED;
+  } else {
+    out->outcome = GSQ_LEASE_GRANTED;
+    if (!ours) d->epoch++;
+    d->held = 1;
+    d->holder = client->session;
+    out->epoch = d->epoch;
+    collect_changes(d, have, &out->changes);
+  }
+  return GSQ_OK;
+}
+
+int gsq_acquire_lease(const gsq_page_client *client, const gsq_id *id, uint64_t have_version,
+                      int at_any_version, uint32_t wait_ms, uint64_t floor_version,
+                      gsq_lease_answer *out, int64_t deadline_ms, gsq_error *error) {
+  (void)wait_ms;
+  memset(out, 0, sizeof *out);
+  SERVE(FAKE_ACQUIRE_LEASE,
+        acquire(client, id, have_version, at_any_version, floor_version, out, error));
+}
+
+static void drop_stages_of(const gsq_id *owner, const gsq_id *id) {
+  for (int i = 0; i < MAX_STAGES; i++) {
+    if (stages[i].used && same_id(&stages[i].session, owner) &&
+        same_id(&stages[i].database, id)) {
+      free_stage(&stages[i]);
+    }
+  }
+}
+
+static int release(const gsq_page_client *client, const gsq_id *id, uint64_t epoch,
+                   gsq_error *error) {
+  NEED(client, s, d, id);
+  if (d->held && d->epoch == epoch && same_id(&d->holder, &client->session)) {
+    d->held = 0;
+    drop_stages_of(&client->session, id);
+  }
+  return GSQ_OK;
+}
+
+int gsq_release_lease(const gsq_page_client *client, const gsq_id *id, uint64_t epoch,
+                      int64_t deadline_ms, gsq_error *error) {
+  SERVE(FAKE_RELEASE_LEASE, release(client, id, epoch, error));
+}
+
+static int is_current(const database *d, const gsq_page_client *client, uint64_t epoch) {
+  return d->held && d->epoch == epoch && same_id(&d->holder, &client->session);
+}
+
+static void *copy_bytes(const void *data, uint32_t size) {
+  if (size == 0) return NULL;
+  void *to = malloc(size);
+  memcpy(to, data, size);
+  return to;
+}
+
+static int stage_pages(const gsq_page_client *client, const gsq_id *id, uint64_t epoch,
+                       const gsq_id *stage_id, uint32_t page_size, const gsq_page_ref *pages,
+                       size_t count, gsq_error *error) {
+  NEED(client, s, d, id);
+  if (!is_current(d, client, epoch))
+    return refuse(error, GSQ_FAILED_PRECONDITION, "LEASE_LOST");
+  if (gsq_pages_wire_size(page_size, count) > max_message) {
+    return refuse(error, GSQ_RESOURCE_EXHAUSTED, "");
+  }
+  stage *st = find_stage(&client->session, stage_id);
+  for (int i = 0; !st && i < MAX_STAGES; i++) {
+    if (stages[i].used) continue;
+    st = &stages[i];
+    st->used = 1;
+    st->session = client->session;
+    st->id = *stage_id;
+    st->database = *id;
+    st->page_size = page_size;
+  }
+  if (!st) return refuse(error, GSQ_RESOURCE_EXHAUSTED, "LIMIT");
+  for (size_t i = 0; i < count; i++) {
+    gsq_page_ref *to = NULL;
+    for (size_t k = 0; k < st->count; k++) {
+      if (st->pages[k].number == pages[i].number) to = &st->pages[k];
+    }
+    if (to) {
+      free((void *)to->data);
+    } else {
+      if (st->count == st->room) {
+        st->room = st->room ? st->room * 2 : 64;
+        st->pages = realloc(st->pages, st->room * sizeof *st->pages);
+      }
+      to = &st->pages[st->count++];
+    }
+    *to = (gsq_page_ref){pages[i].number, copy_bytes(pages[i].data, pages[i].size),
+                         pages[i].size};
+  }
+  return GSQ_OK;
+}
+
+int gsq_stage_pages(const gsq_page_client *client, const gsq_id *id, uint64_t epoch,
+                    const gsq_id *stage_id, uint32_t page_size, const gsq_page_ref *pages,
+                    size_t count, int64_t deadline_ms, gsq_error *error) {
+  SERVE(FAKE_STAGE_PAGES,
+        stage_pages(client, id, epoch, stage_id, page_size, pages, count, error));
+}
+
+static int drop_stage(const gsq_page_client *client, const gsq_id *stage_id) {
+  stage *st = find_stage(&client->session, stage_id);
+  if (st) free_stage(st);
+  return GSQ_OK;
+}
+
+int gsq_drop_stage(const gsq_page_client *client, const gsq_id *id, const gsq_id *stage_id,
+                   int64_t deadline_ms, gsq_error *error) {
+  (void)id;
+  SERVE(FAKE_DROP_STAGE, drop_stage(client, stage_id));
+}
+
+static void put_page(database *d, uint64_t at, const gsq_page_ref *page) {
+  if (page->number >= d->page_room) {
+    uint32_t room = page->number * 2 + 64;
+    d->pages = realloc(d->pages, room * sizeof *d->pages);
+    memset(d->pages + d->page_room, 0, (room - d->page_room) * sizeof *d->pages);
+    d->page_room = room;
+  }
+  image *i = malloc(sizeof *i);
+  *i = (image){at, page->size, copy_bytes(page->data, page->size), d->pages[page->number]};
+  d->pages[page->number] = i;
+}
+
+static int commit(const gsq_page_client *client, const gsq_commit_request *request,
+                  uint64_t *out, gsq_error *error) {
+  NEED(client, s, d, &request->database);
+  const uint64_t next = request->base_version + 1;
+  if (next <= d->head && same_id(&d->versions[next].commit, &request->commit)) {
+    *out = next;
+    return GSQ_OK;
+  }
+  if (!is_current(d, client, request->epoch)) {
+    return refuse(error, GSQ_FAILED_PRECONDITION, "LEASE_LOST");
+  }
+  if (request->base_version != d->head) {
+    return refuse(error, GSQ_FAILED_PRECONDITION, "HEAD_MOVED");
+  }
+  stage *st = NULL;
+  if (request->stage) {
+    st = find_stage(&client->session, request->stage);
+    if (!st) return refuse(error, GSQ_FAILED_PRECONDITION, "NO_SUCH_STAGE");
+    if (st->page_size != request->page_size) {
+      return refuse(error, GSQ_INVALID_ARGUMENT, "INVALID_REQUEST");
+    }
+  }
+  if (gsq_pages_wire_size(request->page_size, request->count) > max_message) {
+    return refuse(error, GSQ_RESOURCE_EXHAUSTED, "");
+  }
+  /* Each page once, inline ones first; and all that must be named are. */
+  const version *base = &d->versions[d->head];
+  gsq_page_ref *all = calloc((size_t)request->page_count + 1, sizeof *all);
+  for (size_t i = 0; st && i < st->count; i++) {
+    if (st->pages[i].number <= request->page_count) all[st->pages[i].number] = st->pages[i];
+  }
+  int bad = 0;
+  uint32_t before = 0;
+  for (size_t i = 0; i < request->count; i++) {
+    const gsq_page_ref *page = &request->pages[i];
+    if (page->number <= before || page->number > request->page_count) {
+      bad = 1;
+      break;
+    }
+    if (page->size != 0 && page->size != request->page_size) bad = 1;
+    before = page->number;
+    all[page->number] = *page;
+  }
+  const int resized = base->page_count && base->page_size != request->page_size;
+  size_t count = 0;
+  for (uint32_t n = 1; n <= request->page_count; n++) {
+    if (all[n].number) {
+      count++;
+    } else if (resized || n > base->page_count) {
+      bad = 1;
+    }
+  }
+  if (bad || d->head + 1 >= MAX_VERSIONS) {
+    free(all);
+    return refuse(error, GSQ_INVALID_ARGUMENT, "INVALID_REQUEST");
+  }
+  version *v = &d->versions[next];
+  *v = (version){.page_size = request->page_size,
+                 .page_count = request->page_count,
+                 .commit = request->commit};
+  v->pages = malloc((count + 1) * sizeof *v->pages);
+  for (uint32_t n = 1; n <= request->page_count; n++) {
+    if (!all[n].number) continue;
+    put_page(d, next, &all[n]);
+    v->pages[v->count++] = n;
+  }
+  free(all);
+  if (st) free_stage(st);
+  d->head = next;
+  last_commit_pages = count;
+  raise_floor(s, d, request->floor_version);
+  *out = next;
+  return GSQ_OK;
+}
+
+int gsq_commit(const gsq_page_client *client, const gsq_commit_request *request, uint64_t *out,
+               int64_t deadline_ms, gsq_error *error) {
+  SERVE(FAKE_COMMIT, commit(client, request, out, error));
+}
+
+/* For tests. */
+
+void fake_set_fault(fake_fault f) {
+  pthread_mutex_lock(&mutex);
+  fault = f;
+  fault_count = 0;
+  pthread_mutex_unlock(&mutex);
+}
+
+int fake_faults(void) {
+  pthread_mutex_lock(&mutex);
+  int n = fault_count;
+  pthread_mutex_unlock(&mutex);
+  return n;
+}
+
+int fake_calls(enum fake_method method) {
+  pthread_mutex_lock(&mutex);
+  int n = calls[method];
+  pthread_mutex_unlock(&mutex);
+  return n;
+}
+
+void fake_reset_counts(void) {
+  pthread_mutex_lock(&mutex);
+  memset(calls, 0, sizeof calls);
+  pthread_mutex_unlock(&mutex);
+}
+
+void fake_reset(void) {
+  pthread_mutex_lock(&mutex);
+  for (int i = 0; i < MAX_STAGES; i++) {
+    if (stages[i].used) free_stage(&stages[i]);
+  }
+  for (int i = 0; i < MAX_DATABASES; i++) {
+    database *d = &databases[i];
+    for (uint32_t n = 0; n < d->page_room; n++) {
+      for (image *p = d->pages[n]; p;) {
+        image *older = p->older;
+        free(p->data);
+        free(p);
+        p = older;
+      }
+    }
+    free(d->pages);
+    for (uint64_t v = 0; d->versions && v <= d->head; v++) free(d->versions[v].pages);
+    free(d->versions);
+  }
+  memset(databases, 0, sizeof databases);
+  memset(sessions, 0, sizeof sessions);
+  memset(&fault, 0, sizeof fault);
+  memset(calls, 0, sizeof calls);
+  page_service = 1;
+  ttl = 10000;
+  max_message = 4u << 20;
+  pthread_mutex_unlock(&mutex);
+}
+
+void fake_restart(void) {
+  pthread_mutex_lock(&mutex);
+  for (int i = 0; i < MAX_STAGES; i++) {
+    if (stages[i].used) free_stage(&stages[i]);
+  }
+  memset(sessions, 0, sizeof sessions);
+  pthread_mutex_unlock(&mutex);
+}
+
+void fake_take_lease(const char *name) {
+  pthread_mutex_lock(&mutex);
+  database *d = find_name(name);
+  if (d && d->held) {
+    drop_stages_of(&d->holder, &d->id);
+    d->held = 0;
+  }
+  pthread_mutex_unlock(&mutex);
+}
+
+void fake_forget_before(const char *name, uint64_t at) {
+  pthread_mutex_lock(&mutex);
+  database *d = find_name(name);
+  if (d) d->oldest = at;
+  pthread_mutex_unlock(&mutex);
+}
+
+void fake_set_page_service(int on) {
+  page_service = on;
+}
+
+void fake_set_ttl_ms(uint32_t ttl_ms) {
+  ttl = ttl_ms;
+}
+
+void fake_set_max_message_bytes(uint32_t bytes) {
+  max_message = bytes;
+}
+
+uint64_t fake_head(const char *name) {
+  pthread_mutex_lock(&mutex);
+  const database *d = find_name(name);
+  uint64_t head = d ? d->head : 0;
+  pthread_mutex_unlock(&mutex);
+  return head;
+}
+
+size_t fake_stages(void) {
+  size_t n = 0;
+  pthread_mutex_lock(&mutex);
+  for (int i = 0; i < MAX_STAGES; i++) n += stages[i].used != 0;
+  pthread_mutex_unlock(&mutex);
+  return n;
+}
+
+size_t fake_sessions(void) {
+  size_t n = 0;
+  pthread_mutex_lock(&mutex);
+  for (int i = 0; i < MAX_SESSIONS; i++) n += sessions[i].used != 0;
+  pthread_mutex_unlock(&mutex);
+  return n;
+}
+
+size_t fake_last_commit_pages(void) {
+  pthread_mutex_lock(&mutex);
+  size_t n = last_commit_pages;
+  pthread_mutex_unlock(&mutex);
+  return n;
+}
+
+uint64_t fake_floor(const char *name) {
+  uint64_t floor = UINT64_MAX;
+  pthread_mutex_lock(&mutex);
+  const database *d = find_name(name);
+  for (int i = 0; d && i < MAX_SESSIONS; i++) {
+    const session *s = &sessions[i];
+    if (s->used && s->viewed[d - databases] && s->floors[d - databases] < floor) {
+      floor = s->floors[d - databases];
+    }
+  }
+  pthread_mutex_unlock(&mutex);
+  return floor;
+}
+
+void fake_poke(const char *name, uint32_t page, uint32_t offset, uint8_t value) {
+  pthread_mutex_lock(&mutex);
+  database *d = find_name(name);
+  if (d && page < d->page_room && d->pages[page]) d->pages[page]->data[offset] = value;
+  pthread_mutex_unlock(&mutex);
+}
+
+/* The channel: nothing goes through it. */
+
+struct gsq_channel {
+  char url[256];
+};
+
+int gsq_channel_new(const gsq_channel_options *options, gsq_channel **out, gsq_error *error) {
+  gsq_channel *channel = calloc(1, sizeof *channel);
+  if (!channel) return gsq_error_set(error, GSQ_NOMEM, "out of memory");
+  snprintf(channel->url, sizeof channel->url, "%s", options->url);
+  *out = channel;
+  return GSQ_OK;
+}
+
+void gsq_channel_free(gsq_channel *channel) {
+  free(channel);
+}
+
+void gsq_channel_abandon_after_fork(gsq_channel *channel) {
+  (void)channel;
+}
+
+void gsq_channel_shutdown(gsq_channel *channel) {
+  (void)channel;
+}
+
+int gsq_channel_call(gsq_channel *channel, const gsq_call *call, gsq_error *error) {
+  (void)channel;
+  return gsq_error_set(error, GSQ_UNIMPLEMENTED, "%s is not faked", call->method);
+}
+
+void gsq_channel_stats_get(gsq_channel *channel, gsq_channel_stats *out) {
+  (void)channel;
+  memset(out, 0, sizeof *out);
+  pthread_mutex_lock(&mutex);
+  out->calls = (uint64_t)calls[FAKE_ANY];
+  pthread_mutex_unlock(&mutex);
+}

@@ -1,0 +1,78 @@
+/*
+** A page service within the process: what page_client.h, file_client.h and channel.h say, without
+** a network. Linked in place of src/service and src/rpc, so that faults can be put exactly where a
+** test wants them. Thread-safe.
+*/
+#ifndef GSQ_TEST_FAKE_SERVER_H
+#define GSQ_TEST_FAKE_SERVER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "service/page_client.h"
+
+enum fake_method {
+  FAKE_ANY,
+  FAKE_OPEN_SESSION,
+  FAKE_KEEP_ALIVE,
+  FAKE_CLOSE_SESSION,
+  FAKE_OPEN_DATABASE,
+  FAKE_REFRESH,
+  FAKE_READ_PAGES,
+  FAKE_ACQUIRE_LEASE,
+  FAKE_RELEASE_LEASE,
+  FAKE_STAGE_PAGES,
+  FAKE_DROP_STAGE,
+  FAKE_COMMIT,
+  FAKE_METHODS
+};
+
+enum fake_kind {
+  FAKE_NO_FAULT,
+  FAKE_REFUSE,      /* answered with code and reason; nothing is done */
+  FAKE_LOSE_ANSWER, /* done; the client sees UNAVAILABLE */
+  FAKE_SEND_TWICE,  /* done twice, as a channel that retries does; the second answer counts */
+};
+
+typedef struct fake_fault {
+  enum fake_method method;
+  enum fake_kind kind;
+  int after;   /* this many calls pass first */
+  int forever; /* else once */
+  int code;
+  const char *reason;
+} fake_fault;
+
+/* Sets the fault; FAKE_NO_FAULT for none. */
+void fake_set_fault(fake_fault fault);
+/* How often it struck. */
+int fake_faults(void);
+
+/* How often a method was called since the last fake_reset_counts; FAKE_ANY: all but KeepAlive. */
+int fake_calls(enum fake_method method);
+void fake_reset_counts(void);
+
+/* Forgets all databases, sessions and faults. No file may be open. */
+void fake_reset(void);
+/* The server starts again: sessions and stages are gone, databases and leases are there. */
+void fake_restart(void);
+/* Takes the lease of a database away, as after a TTL, without telling. */
+void fake_take_lease(const char *name);
+/* Keeps versions from this one on only. */
+void fake_forget_before(const char *name, uint64_t version);
+
+void fake_set_page_service(int on);
+void fake_set_ttl_ms(uint32_t ttl_ms);
+void fake_set_max_message_bytes(uint32_t bytes);
+
+uint64_t fake_head(const char *name); /* 0 also if there is no such database */
+size_t fake_stages(void);
+size_t fake_sessions(void);
+/* The pages that the newest commit named. */
+size_t fake_last_commit_pages(void);
+/* The lowest floor that sessions have told of a database; UINT64_MAX: none. */
+uint64_t fake_floor(const char *name);
+/* Sets a byte of a page at the head, behind everybody's back. */
+void fake_poke(const char *name, uint32_t page, uint32_t offset, uint8_t value);
+
+#endif
