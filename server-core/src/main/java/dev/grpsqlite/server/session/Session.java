@@ -1,0 +1,275 @@
+package dev.grpsqlite.server.session;
+
+import dev.grpsqlite.server.session.SessionException.Code;
+import dev.grpsqlite.server.spi.DatabaseId;
+import dev.grpsqlite.server.spi.SessionId;
+import dev.grpsqlite.server.spi.StageId;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalLong;
+import java.util.Set;
+
+/**
+ * One client process's presence: until when, what it may still read, which leases it was given, and
+ * how much it has staged.
+ *
+ * <p>Once it has ended it stays so: whatever then asks for it fails with NO_SUCH_SESSION.
+ * Thread-safe by its monitor, under which nothing is called that waits.
+ */
+public final class Session {
+  /** Open databases and fixed versions of one session; each takes some 200 bytes. */
+  static final int MAX_VIEWS = 65_536;
+
+  private final SessionId id;
+  private final String clientName;
+  private final Floors floors;
+
+  private long deadlineNanos;
+  private boolean ended;
+  private final Map<ViewKey, ViewState> views = new HashMap<>();
+  private final Map<DatabaseId, Long> leases = new HashMap<>();
+  private final Set<DatabaseId> lostLeases = new HashSet<>();
+  private final Map<StageKey, Long> staged = new HashMap<>();
+  private long stagedBytes;
+
+  Session(SessionId id, String clientName, Floors floors, long deadlineNanos) {
+    this.id = id;
+    this.clientName = clientName;
+    this.floors = floors;
+    this.deadlineNanos = deadlineNanos;
+  }
+
+  public SessionId id() {
+    return id;
+  }
+
+  /** For logs. */
+  public String clientName() {
+    return clientName;
+  }
+
+  /** Moves the end; returns false if it has come already. */
+  synchronized boolean renew(long now, long newDeadlineNanos) {
+    if (isOver(now)) {
+      return false;
+    }
+    deadlineNanos = newDeadlineNanos;
+    return true;
+  }
+
+  synchronized boolean isOver(long now) {
+    return ended || now - deadlineNanos >= 0;
+  }
+
+  /** Returns true once: for the caller who then gives back what the session had. */
+  synchronized boolean end() {
+    if (ended) {
+      return false;
+    }
+    ended = true;
+    views.forEach((key, view) -> floors.remove(key.database, view.effective()));
+    views.clear();
+    return true;
+  }
+
+  /**
+   * Enters a view before its version is looked up, so that this version cannot be collected in
+   * between. Until then a new view pins everything.
+   */
+  public synchronized PendingView enterView(DatabaseId database, int number) {
+    ViewState view = viewState(new ViewKey(database, number));
+    view.pending++;
+    return new PendingView(database, number);
+  }
+
+  /**
+   * Raises the floor of a view; a lower one than before has no effect. Makes the view if there is
+   * none: after a restart of the server its client tells it again.
+   */
+  public synchronized void raiseFloor(DatabaseId database, int number, long floor) {
+    raise(database, viewState(new ViewKey(database, number)), floor);
+  }
+
+  public synchronized void closeView(DatabaseId database, int number) {
+    ViewState view = views.remove(new ViewKey(database, number));
+    if (view != null) {
+      floors.remove(database, view.effective());
+    }
+  }
+
+  private ViewState viewState(ViewKey key) {
+    checkNotEnded();
+    ViewState view = views.get(key);
+    if (view == null) {
+      if (views.size() >= MAX_VIEWS) {
+        throw new SessionException(
+            Code.LIMIT, "the session has " + MAX_VIEWS + " views, which is the limit");
+      }
+      view = new ViewState();
+      views.put(key, view);
+      floors.add(key.database, view.effective());
+    }
+    return view;
+  }
+
+  private void raise(DatabaseId database, ViewState view, long floor) {
+    long before = view.effective();
+    view.established = true;
+    view.floor = Math.max(view.floor, floor);
+    if (view.floor != before) {
+      floors.replace(database, before, view.floor);
+    }
+  }
+
+  /**
+   * Notes a lease that this session has been given.
+   *
+   * @return false if the session has ended, so that the lease must be given back
+   */
+  public synchronized boolean leaseGranted(DatabaseId database, long epoch) {
+    if (ended) {
+      return false;
+    }
+    leases.put(database, epoch);
+    lostLeases.remove(database);
+    return true;
+  }
+
+  /** The epoch of the lease that this session was last given, if it was not given back. */
+  public synchronized OptionalLong leaseEpoch(DatabaseId database) {
+    Long epoch = leases.get(database);
+    return epoch == null ? OptionalLong.empty() : OptionalLong.of(epoch);
+  }
+
+  /** Gives up what there was of a lease. */
+  public synchronized void leaseReleased(DatabaseId database, long epoch) {
+    if (leases.remove(database, epoch)) {
+      dropStagedOf(database);
+    }
+    lostLeases.remove(database);
+  }
+
+  /** The store said that this epoch is over. */
+  public synchronized void leaseLost(DatabaseId database, long epoch) {
+    if (leases.remove(database, epoch)) {
+      lostLeases.add(database);
+      dropStagedOf(database);
+    }
+  }
+
+  /** Leases that were lost and neither given back nor granted again since. */
+  public synchronized List<DatabaseId> lostLeases() {
+    return List.copyOf(lostLeases);
+  }
+
+  synchronized Map<DatabaseId, Long> leases() {
+    return Map.copyOf(leases);
+  }
+
+  /**
+   * Counts bytes that are about to be staged. A page that is staged again counts again.
+   *
+   * @throws SessionException LIMIT, if that would be more than the limit
+   */
+  public synchronized void addStaged(DatabaseId database, StageId stage, long bytes, long limit) {
+    checkNotEnded();
+    if (stagedBytes + bytes > limit) {
+      throw new SessionException(
+          Code.LIMIT,
+          "the session has staged "
+              + stagedBytes
+              + " bytes; "
+              + bytes
+              + " more are above the limit of "
+              + limit);
+    }
+    stagedBytes += bytes;
+    staged.merge(new StageKey(database, stage), bytes, Long::sum);
+  }
+
+  public synchronized void dropStaged(DatabaseId database, StageId stage) {
+    Long bytes = staged.remove(new StageKey(database, stage));
+    stagedBytes -= bytes == null ? 0 : bytes;
+  }
+
+  private void dropStagedOf(DatabaseId database) {
+    staged.keySet().removeIf(key -> key.database.equals(database));
+    stagedBytes = staged.values().stream().mapToLong(Long::longValue).sum();
+  }
+
+  synchronized long stagedBytes() {
+    return stagedBytes;
+  }
+
+  private void checkNotEnded() {
+    if (ended) {
+      throw SessionException.noSuchSession();
+    }
+  }
+
+  private record ViewKey(DatabaseId database, int number) {}
+
+  private record StageKey(DatabaseId database, StageId stage) {}
+
+  private static final class ViewState {
+    boolean established;
+    long floor;
+
+    /** Openings whose version is being looked up. */
+    int pending;
+
+    /** The lowest version that one of them found. */
+    long lowestFound = Long.MAX_VALUE;
+
+    long effective() {
+      return established ? floor : 0;
+    }
+  }
+
+  /** A view whose version is being looked up. One of the two methods is called, once. */
+  public final class PendingView {
+    private final DatabaseId database;
+    private final int number;
+
+    private PendingView(DatabaseId database, int number) {
+      this.database = database;
+      this.number = number;
+    }
+
+    /** The view has this version; what is below need not be kept for it. */
+    public void established(long version) {
+      synchronized (Session.this) {
+        ViewState view = views.get(new ViewKey(database, number));
+        if (view == null) {
+          return;
+        }
+        view.pending--;
+        view.lowestFound = Math.min(view.lowestFound, version);
+        // With two openings at once, the floor is that of the older version.
+        if (view.pending == 0 && !view.established) {
+          raise(database, view, view.lowestFound);
+        }
+      }
+    }
+
+    /** There will be no such view, unless another opening makes it. */
+    public void failed() {
+      synchronized (Session.this) {
+        ViewState view = views.get(new ViewKey(database, number));
+        if (view == null) {
+          return;
+        }
+        view.pending--;
+        if (view.pending == 0 && !view.established) {
+          if (view.lowestFound == Long.MAX_VALUE) {
+            closeView(database, number);
+          } else {
+            raise(database, view, view.lowestFound);
+          }
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,32 @@
+package dev.grpsqlite.server.session;
+
+import java.io.Serial;
+
+/** A session cannot do what was asked. The message may travel to the client. */
+public final class SessionException extends RuntimeException {
+  @Serial private static final long serialVersionUID = 1L;
+
+  /** What went wrong. */
+  public enum Code {
+    /** It expired, was closed, or was never opened. */
+    NO_SUCH_SESSION,
+    /** There are too many of something. */
+    LIMIT
+  }
+
+  private final Code code;
+
+  SessionException(Code code, String message) {
+    super(message);
+    this.code = code;
+  }
+
+  public Code code() {
+    return code;
+  }
+
+  static SessionException noSuchSession() {
+    return new SessionException(
+        Code.NO_SUCH_SESSION, "the session expired, was closed, or was never opened here");
+  }
+}

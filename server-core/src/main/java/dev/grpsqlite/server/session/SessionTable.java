@@ -1,0 +1,162 @@
+package dev.grpsqlite.server.session;
+
+import dev.grpsqlite.server.session.SessionException.Code;
+import dev.grpsqlite.server.spi.DatabaseId;
+import dev.grpsqlite.server.spi.SessionId;
+import dev.grpsqlite.server.spi.SnapshotPins;
+import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Function;
+import java.util.function.LongSupplier;
+
+/**
+ * All sessions of a server process.
+ *
+ * <p>A session lasts until one TTL after its last OpenSession or KeepAlive was received. No other
+ * request renews it, for a client trusts its leases by the KeepAlives it has sent, and by nothing
+ * else. Who finds a session to be over ends it; {@link #expire} does that for those that nobody
+ * asks for.
+ *
+ * <p>Thread-safe.
+ */
+public final class SessionTable implements SnapshotPins {
+  private final LongSupplier nanoTime;
+  private final long ttlNanos;
+  private final int maxSessions;
+  private final long startNanos;
+  private final Floors floors = new Floors();
+  private final ConcurrentHashMap<SessionId, Session> sessions = new ConcurrentHashMap<>();
+  private volatile Function<Session, CompletableFuture<Void>> whenEnded =
+      session -> CompletableFuture.completedFuture(null);
+
+  /**
+   * @param nanoTime a clock as {@link System#nanoTime}
+   */
+  public SessionTable(LongSupplier nanoTime, Duration ttl, int maxSessions) {
+    this.nanoTime = nanoTime;
+    this.ttlNanos = ttl.toNanos();
+    this.maxSessions = maxSessions;
+    this.startNanos = nanoTime.getAsLong();
+  }
+
+  /** What gives back what an ended session had. Set once, before the first session. */
+  void whenEnded(Function<Session, CompletableFuture<Void>> action) {
+    whenEnded = action;
+  }
+
+  public Duration ttl() {
+    return Duration.ofNanos(ttlNanos);
+  }
+
+  @Override
+  public long oldestPinned(DatabaseId database) {
+    return floors.oldestPinned(database);
+  }
+
+  /** Opens a session, or renews the one of that id. Fails with LIMIT. */
+  public Session open(SessionId id, String clientName) {
+    long now = nanoTime.getAsLong();
+    while (true) {
+      Session session = sessions.get(id);
+      if (session != null) {
+        if (session.renew(now, now + ttlNanos)) {
+          return session;
+        }
+        endUnattended(session);
+      }
+      if (sessions.size() >= maxSessions) {
+        throw new SessionException(
+            Code.LIMIT, "the server has " + maxSessions + " sessions, which is its limit");
+      }
+      Session opened = new Session(id, clientName, floors, now + ttlNanos);
+      if (sessions.putIfAbsent(id, opened) == null) {
+        return opened;
+      }
+    }
+  }
+
+  /** Renews a session. Fails with NO_SUCH_SESSION. */
+  public Session keepAlive(SessionId id) {
+    Session session = get(id);
+    long now = nanoTime.getAsLong();
+    if (!session.renew(now, now + ttlNanos)) {
+      endUnattended(session);
+      throw SessionException.noSuchSession();
+    }
+    return session;
+  }
+
+  /** A session that is there. Fails with NO_SUCH_SESSION. */
+  public Session get(SessionId id) {
+    Session session = sessions.get(id);
+    if (session == null) {
+      throw SessionException.noSuchSession();
+    }
+    if (session.isOver(nanoTime.getAsLong())) {
+      endUnattended(session);
+      throw SessionException.noSuchSession();
+    }
+    return session;
+  }
+
+  /**
+   * Whether the holder of a lease must be thought alive: it has a session, or may have had one at
+   * the server before the last restart. Once this said no, the session is over for good.
+   */
+  public boolean mayBeAlive(SessionId id) {
+    long now = nanoTime.getAsLong();
+    Session session = sessions.get(id);
+    if (session == null) {
+      return now - startNanos < ttlNanos;
+    }
+    if (!session.isOver(now)) {
+      return true;
+    }
+    endUnattended(session);
+    return false;
+  }
+
+  /** Ends a session; complete when all it had is given back. */
+  public CompletableFuture<Void> close(SessionId id) {
+    Session session = sessions.get(id);
+    return session == null ? CompletableFuture.completedFuture(null) : end(session);
+  }
+
+  /** Ends the sessions whose time has come. To be called now and then. */
+  public void expire() {
+    long now = nanoTime.getAsLong();
+    for (Session session : sessions.values()) {
+      if (session.isOver(now)) {
+        endUnattended(session);
+      }
+    }
+  }
+
+  public int size() {
+    return sessions.size();
+  }
+
+  /** Of all sessions together. */
+  public long stagedBytes() {
+    return sessions.values().stream().mapToLong(Session::stagedBytes).sum();
+  }
+
+  /** Leases that live sessions were given. */
+  public int leases() {
+    return sessions.values().stream().mapToInt(session -> session.leases().size()).sum();
+  }
+
+  /** Whoever gives back what the session had reports what goes wrong. */
+  private void endUnattended(Session session) {
+    CompletableFuture<Void> unused = end(session);
+  }
+
+  private CompletableFuture<Void> end(Session session) {
+    if (!session.end()) {
+      return CompletableFuture.completedFuture(null);
+    }
+    sessions.remove(session.id(), session);
+    return whenEnded.apply(session);
+  }
+}

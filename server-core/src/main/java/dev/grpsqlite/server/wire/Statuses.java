@@ -1,0 +1,92 @@
+package dev.grpsqlite.server.wire;
+
+import com.google.protobuf.Any;
+import com.google.rpc.ErrorInfo;
+import dev.grpsqlite.server.session.SessionException;
+import dev.grpsqlite.server.spi.StoreException;
+import io.grpc.StatusRuntimeException;
+import io.grpc.protobuf.StatusProto;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.ThreadLocalRandom;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** From errors to gRPC statuses: the one place. No stack trace goes over the wire. */
+public final class Statuses {
+  public static final String DOMAIN = "grpsqlite";
+
+  private static final Logger log = LoggerFactory.getLogger(Statuses.class);
+
+  private Statuses() {}
+
+  public static StatusRuntimeException of(Throwable error) {
+    Throwable cause = error;
+    while (cause instanceof CompletionException && cause.getCause() != null) {
+      cause = cause.getCause();
+    }
+    if (cause instanceof RequestException e) {
+      return of(e.reason(), message(e));
+    }
+    if (cause instanceof SessionException e) {
+      return of(reason(e.code()), message(e));
+    }
+    if (cause instanceof StoreException e) {
+      if (e.code() == StoreException.Code.STORE_FAILED) {
+        String incident = incident();
+        log.error("incident {}: {}", incident, e.getMessage(), e);
+        return of(Reason.STORE_FAILED, "the storage failed (incident " + incident + ")");
+      }
+      return of(reason(e.code()), message(e));
+    }
+    if (cause instanceof StatusRuntimeException e) {
+      return e;
+    }
+    String incident = incident();
+    log.error("incident {}", incident, cause);
+    return of(Reason.STORE_FAILED, "internal error (incident " + incident + ")");
+  }
+
+  private static StatusRuntimeException of(Reason reason, String message) {
+    return StatusProto.toStatusRuntimeException(
+        com.google.rpc.Status.newBuilder()
+            .setCode(reason.code().value())
+            .setMessage(message)
+            .addDetails(
+                Any.pack(ErrorInfo.newBuilder().setDomain(DOMAIN).setReason(reason.name()).build()))
+            .build());
+  }
+
+  private static String message(RuntimeException e) {
+    String message = e.getMessage();
+    return message == null ? "" : message;
+  }
+
+  private static String incident() {
+    return Integer.toHexString(ThreadLocalRandom.current().nextInt());
+  }
+
+  private static Reason reason(SessionException.Code code) {
+    return switch (code) {
+      case NO_SUCH_SESSION -> Reason.NO_SUCH_SESSION;
+      case LIMIT -> Reason.LIMIT;
+    };
+  }
+
+  private static Reason reason(StoreException.Code code) {
+    return switch (code) {
+      case NO_SUCH_DATABASE -> Reason.NO_SUCH_DATABASE;
+      case ALREADY_EXISTS -> Reason.ALREADY_EXISTS;
+      case LEASE_LOST -> Reason.LEASE_LOST;
+      case HEAD_MOVED -> Reason.HEAD_MOVED;
+      case NO_SUCH_STAGE -> Reason.NO_SUCH_STAGE;
+      case SNAPSHOT_TOO_OLD -> Reason.SNAPSHOT_TOO_OLD;
+      case NO_SUCH_VERSION -> Reason.NO_SUCH_VERSION;
+      case OUTCOME_UNKNOWN -> Reason.OUTCOME_UNKNOWN;
+      case INVALID_REQUEST -> Reason.INVALID_REQUEST;
+      case QUOTA -> Reason.QUOTA;
+      case LIMIT -> Reason.LIMIT;
+      case UNSUPPORTED -> Reason.UNSUPPORTED;
+      case STORE_FAILED -> Reason.STORE_FAILED;
+    };
+  }
+}

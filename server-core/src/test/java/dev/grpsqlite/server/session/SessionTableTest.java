@@ -1,0 +1,208 @@
+package dev.grpsqlite.server.session;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.grpsqlite.server.session.Session.PendingView;
+import dev.grpsqlite.server.spi.DatabaseId;
+import dev.grpsqlite.server.spi.SessionId;
+import dev.grpsqlite.server.spi.StageId;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.OptionalLong;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicLong;
+import org.junit.jupiter.api.Test;
+
+class SessionTableTest {
+  private static final SessionId A = new SessionId(1, 1);
+  private static final SessionId B = new SessionId(2, 2);
+  private static final DatabaseId DATABASE = new DatabaseId(3, 3);
+  private static final DatabaseId OTHER = new DatabaseId(4, 4);
+  private static final StageId STAGE = new StageId(5, 5);
+
+  private final AtomicLong now = new AtomicLong(Long.MAX_VALUE - 1000); // It will wrap.
+  private final SessionTable table = new SessionTable(now::get, Duration.ofSeconds(10), 3);
+
+  private void pass(long millis) {
+    now.addAndGet(Duration.ofMillis(millis).toNanos());
+  }
+
+  @Test
+  void aSessionLastsOneTtlAfterItsLastKeepAlive() {
+    Session session = table.open(A, "test");
+    pass(9_999);
+    assertSame(session, table.get(A));
+    assertSame(session, table.keepAlive(A));
+    pass(9_999);
+    assertSame(session, table.get(A), "asking does not renew");
+    pass(1);
+    assertNoSession(() -> table.get(A));
+    assertNoSession(() -> table.keepAlive(A));
+    assertEquals(0, table.size());
+  }
+
+  @Test
+  void openingAgainRenewsOrMakesANewOne() {
+    Session session = table.open(A, "test");
+    pass(9_000);
+    assertSame(session, table.open(A, "test"));
+    pass(10_000);
+    assertFalse(session == table.open(A, "test"));
+  }
+
+  @Test
+  void anEndedSessionStaysEnded() {
+    List<SessionId> ended = new ArrayList<>();
+    table.whenEnded(
+        session -> {
+          ended.add(session.id());
+          return CompletableFuture.completedFuture(null);
+        });
+    Session a = table.open(A, "test");
+    table.open(B, "test");
+    table.close(A).join();
+    table.close(A).join();
+    assertEquals(List.of(A), ended);
+    assertNoSession(() -> a.raiseFloor(DATABASE, 0, 1));
+    assertNoSession(() -> a.enterView(DATABASE, 0));
+    assertNoSession(() -> a.addStaged(DATABASE, STAGE, 1, 10));
+    assertFalse(a.leaseGranted(DATABASE, 1));
+    pass(10_000);
+    table.expire();
+    table.expire();
+    assertEquals(List.of(A, B), ended);
+  }
+
+  @Test
+  void thereAreOnlySoManySessions() {
+    table.open(A, "test");
+    table.open(B, "test");
+    table.open(new SessionId(8, 8), "test");
+    SessionException e =
+        assertThrows(SessionException.class, () -> table.open(new SessionId(9, 9), "test"));
+    assertEquals(SessionException.Code.LIMIT, e.code());
+    table.open(A, "test");
+    table.close(B).join();
+    table.open(new SessionId(9, 9), "test");
+  }
+
+  @Test
+  void aHolderThatWasNeverSeenIsThoughtAliveUntilOneTtlAfterTheStart() {
+    table.open(A, "test");
+    pass(9_999);
+    assertTrue(table.mayBeAlive(A));
+    assertTrue(table.mayBeAlive(B));
+    table.keepAlive(A);
+    pass(1);
+    assertTrue(table.mayBeAlive(A));
+    assertFalse(table.mayBeAlive(B));
+    pass(9_999);
+    assertFalse(table.mayBeAlive(A));
+    assertNoSession(() -> table.keepAlive(A));
+  }
+
+  @Test
+  void p6_theOldestPinnedVersionIsTheLowestFloorOfAllViews() {
+    assertEquals(Long.MAX_VALUE, table.oldestPinned(DATABASE));
+    Session a = table.open(A, "test");
+    Session b = table.open(B, "test");
+    a.raiseFloor(DATABASE, 0, 7);
+    assertEquals(7, table.oldestPinned(DATABASE));
+    b.raiseFloor(DATABASE, 0, 5);
+    b.raiseFloor(DATABASE, 1, 3);
+    a.raiseFloor(OTHER, 0, 1);
+    assertEquals(3, table.oldestPinned(DATABASE));
+    b.closeView(DATABASE, 1);
+    b.closeView(DATABASE, 1);
+    assertEquals(5, table.oldestPinned(DATABASE));
+    b.raiseFloor(DATABASE, 0, 9);
+    assertEquals(7, table.oldestPinned(DATABASE));
+    a.raiseFloor(DATABASE, 0, 2);
+    assertEquals(7, table.oldestPinned(DATABASE), "floors only rise");
+    table.close(A).join();
+    assertEquals(9, table.oldestPinned(DATABASE));
+    pass(10_000);
+    table.expire();
+    assertEquals(Long.MAX_VALUE, table.oldestPinned(DATABASE));
+    assertEquals(Long.MAX_VALUE, table.oldestPinned(OTHER));
+  }
+
+  @Test
+  void p6_aNewViewPinsEverythingUntilItsVersionIsKnown() {
+    Session a = table.open(A, "test");
+    PendingView view = a.enterView(DATABASE, 0);
+    assertEquals(0, table.oldestPinned(DATABASE));
+    view.established(7);
+    assertEquals(7, table.oldestPinned(DATABASE));
+    PendingView again = a.enterView(DATABASE, 0);
+    assertEquals(7, table.oldestPinned(DATABASE), "it has a floor already");
+    again.established(9);
+    assertEquals(7, table.oldestPinned(DATABASE), "its client has not said that it may rise");
+
+    a.enterView(DATABASE, 1).failed();
+    assertEquals(7, table.oldestPinned(DATABASE));
+    a.closeView(DATABASE, 0);
+    assertEquals(Long.MAX_VALUE, table.oldestPinned(DATABASE));
+  }
+
+  @Test
+  void p6_ofTwoOpeningsAtOnceTheOlderVersionIsTheFloor() {
+    Session a = table.open(A, "test");
+    PendingView first = a.enterView(DATABASE, 0);
+    PendingView second = a.enterView(DATABASE, 0);
+    first.established(8);
+    assertEquals(0, table.oldestPinned(DATABASE));
+    second.established(7);
+    assertEquals(7, table.oldestPinned(DATABASE));
+
+    PendingView third = a.enterView(OTHER, 0);
+    PendingView fourth = a.enterView(OTHER, 0);
+    third.established(4);
+    fourth.failed();
+    assertEquals(4, table.oldestPinned(OTHER));
+  }
+
+  @Test
+  void aLostLeaseIsToldUntilItIsGivenBackOrGrantedAgain() {
+    Session a = table.open(A, "test");
+    assertTrue(a.leaseGranted(DATABASE, 4));
+    assertEquals(OptionalLong.of(4), a.leaseEpoch(DATABASE));
+    a.leaseLost(DATABASE, 3);
+    assertEquals(List.of(), a.lostLeases(), "of an epoch before");
+    a.leaseLost(DATABASE, 4);
+    assertEquals(List.of(DATABASE), a.lostLeases());
+    assertEquals(OptionalLong.empty(), a.leaseEpoch(DATABASE));
+    assertTrue(a.leaseGranted(DATABASE, 6));
+    assertEquals(List.of(), a.lostLeases());
+    a.leaseLost(DATABASE, 6);
+    a.leaseReleased(DATABASE, 6);
+    assertEquals(List.of(), a.lostLeases());
+  }
+
+  @Test
+  void stagedBytesAreCountedAndBounded() {
+    Session a = table.open(A, "test");
+    a.leaseGranted(DATABASE, 1);
+    a.addStaged(DATABASE, STAGE, 60, 100);
+    a.addStaged(OTHER, STAGE, 40, 100);
+    assertEquals(100, table.stagedBytes());
+    SessionException e =
+        assertThrows(SessionException.class, () -> a.addStaged(DATABASE, STAGE, 1, 100));
+    assertEquals(SessionException.Code.LIMIT, e.code());
+    a.dropStaged(OTHER, STAGE);
+    a.dropStaged(OTHER, STAGE);
+    assertEquals(60, table.stagedBytes());
+    a.leaseReleased(DATABASE, 1);
+    assertEquals(0, table.stagedBytes());
+  }
+
+  private static void assertNoSession(org.junit.jupiter.api.function.Executable action) {
+    SessionException e = assertThrows(SessionException.class, action);
+    assertEquals(SessionException.Code.NO_SUCH_SESSION, e.code());
+  }
+}
