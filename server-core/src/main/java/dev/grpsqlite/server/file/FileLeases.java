@@ -1,0 +1,115 @@
+package dev.grpsqlite.server.file;
+
+import dev.grpsqlite.server.session.Leases;
+import dev.grpsqlite.server.session.Session;
+import dev.grpsqlite.server.session.SessionException;
+import dev.grpsqlite.server.session.SessionTable;
+import dev.grpsqlite.server.spi.DatabaseId;
+import dev.grpsqlite.server.spi.PageStore;
+import dev.grpsqlite.server.spi.SessionId;
+import dev.grpsqlite.server.spi.StoreException;
+import dev.grpsqlite.server.spi.StoreException.Code;
+import java.security.SecureRandom;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+
+/**
+ * The leases of the file service: each has a session of its own, which every request under it
+ * renews. Thread-safe.
+ */
+final class FileLeases {
+  private static final String CLIENT_NAME = "file service";
+
+  private final PageStore store;
+  private final SessionTable sessions;
+  private final Leases leases;
+  private final SecureRandom random = new SecureRandom();
+
+  FileLeases(PageStore store, SessionTable sessions, Leases leases) {
+    this.store = store;
+    this.sessions = sessions;
+    this.leases = leases;
+  }
+
+  /** Takes the lease, or answers empty if another has it. */
+  CompletableFuture<Optional<FileLease>> acquire(DatabaseId database) {
+    SessionId id = new SessionId(random.nextLong(), random.nextLong());
+    Session session = sessions.open(id, CLIENT_NAME);
+    return leases
+        .acquire(session, database)
+        .thenCompose(
+            state ->
+                id.equals(state.holder())
+                    ? CompletableFuture.completedFuture(
+                        Optional.of(new FileLease(id, state.epoch(), database)))
+                    : sessions.close(id).thenApply(closed -> Optional.<FileLease>empty()))
+        .whenComplete(
+            (lease, error) -> {
+              if (error != null) {
+                CompletableFuture<Void> unused = sessions.close(id);
+              }
+            });
+  }
+
+  /**
+   * Renews a lease. After a restart of the server its session is made again, if nobody was given
+   * the lease since.
+   *
+   * @return false if it is gone for good
+   */
+  CompletableFuture<Boolean> renew(FileLease lease) {
+    try {
+      sessions.keepAlive(lease.session());
+      return CompletableFuture.completedFuture(true);
+    } catch (SessionException e) {
+      return store
+          .lease(lease.database())
+          .handle(
+              (state, error) -> {
+                if (error != null
+                    || state.epoch() != lease.epoch()
+                    || !lease.session().equals(state.holder())) {
+                  return false;
+                }
+                return sessions
+                    .open(lease.session(), CLIENT_NAME)
+                    .leaseGranted(lease.database(), lease.epoch());
+              });
+    }
+  }
+
+  /** The lease of a request that writes; fails with LEASE_LOST. */
+  CompletableFuture<FileLease> require(String leaseId, DatabaseId database) {
+    Optional<FileLease> lease =
+        FileLease.decode(leaseId).filter(decoded -> decoded.database().equals(database));
+    if (lease.isEmpty()) {
+      return CompletableFuture.failedFuture(
+          new StoreException(Code.LEASE_LOST, "lease_id is not a lease of this database"));
+    }
+    return renew(lease.get())
+        .thenApply(
+            renewed -> {
+              if (!renewed) {
+                throw new StoreException(Code.LEASE_LOST, "the lease expired or was released");
+              }
+              return lease.get();
+            });
+  }
+
+  /** Renews the lease of a request that does not need one, if there is one. */
+  void touch(String leaseId) {
+    FileLease.decode(leaseId)
+        .ifPresent(
+            lease -> {
+              CompletableFuture<Boolean> unused = renew(lease);
+            });
+  }
+
+  CompletableFuture<Void> release(FileLease lease) {
+    // If the server restarted since, the session is not there and the lease is given back here.
+    return store
+        .releaseLease(lease.database(), lease.session(), lease.epoch())
+        .handle((released, error) -> lease.session())
+        .thenCompose(sessions::close);
+  }
+}
