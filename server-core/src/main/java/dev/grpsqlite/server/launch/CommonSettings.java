@@ -1,0 +1,150 @@
+package dev.grpsqlite.server.launch;
+
+import dev.grpsqlite.server.launch.ServerOptions.Service;
+import dev.grpsqlite.server.spi.PageStoreProvider.Check;
+import dev.grpsqlite.server.spi.PageStoreProvider.Setting;
+import java.time.Duration;
+import java.util.List;
+import java.util.Locale;
+import java.util.Set;
+import java.util.stream.Collectors;
+
+/** The settings that every server has, whatever its storage. */
+final class CommonSettings {
+  static final String LISTEN = "listen";
+  static final String METRICS_LISTEN = "metrics-listen";
+  static final String LOG_LEVEL = "log-level";
+  private static final String SERVICES = "services";
+  private static final String NO_ATOMIC = "no-atomic";
+  private static final String SESSION_TTL_MS = "session-ttl-ms";
+  private static final String MAX_SESSIONS = "max-sessions";
+  private static final String MAX_STAGED_BYTES = "max-staged-bytes";
+  private static final String MAX_MESSAGE_BYTES = "max-message-bytes";
+  private static final String MAX_PAGES_PER_READ = "max-pages-per-read";
+  private static final String MAX_CALLS = "max-calls-per-connection";
+  private static final String DRAIN_MS = "drain-ms";
+
+  private static final List<String> BOOLEANS = List.of("true", "false");
+  private static final ServerOptions DEFAULTS = ServerOptions.DEFAULTS;
+
+  private CommonSettings() {}
+
+  /** A setting without a placeholder is a flag: true or false, and true where it is only named. */
+  static final List<Setting> ALL =
+      List.of(
+          setting(
+              LISTEN,
+              "ADDRESS",
+              "Where to serve clients: HOST:PORT, [IPV6]:PORT or unix:PATH; port 0 is any free"
+                  + " one. Can be given several times (separated by commas elsewhere).",
+              "127.0.0.1:50051",
+              Settings::addressesProblem),
+          setting(
+              METRICS_LISTEN,
+              "HOST:PORT",
+              "Where to show metrics to Prometheus, at /metrics. Not shown by default.",
+              "",
+              Settings::tcpAddressProblem),
+          setting(
+              SERVICES,
+              "LIST",
+              "Which services to offer: page, file, or both separated by a comma.",
+              "page,file",
+              value -> Settings.choicesProblem(value, List.of("page", "file"))),
+          setting(
+              NO_ATOMIC,
+              "",
+              "Offer the file service alone, and without atomic batches: for trying clients"
+                  + " against such servers.",
+              "false",
+              value -> Settings.choiceProblem(value, BOOLEANS)),
+          number(
+              SESSION_TTL_MS,
+              "MS",
+              "How long a session, and so a lease, lasts without a word from its client.",
+              DEFAULTS.sessionTtl().toMillis(),
+              100,
+              3_600_000),
+          number(
+              MAX_SESSIONS,
+              "N",
+              "How many sessions there can be at one time.",
+              DEFAULTS.maxSessions(),
+              1,
+              10_000_000),
+          number(
+              MAX_STAGED_BYTES,
+              "BYTES",
+              "How much one session can have uploaded ahead of its commits.",
+              DEFAULTS.maxStagedBytesPerSession(),
+              0,
+              Long.MAX_VALUE),
+          number(
+              MAX_MESSAGE_BYTES,
+              "BYTES",
+              "The largest message that is received.",
+              DEFAULTS.maxMessageBytes(),
+              256 << 10,
+              256 << 20),
+          number(
+              MAX_PAGES_PER_READ,
+              "N",
+              "How many pages can be asked for at once.",
+              DEFAULTS.maxPagesPerRead(),
+              1,
+              10_000_000),
+          number(
+              MAX_CALLS,
+              "N",
+              "How many calls of one connection are served at one time; others wait.",
+              DEFAULTS.maxCallsPerConnection(),
+              1,
+              1_000_000),
+          number(
+              DRAIN_MS,
+              "MS",
+              "How long calls may take to end when the server is stopped.",
+              DEFAULTS.drain().toMillis(),
+              0,
+              3_600_000),
+          setting(
+              LOG_LEVEL,
+              "LEVEL",
+              "What to log, to standard error: error, warn, info, debug or trace.",
+              "info",
+              value ->
+                  Settings.choiceProblem(
+                      value, List.of("error", "warn", "info", "debug", "trace"))));
+
+  private static Setting setting(
+      String name, String placeholder, String description, String defaultValue, Check check) {
+    return new Setting(name, placeholder, description, defaultValue, false, check);
+  }
+
+  private static Setting number(
+      String name, String placeholder, String description, long defaultValue, long min, long max) {
+    return setting(
+        name,
+        placeholder,
+        description,
+        Long.toString(defaultValue),
+        value -> Settings.integerProblem(value, min, max));
+  }
+
+  static ServerOptions options(Settings settings) {
+    Set<Service> services =
+        settings.list(SERVICES).stream()
+            .map(name -> Service.valueOf(name.toUpperCase(Locale.ROOT)))
+            .collect(Collectors.toSet());
+    return new ServerOptions(
+        services,
+        !settings.isTrue(NO_ATOMIC),
+        Duration.ofMillis(settings.integer(SESSION_TTL_MS)),
+        settings.integer(MAX_SESSIONS),
+        settings.bytes(MAX_STAGED_BYTES),
+        settings.integer(MAX_MESSAGE_BYTES),
+        settings.integer(MAX_PAGES_PER_READ),
+        settings.integer(MAX_CALLS),
+        Duration.ofMillis(settings.integer(DRAIN_MS)));
+  }
+}

@@ -1,0 +1,124 @@
+package dev.grpsqlite.server.launch;
+
+import io.grpc.ServerBuilder;
+import io.grpc.netty.shaded.io.grpc.netty.NettyServerBuilder;
+import io.grpc.netty.shaded.io.netty.channel.EventLoopGroup;
+import io.grpc.netty.shaded.io.netty.channel.MultiThreadIoEventLoopGroup;
+import io.grpc.netty.shaded.io.netty.channel.epoll.Epoll;
+import io.grpc.netty.shaded.io.netty.channel.epoll.EpollIoHandler;
+import io.grpc.netty.shaded.io.netty.channel.epoll.EpollServerDomainSocketChannel;
+import io.grpc.netty.shaded.io.netty.channel.epoll.EpollServerSocketChannel;
+import io.grpc.netty.shaded.io.netty.channel.nio.NioIoHandler;
+import io.grpc.netty.shaded.io.netty.channel.socket.nio.NioServerSocketChannel;
+import io.grpc.netty.shaded.io.netty.channel.unix.DomainSocketAddress;
+import io.grpc.netty.shaded.io.netty.util.concurrent.DefaultThreadFactory;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.ConnectException;
+import java.net.StandardProtocolFamily;
+import java.net.UnixDomainSocketAddress;
+import java.nio.channels.SocketChannel;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.Path;
+import java.nio.file.attribute.BasicFileAttributes;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+
+/** The sockets of a server, all on the same event loops. Not thread-safe. */
+final class Listeners implements AutoCloseable {
+  /** As much as a client may have on its way; a message of staged pages fits. */
+  private static final int FLOW_CONTROL_WINDOW_BYTES = 1 << 20;
+
+  /** Clients may ping as often as this, also when idle. */
+  private static final long MIN_PING_SECONDS = 10;
+
+  /** A client that gives up its calls faster than this is cut off. */
+  private static final int MAX_RESETS = 10_000;
+
+  private static final int MAX_RESETS_SECONDS = 10;
+
+  private final ServerOptions options;
+  private final EventLoopGroup boss;
+  private final EventLoopGroup workers;
+  private final List<Path> socketFiles = new ArrayList<>();
+
+  Listeners(ServerOptions options) {
+    this.options = options;
+    this.boss = group("listener", 1);
+    this.workers = group("worker", Runtime.getRuntime().availableProcessors());
+  }
+
+  private static EventLoopGroup group(String name, int threads) {
+    DefaultThreadFactory factory = new DefaultThreadFactory(name, true);
+    return new MultiThreadIoEventLoopGroup(
+        threads,
+        factory,
+        Epoll.isAvailable() ? EpollIoHandler.newFactory() : NioIoHandler.newFactory());
+  }
+
+  ServerBuilder<?> builder(ListenAddress address) throws IOException {
+    NettyServerBuilder builder;
+    if (address instanceof ListenAddress.Unix unix) {
+      if (!Epoll.isAvailable()) {
+        throw new IOException(
+            "cannot listen on " + address + ": Unix sockets need Linux on x86-64 or AArch64");
+      }
+      removeStale(unix);
+      builder =
+          NettyServerBuilder.forAddress(new DomainSocketAddress(unix.path().toFile()))
+              .channelType(EpollServerDomainSocketChannel.class);
+      socketFiles.add(unix.path());
+    } else {
+      builder =
+          NettyServerBuilder.forAddress(((ListenAddress.Tcp) address).address())
+              .channelType(
+                  Epoll.isAvailable()
+                      ? EpollServerSocketChannel.class
+                      : NioServerSocketChannel.class);
+    }
+    return builder
+        .bossEventLoopGroup(boss)
+        .workerEventLoopGroup(workers)
+        .flowControlWindow(FLOW_CONTROL_WINDOW_BYTES)
+        .maxConcurrentCallsPerConnection(options.maxCallsPerConnection())
+        .permitKeepAliveTime(MIN_PING_SECONDS, TimeUnit.SECONDS)
+        .permitKeepAliveWithoutCalls(true)
+        .maxRstFramesPerWindow(MAX_RESETS, MAX_RESETS_SECONDS);
+  }
+
+  /** A server that was killed leaves its socket behind; nobody listens on it. */
+  private static void removeStale(ListenAddress.Unix unix) throws IOException {
+    Path path = unix.path();
+    if (!Files.exists(path, LinkOption.NOFOLLOW_LINKS)) {
+      return;
+    }
+    BasicFileAttributes attributes =
+        Files.readAttributes(path, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
+    if (!attributes.isOther()) {
+      throw new IOException("cannot listen on " + unix + ": the file is there and is no socket");
+    }
+    try (SocketChannel channel = SocketChannel.open(StandardProtocolFamily.UNIX)) {
+      channel.connect(UnixDomainSocketAddress.of(path));
+    } catch (ConnectException e) {
+      Files.delete(path);
+      return;
+    }
+    throw new IOException("cannot listen on " + unix + ": another server does");
+  }
+
+  /** To be called when no server uses them any more. */
+  @Override
+  public void close() {
+    boss.shutdownGracefully(0, 1, TimeUnit.SECONDS).awaitUninterruptibly(2, TimeUnit.SECONDS);
+    workers.shutdownGracefully(0, 1, TimeUnit.SECONDS).awaitUninterruptibly(2, TimeUnit.SECONDS);
+    for (Path file : socketFiles) {
+      try {
+        Files.deleteIfExists(file);
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
+      }
+    }
+  }
+}

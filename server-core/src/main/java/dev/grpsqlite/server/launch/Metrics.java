@@ -1,0 +1,155 @@
+package dev.grpsqlite.server.launch;
+
+import dev.grpsqlite.server.session.SessionTable;
+import dev.grpsqlite.server.wire.Traffic;
+import io.grpc.ForwardingServerCall.SimpleForwardingServerCall;
+import io.grpc.ForwardingServerCallListener.SimpleForwardingServerCallListener;
+import io.grpc.Metadata;
+import io.grpc.ServerCall;
+import io.grpc.ServerCallHandler;
+import io.grpc.ServerInterceptor;
+import io.grpc.Status;
+import io.prometheus.metrics.core.metrics.Counter;
+import io.prometheus.metrics.core.metrics.Gauge;
+import io.prometheus.metrics.core.metrics.GaugeWithCallback;
+import io.prometheus.metrics.core.metrics.Histogram;
+import io.prometheus.metrics.model.registry.PrometheusRegistry;
+import java.util.function.DoubleSupplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What a server counts. Label values are the methods it serves and the gRPC codes, so that no
+ * client can make more. Thread-safe.
+ */
+final class Metrics implements Traffic, ServerInterceptor {
+  private static final double NANOS = 1e9;
+
+  private final PrometheusRegistry registry = new PrometheusRegistry();
+  private final Counter rpcs =
+      Counter.builder()
+          .name("grpsqlite_rpcs_total")
+          .help("RPCs that ended, by method and gRPC code.")
+          .labelNames("method", "code")
+          .register(registry);
+  private final Histogram seconds =
+      Histogram.builder()
+          .name("grpsqlite_rpc_seconds")
+          .help("From the arrival of an RPC to its end.")
+          .labelNames("method")
+          .classicOnly()
+          .classicUpperBounds(
+              0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
+              1, 2.5, 5, 10)
+          .register(registry);
+  private final Gauge inFlight =
+      Gauge.builder()
+          .name("grpsqlite_rpcs_in_flight")
+          .help("RPCs that have not ended.")
+          .register(registry);
+  private final Counter commits =
+      Counter.builder()
+          .name("grpsqlite_commits_total")
+          .help("Commits of the page service that were answered with a version.")
+          .register(registry);
+  private final Counter pagesRead =
+      Counter.builder()
+          .name("grpsqlite_pages_read_total")
+          .help("Pages, or ranges of a file, that were sent to clients.")
+          .register(registry);
+  private final Counter bytesRead =
+      Counter.builder()
+          .name("grpsqlite_page_read_bytes_total")
+          .help("Bytes of them.")
+          .register(registry);
+  private final Counter pagesWritten =
+      Counter.builder()
+          .name("grpsqlite_pages_written_total")
+          .help("Pages, or ranges of a file, that came from clients, staged or committed.")
+          .register(registry);
+  private final Counter bytesWritten =
+      Counter.builder()
+          .name("grpsqlite_page_written_bytes_total")
+          .help("Bytes of them.")
+          .register(registry);
+
+  Metrics(SessionTable sessions) {
+    gauge("grpsqlite_sessions", "Sessions that are open.", sessions::size);
+    gauge("grpsqlite_leases", "Leases that open sessions were given.", sessions::leases);
+    gauge(
+        "grpsqlite_staged_bytes",
+        "Bytes that open sessions have staged for commits to come.",
+        () -> (double) sessions.stagedBytes());
+  }
+
+  private void gauge(String name, String help, DoubleSupplier value) {
+    GaugeWithCallback.builder()
+        .name(name)
+        .help(help)
+        .callback(callback -> callback.call(value.getAsDouble()))
+        .register(registry);
+  }
+
+  PrometheusRegistry registry() {
+    return registry;
+  }
+
+  @Override
+  public void pageRead(long bytes) {
+    pagesRead.inc();
+    bytesRead.inc(bytes);
+  }
+
+  @Override
+  public void pagesWritten(long pages, long bytes) {
+    pagesWritten.inc(pages);
+    bytesWritten.inc(bytes);
+  }
+
+  @Override
+  public void committed() {
+    commits.inc();
+  }
+
+  @Override
+  public <ReqT, RespT> ServerCall.Listener<ReqT> interceptCall(
+      ServerCall<ReqT, RespT> call, Metadata headers, ServerCallHandler<ReqT, RespT> next) {
+    CountedCall<ReqT, RespT> counted = new CountedCall<>(call);
+    inFlight.inc();
+    return new SimpleForwardingServerCallListener<>(next.startCall(counted, headers)) {
+      @Override
+      public void onComplete() {
+        counted.ended(null);
+        super.onComplete();
+      }
+
+      @Override
+      public void onCancel() {
+        counted.ended(Status.Code.CANCELLED);
+        super.onCancel();
+      }
+    };
+  }
+
+  /** gRPC ends each call with exactly one of onComplete and onCancel. */
+  private final class CountedCall<ReqT, RespT> extends SimpleForwardingServerCall<ReqT, RespT> {
+    private final long startNanos = System.nanoTime();
+    private volatile Status.Code closedWith = Status.Code.UNKNOWN;
+
+    CountedCall(ServerCall<ReqT, RespT> call) {
+      super(call);
+    }
+
+    @Override
+    public void close(Status status, Metadata trailers) {
+      closedWith = status.getCode();
+      super.close(status, trailers);
+    }
+
+    void ended(Status.@Nullable Code code) {
+      String method = getMethodDescriptor().getFullMethodName();
+      inFlight.dec();
+      rpcs.labelValues(method, (code == null ? closedWith : code).name()).inc();
+      seconds.labelValues(method).observe((System.nanoTime() - startNanos) / NANOS);
+    }
+  }
+}

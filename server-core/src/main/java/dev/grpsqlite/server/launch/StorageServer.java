@@ -1,0 +1,252 @@
+package dev.grpsqlite.server.launch;
+
+import dev.grpsqlite.server.file.FileService;
+import dev.grpsqlite.server.launch.ServerOptions.Service;
+import dev.grpsqlite.server.page.AdminService;
+import dev.grpsqlite.server.page.PageStoreService;
+import dev.grpsqlite.server.session.Leases;
+import dev.grpsqlite.server.session.SessionTable;
+import dev.grpsqlite.server.spi.PageStore;
+import dev.grpsqlite.server.spi.SnapshotPins;
+import dev.grpsqlite.server.spi.StoreOpenException;
+import dev.grpsqlite.server.wire.UnreadableRequests;
+import io.grpc.BindableService;
+import io.grpc.Server;
+import io.grpc.ServerBuilder;
+import io.grpc.ServerInterceptors;
+import io.grpc.ServerServiceDefinition;
+import io.grpc.health.v1.HealthCheckResponse.ServingStatus;
+import io.grpc.protobuf.services.HealthStatusManager;
+import io.grpc.protobuf.services.ProtoReflectionServiceV1;
+import io.prometheus.metrics.exporter.httpserver.HTTPServer;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.ScheduledFuture;
+import java.util.concurrent.ScheduledThreadPoolExecutor;
+import java.util.concurrent.TimeUnit;
+import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * A running server: the services over one store, on any number of addresses.
+ *
+ * <p>{@link #close} drains it and closes the store. Thread-safe.
+ */
+public final class StorageServer implements AutoCloseable {
+  private static final Logger log = LoggerFactory.getLogger(StorageServer.class);
+
+  /** Opens a store, given what it may not collect. */
+  @FunctionalInterface
+  public interface StoreOpener {
+    PageStore open(SnapshotPins pins) throws StoreOpenException;
+  }
+
+  private final String name;
+  private final ServerOptions options;
+  private final SessionTable sessions;
+  private final PageStore store;
+  private final Metrics metrics;
+  private final HealthStatusManager health = new HealthStatusManager();
+  private final List<ServerServiceDefinition> services = new ArrayList<>();
+  private final Listeners listeners;
+  private final List<Server> servers = new ArrayList<>();
+  private final ScheduledExecutorService ticker;
+  private @Nullable HTTPServer metricsServer;
+  private boolean closed;
+
+  private StorageServer(Builder builder) throws StoreOpenException {
+    name = builder.name;
+    options = builder.options;
+    listeners = new Listeners(options);
+    sessions = new SessionTable(builder.nanoTime, options.sessionTtl(), options.maxSessions());
+    metrics = new Metrics(sessions);
+    store = builder.opener.open(sessions);
+    Leases leases = new Leases(store, sessions);
+    List<BindableService> bindable = new ArrayList<>();
+    // Without atomic commits there is the file service's write-through path alone.
+    if (options.services().contains(Service.PAGE) && options.atomicBatch()) {
+      bindable.add(
+          new PageStoreService(
+              store, sessions, leases, options.pageServiceLimits(), metrics, builder.name));
+      bindable.add(new AdminService(store, leases));
+    }
+    if (options.services().contains(Service.FILE)) {
+      bindable.add(
+          new FileService(
+              store, sessions, leases, metrics, options.atomicBatch(), options.maxMessageBytes()));
+    }
+    for (BindableService service : bindable) {
+      ServerServiceDefinition definition = service.bindService();
+      services.add(ServerInterceptors.intercept(UnreadableRequests.refused(definition), metrics));
+      health.setStatus(definition.getServiceDescriptor().getName(), ServingStatus.SERVING);
+    }
+    services.add(health.getHealthService().bindService());
+    services.add(ProtoReflectionServiceV1.newInstance().bindService());
+    ticker = ticker(options.sessionTtl());
+  }
+
+  private ScheduledExecutorService ticker(Duration ttl) {
+    ScheduledThreadPoolExecutor executor =
+        new ScheduledThreadPoolExecutor(
+            1,
+            work -> {
+              Thread thread = new Thread(work, "sessions");
+              thread.setDaemon(true);
+              return thread;
+            });
+    long period = Math.max(10, Math.min(1000, ttl.toMillis() / 10));
+    ScheduledFuture<?> unused =
+        executor.scheduleWithFixedDelay(
+            this::expireSessions, period, period, TimeUnit.MILLISECONDS);
+    return executor;
+  }
+
+  /** Ends the sessions whose time has come. The server does so itself, several times in a TTL. */
+  public void expireSessions() {
+    try {
+      sessions.expire();
+    } catch (RuntimeException e) {
+      // A schedule ends with the first exception; sessions must not live for ever for it.
+      log.error("sessions were not all looked at", e);
+    }
+  }
+
+  /**
+   * Serves an address as well.
+   *
+   * @return the address with the port that it was given
+   * @throws IOException with a message for the operator
+   */
+  public synchronized ListenAddress listen(ListenAddress address) throws IOException {
+    checkOpen();
+    ServerBuilder<?> builder = listeners.builder(address);
+    Server server = start(builder, address);
+    return address instanceof ListenAddress.Tcp
+        ? new ListenAddress.Tcp((InetSocketAddress) server.getListenSockets().get(0))
+        : address;
+  }
+
+  /** Serves what a builder is for, for instance calls within the process. */
+  public synchronized void serve(ServerBuilder<?> builder) throws IOException {
+    checkOpen();
+    start(builder, "the given builder");
+  }
+
+  private Server start(ServerBuilder<?> builder, Object address) throws IOException {
+    services.forEach(builder::addService);
+    builder.directExecutor().maxInboundMessageSize(options.maxMessageBytes());
+    Server server = builder.build();
+    try {
+      server.start();
+    } catch (IOException e) {
+      Throwable cause = e.getCause() == null ? e : e.getCause();
+      throw new IOException("cannot listen on " + address + ": " + cause.getMessage(), e);
+    }
+    servers.add(server);
+    return server;
+  }
+
+  /**
+   * Shows the metrics to Prometheus, by HTTP at {@code /metrics}.
+   *
+   * @return the address with the port that it was given
+   */
+  public synchronized ListenAddress.Tcp listenForMetrics(ListenAddress.Tcp address)
+      throws IOException {
+    checkOpen();
+    try {
+      HTTPServer started =
+          HTTPServer.builder()
+              .inetAddress(address.address().getAddress())
+              .port(address.address().getPort())
+              .registry(metrics.registry())
+              .buildAndStart();
+      metricsServer = started;
+      return new ListenAddress.Tcp(
+          new InetSocketAddress(address.address().getAddress(), started.getPort()));
+    } catch (IOException e) {
+      throw new IOException("cannot listen on " + address + ": " + e.getMessage(), e);
+    }
+  }
+
+  private void checkOpen() {
+    if (closed) {
+      throw new IllegalStateException("the server is closed");
+    }
+  }
+
+  public String name() {
+    return name;
+  }
+
+  /** Refuses new calls, gives those under way some seconds, and closes the store. Idempotent. */
+  @Override
+  public synchronized void close() {
+    if (closed) {
+      return;
+    }
+    closed = true;
+    health.enterTerminalState();
+    servers.forEach(Server::shutdown);
+    long deadline = System.nanoTime() + options.drain().toNanos();
+    boolean interrupted = false;
+    for (Server server : servers) {
+      try {
+        if (!server.awaitTermination(deadline - System.nanoTime(), TimeUnit.NANOSECONDS)) {
+          server.shutdownNow();
+        }
+      } catch (InterruptedException e) {
+        interrupted = true;
+        server.shutdownNow();
+      }
+    }
+    ticker.shutdownNow();
+    if (metricsServer != null) {
+      metricsServer.close();
+    }
+    listeners.close();
+    store.close();
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  public static Builder builder(String name, StoreOpener opener) {
+    return new Builder(name, opener);
+  }
+
+  /** Not thread-safe. */
+  public static final class Builder {
+    private final String name;
+    private final StoreOpener opener;
+    private ServerOptions options = ServerOptions.DEFAULTS;
+    private LongSupplier nanoTime = System::nanoTime;
+
+    private Builder(String name, StoreOpener opener) {
+      this.name = name;
+      this.opener = opener;
+    }
+
+    public Builder options(ServerOptions value) {
+      options = value;
+      return this;
+    }
+
+    /** The clock of sessions; as {@link System#nanoTime}. */
+    public Builder nanoTime(LongSupplier value) {
+      nanoTime = value;
+      return this;
+    }
+
+    /** Opens the store; the server then has no address yet. */
+    public StorageServer open() throws StoreOpenException {
+      return new StorageServer(this);
+    }
+  }
+}
