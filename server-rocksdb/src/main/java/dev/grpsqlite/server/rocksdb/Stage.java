@@ -1,0 +1,45 @@
+package dev.grpsqlite.server.rocksdb;
+
+import dev.grpsqlite.server.rocksdb.Values.StageRecord;
+import dev.grpsqlite.server.spi.SessionId;
+import dev.grpsqlite.server.spi.StageId;
+
+/**
+ * Pages that wait for their commit, under the version that they would be: the one after the head at
+ * the time. {@code grown}, {@code chunks}, {@code sealed} and {@code unwanted} are the stage
+ * thread's; while it is sealed nobody changes the first two.
+ */
+final class Stage {
+  final long database;
+  final long version;
+  final int attempt;
+  final StageRecord record;
+
+  /** Those of its pages that the version before does not have. */
+  final PageSet grown;
+
+  /** How many chunks its list of pages has. */
+  int chunks;
+
+  /** A commit that names it is under way. */
+  boolean sealed;
+
+  /** Was dropped while it was sealed. */
+  boolean unwanted;
+
+  /** Nobody finds it any more; its pages are being deleted. */
+  volatile boolean abandoned;
+
+  Stage(long database, long version, int attempt, StageRecord record, PageSet grown) {
+    this.database = database;
+    this.version = version;
+    this.attempt = attempt;
+    this.record = record;
+    this.grown = grown;
+    this.abandoned = record.abandoned();
+  }
+
+  boolean is(SessionId session, StageId stage) {
+    return !abandoned && record.session().equals(session) && record.stage().equals(stage);
+  }
+}

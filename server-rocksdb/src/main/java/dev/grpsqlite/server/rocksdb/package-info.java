@@ -1,0 +1,103 @@
+/**
+ * A {@link dev.grpsqlite.server.spi.PageStore} in one RocksDB: {@code rocksdb-server}.
+ *
+ * <h2>Layout</h2>
+ *
+ * Every database has a number that none had before. A page's images are stored under
+ *
+ * <pre>
+ * pages:  database 8 | page 4 | complement of version 8 | attempt 4  →  checksum 8 | data
+ * </pre>
+ *
+ * so they are side by side, the newest first; no data stands for a page of zeros. The
+ * <em>attempt</em> is 0 for pages that come with their commit. A <em>stage</em> gets the version
+ * behind the head, which its commit would make, and an attempt number of its own, and its pages are
+ * written under those at once, while its transaction is still running. The other column family has,
+ * each kind under its letter (see {@link dev.grpsqlite.server.rocksdb.Keys}):
+ *
+ * <pre>
+ * N name → id          I id → number        D number → id, time, name
+ * H number → the head's version record      L number → epoch, holder
+ * V number, version → page size and count, time, commit id, epoch, attempt
+ * C number, version, attempt, chunk → numbers of the pages that are under version and attempt
+ * S number, version, attempt → session, stage id, epoch, page size; removed by the commit
+ * O number → oldest version that can be read          K number → how far the collector is
+ * Q number: the collector has something to do         X number: dropped, not yet deleted
+ * F number, file → size; F number, file, chunk → bytes
+ * M: the next number; the machine's last boot
+ * </pre>
+ *
+ * <h2>Threads</h2>
+ *
+ * <ul>
+ *   <li>The callers' own read what is in memory; {@code rocksdb-read-*} what has to come from disk
+ *       ({@link dev.grpsqlite.server.rocksdb.Readers}).
+ *   <li>{@code rocksdb-commit} alone decides on and writes heads, leases, names, floors and side
+ *       files, a group at a time ({@link dev.grpsqlite.server.rocksdb.Committer}).
+ *   <li>{@code rocksdb-stage} alone writes staged pages, and makes, seals and abandons stages
+ *       ({@link dev.grpsqlite.server.rocksdb.Stages}).
+ *   <li>{@code rocksdb-background} deletes: old images, abandoned stages, dropped databases ({@link
+ *       dev.grpsqlite.server.rocksdb.Collector}, {@link dev.grpsqlite.server.rocksdb.Background}).
+ * </ul>
+ *
+ * <h2>Why the promises hold</h2>
+ *
+ * <p><b>P1.</b> A commit is one write batch: inline pages, version record, head, list of changed
+ * pages, and the removal of its stage's record. RocksDB applies it as a whole, also across column
+ * families, since they share one log. Staged pages lie in the log before it. They become the
+ * version's by the batch, without being touched, so a transaction of 1 GiB commits by some hundred
+ * bytes. That they are all there follows from the seal: once a commit has begun, the stage thread
+ * writes no page to its stage. After a kill, the log has all that was written. After a loss of
+ * power its unsynced end may be missing, and with it pages of a stage that looks whole; so stages
+ * are taken over only by a process that finds the machine's boot unchanged. A stage is marked as
+ * abandoned before the first of its pages is deleted.
+ *
+ * <p><b>P2.</b> The batch is written with {@code sync}, which makes RocksDB sync every log file
+ * that is not synced, hence all that was written earlier, the staged pages included. Commits that
+ * arrive while a sync is under way are the next group, and share the next one. A database whose log
+ * was damaged in its synced part is refused ({@link dev.grpsqlite.server.rocksdb.SyncMark}).
+ *
+ * <p><b>P3, P4.</b> Lease and head are changed by the commit thread alone, which checks them right
+ * before it adds a commit to its batch, against what it has decided, not against what is published
+ * yet.
+ *
+ * <p><b>P5.</b> A commit with base <i>b</i> can only have become version <i>b</i>+1, whose record
+ * has its id. It is looked at first. An answer that rests on a commit of the same group is given
+ * behind the group's sync.
+ *
+ * <p><b>P6.</b> The newest image at or below a version is the page's content at it. So a reader
+ * seeks to (page, version, 0) and takes the first image that belongs to no stage. It takes these
+ * steps in this order: (1) it sees that its version <i>v</i> is not above the published head; (2)
+ * it takes the list of stages; (3) it makes its iterator, which is a snapshot of the database; (4)
+ * it sees that <i>v</i> is not below the floor. An image of a stage with version <i>x</i> could
+ * mislead it only if <i>x</i> ≤ <i>v</i> and the stage is not in its list.
+ *
+ * <ul>
+ *   <li>If the stage was entered after (2): whoever enters a stage looks at the head again behind
+ *       the entry, before the first page, and finds it below <i>x</i>; that is after (1), where the
+ *       head was at least <i>v</i>. So <i>x</i> &gt; <i>v</i>.
+ *   <li>If it was taken off the list before (2), it was either committed, and its images are
+ *       <i>x</i>'s; or all of its pages had been deleted, and the iterator does not see them.
+ *   <li>The list has a stage that is committed in the meantime: its <i>x</i> is above what was the
+ *       head at (1), so the reader does not come by its images. The commit takes the stage off the
+ *       list before it publishes the head, so who may read <i>x</i> does not take its pages for
+ *       staged ones.
+ * </ul>
+ *
+ * <p>If another commit becomes version <i>x</i> first, the stage stays in the list with its
+ * <i>x</i> ≤ head, and is skipped. Should it be committed still, its pages are copied behind the
+ * new head first. What the collector deletes it deletes after the floor has risen, so an iterator
+ * that was made before (4) still has it. An object that describes a database may be forgotten to
+ * make room; who has it in hand sees at (4) that it is stale, and begins again.
+ *
+ * <h2>What is left for later</h2>
+ *
+ * Versions are kept for a retention time already, but nothing lets one ask for them by time. A fork
+ * would be a database with a parent and a version: its reads go on in the parent's images where it
+ * has none, and the parent's floor stays below. A restored version is a commit whose list says what
+ * differs.
+ */
+@NullMarked
+package dev.grpsqlite.server.rocksdb;
+
+import org.jspecify.annotations.NullMarked;
