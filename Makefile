@@ -1,0 +1,32 @@
+# The front door. Each target installs what is missing first, or names it and stops.
+
+MVN ?= mvn
+MVN_FLAGS ?= -B -ntp -q
+
+.PHONY: help build test demo dist clean setup
+
+help:
+	@echo 'make demo    a database on a server, killed and started again, then a sqlite3 prompt on it'
+	@echo 'make test    every test, Java and C'
+	@echo 'make build   compiles and packages everything, without running tests'
+	@echo 'make dist    dist/: both servers, the SQLite extension, and nothing else needed to run them'
+	@echo 'make clean   removes what the other targets made'
+
+setup:
+	@scripts/setup
+
+build: setup
+	$(MVN) $(MVN_FLAGS) package -DskipTests
+
+dist: build
+	@scripts/lay-out-dist
+	@echo 'dist/ is ready: dist/bin/rocksdb-server --help'
+
+test: setup
+	@scripts/test
+
+demo: dist
+	@scripts/demo
+
+clean:
+	rm -rf build dist */target
