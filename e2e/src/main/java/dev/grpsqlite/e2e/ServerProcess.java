@@ -1,0 +1,171 @@
+package dev.grpsqlite.e2e;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A server of the distribution, started by its launch script; it can be killed and started again on
+ * the same port and data. One thread at a time.
+ */
+public final class ServerProcess implements AutoCloseable {
+  private static final Pattern LISTENING =
+      Pattern.compile("listening on (?:http://)?127\\.0\\.0\\.1:(\\d+)");
+  private static final Duration START = Duration.ofMinutes(1);
+
+  /** Half the start of a server is its compiler, and most tests are over before it pays. */
+  private static final String QUICK_START = "-XX:TieredStopAtLevel=1";
+
+  private final String name;
+  private final List<String> options;
+  private final Map<String, String> environment = new LinkedHashMap<>();
+  private final Path log;
+  private final Path workingFolder;
+  private int port;
+  private @Nullable Process process;
+
+  private ServerProcess(String name, Path folder, boolean asShipped, List<String> options)
+      throws IOException {
+    this.name = name;
+    this.options = options;
+    this.log = Files.createTempFile(folder, name, ".log");
+    this.workingFolder = Files.createDirectories(folder.resolve("working-folder"));
+    environment.put("GRPSQLITE_JAVA_OPTS", asShipped ? "" : QUICK_START);
+  }
+
+  /**
+   * Starts a memory server.
+   *
+   * @param folder where its log goes
+   */
+  public static ServerProcess memory(Path folder, String... options) throws Exception {
+    ServerProcess server =
+        new ServerProcess("memory-server", folder, false, Arrays.asList(options));
+    server.start();
+    return server;
+  }
+
+  /**
+   * Starts a RocksDB server.
+   *
+   * @param folder where its log and, in {@code data}, its data go
+   */
+  public static ServerProcess rocksdb(Path folder, String... options) throws Exception {
+    return rocksdb(folder, false, options);
+  }
+
+  /** With the Java options that a user gets, for tests that measure. */
+  public static ServerProcess rocksdbAsShipped(Path folder, String... options) throws Exception {
+    return rocksdb(folder, true, options);
+  }
+
+  private static ServerProcess rocksdb(Path folder, boolean asShipped, String... options)
+      throws Exception {
+    List<String> all = new ArrayList<>(List.of("--data", folder.resolve("data").toString()));
+    all.addAll(Arrays.asList(options));
+    ServerProcess server = new ServerProcess("rocksdb-server", folder, asShipped, all);
+    server.start();
+    return server;
+  }
+
+  /** Starts it, again on the port that it had. Returns when it listens. */
+  public void start() throws Exception {
+    launch();
+    awaitListening();
+  }
+
+  /** Starts it without waiting. */
+  public void launch() throws IOException {
+    if (process != null && process.isAlive()) {
+      throw new IllegalStateException(name + " runs already");
+    }
+    Files.writeString(log, "");
+    List<String> command = new ArrayList<>();
+    command.add(Dist.server(name).toString());
+    command.addAll(List.of("--listen", "127.0.0.1:" + port));
+    command.addAll(options);
+    ProcessBuilder builder =
+        new ProcessBuilder(command)
+            .directory(workingFolder.toFile())
+            .redirectErrorStream(true)
+            .redirectOutput(log.toFile());
+    builder.environment().putAll(environment);
+    process = Children.start(builder);
+  }
+
+  public void awaitListening() throws Exception {
+    Process started = process();
+    Await.until(
+        name + " to listen",
+        START,
+        () -> {
+          if (!started.isAlive()) {
+            throw new AssertionError(name + " ended with " + started.exitValue() + ": " + log());
+          }
+          Matcher line = LISTENING.matcher(log());
+          if (!line.find()) {
+            return false;
+          }
+          port = Integer.parseInt(line.group(1));
+          return true;
+        },
+        this::log);
+  }
+
+  /** SIGKILL; returns when the process is gone. */
+  public void kill() {
+    Children.kill(process());
+  }
+
+  public void signal(String signal) throws Exception {
+    Children.signal(process(), signal);
+  }
+
+  public boolean isAlive() {
+    return process().isAlive();
+  }
+
+  public String url() {
+    return "http://127.0.0.1:" + port;
+  }
+
+  public int port() {
+    return port;
+  }
+
+  public long peakMemoryBytes() throws IOException {
+    return Children.peakMemoryBytes(process());
+  }
+
+  /** What it has printed since it was started last. */
+  public String log() {
+    try {
+      return Files.readString(log);
+    } catch (IOException e) {
+      return "its log cannot be read: " + e;
+    }
+  }
+
+  private Process process() {
+    if (process == null) {
+      throw new IllegalStateException(name + " was not started");
+    }
+    return process;
+  }
+
+  @Override
+  public void close() {
+    if (process != null) {
+      kill();
+    }
+  }
+}

@@ -1,0 +1,128 @@
+package dev.grpsqlite.e2e;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.FileVisitResult;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.SimpleFileVisitor;
+import java.nio.file.attribute.BasicFileAttributes;
+import java.time.Duration;
+import java.util.concurrent.atomic.AtomicLong;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** A transaction may be much larger than anybody's memory. */
+class LargeTransactionTest {
+  private static final int MEBIBYTES = 1024;
+  private static final long MEBIBYTE = 1 << 20;
+  private static final long MEMORY_LIMIT_BYTES = 600 * MEBIBYTE;
+  private static final Duration LONG = Duration.ofMinutes(5);
+
+  @TempDir Path folder;
+
+  @Test
+  void aGibibyteCommitsInBoundedMemoryAndIsInvisibleBefore() throws Exception {
+    Path home = Kind.Folders.make("large");
+    try (ServerProcess server = ServerProcess.rocksdbAsShipped(home)) {
+      Client client = new Client(folder, server.url());
+      try (Program writer = client.startPython("big.py", "big.db", "" + MEBIBYTES)) {
+        writer.readTo("written", LONG);
+        assertEquals(
+            "0\n2\n",
+            client.shell("big.db", "SELECT count(*) FROM big; PRAGMA page_count;").ok());
+        writer.send("COMMIT\n");
+        writer.readTo("done", LONG);
+        assertBounded("client", writer.peakMemoryBytes());
+        assertBounded("server", server.peakMemoryBytes());
+        assertEquals("", writer.finish().ok());
+      }
+      assertEquals(
+          MEBIBYTES + "|" + MEBIBYTES * MEBIBYTE + "\n",
+          client.shell("big.db", "SELECT count(*), sum(length(content)) FROM big;").ok());
+      assertBounded("server, after all was read", server.peakMemoryBytes());
+    } finally {
+      delete(home);
+    }
+  }
+
+  @Test
+  void rolledBackItLeavesNothingInTheStore() throws Exception {
+    Path home = Kind.Folders.make("rolled-back");
+    try (ServerProcess server = ServerProcess.rocksdbAsShipped(home)) {
+      Client client = new Client(folder, server.url());
+      try (Program writer = client.startPython("big.py", "big.db", "" + MEBIBYTES)) {
+        writer.readTo("written", LONG);
+        // Else it would not have been at the server, and this would show nothing.
+        long staged = sizeBytes(home);
+        assertTrue(staged > MEBIBYTES * MEBIBYTE * 3 / 4, staged + " bytes");
+        writer.send("ROLLBACK\n");
+        writer.readTo("done", LONG);
+        assertEquals("", writer.finish().ok());
+      }
+      assertEquals("0\n", client.shell("big.db", "SELECT count(*) FROM big;").ok());
+      Await.until(
+          "the store to be small again",
+          Duration.ofMinutes(1),
+          () -> sizeBytes(home) < 64 * MEBIBYTE,
+          () -> sizeBytesOrMinus(home) + " bytes are left");
+    } finally {
+      delete(home);
+    }
+  }
+
+  private static void assertBounded(String who, long peakBytes) {
+    assertTrue(peakBytes > MEBIBYTE, who + ": its peak was not measured");
+    assertTrue(
+        peakBytes < MEMORY_LIMIT_BYTES, who + ": the peak was " + peakBytes / MEBIBYTE + " MiB");
+  }
+
+  private static long sizeBytesOrMinus(Path folder) {
+    try {
+      return sizeBytes(folder);
+    } catch (IOException e) {
+      return -1;
+    }
+  }
+
+  private static long sizeBytes(Path folder) throws IOException {
+    AtomicLong total = new AtomicLong();
+    Files.walkFileTree(
+        folder,
+        new SimpleFileVisitor<>() {
+          @Override
+          public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) {
+            total.addAndGet(attributes.size());
+            return FileVisitResult.CONTINUE;
+          }
+
+          @Override
+          public FileVisitResult visitFileFailed(Path file, IOException e) {
+            return FileVisitResult.CONTINUE; // the server deleted it meanwhile
+          }
+        });
+    return total.get();
+  }
+
+  private static void delete(Path folder) throws IOException {
+    Files.walkFileTree(
+        folder,
+        new SimpleFileVisitor<>() {
+          @Override
+          public FileVisitResult visitFile(Path file, BasicFileAttributes attributes)
+              throws IOException {
+            Files.delete(file);
+            return FileVisitResult.CONTINUE;
+          }
+
+          @Override
+          public FileVisitResult postVisitDirectory(
+              Path directory, @org.jspecify.annotations.Nullable IOException e) throws IOException {
+            Files.delete(directory);
+            return FileVisitResult.CONTINUE;
+          }
+        });
+  }
+}
