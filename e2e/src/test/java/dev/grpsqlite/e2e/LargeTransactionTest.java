@@ -31,8 +31,7 @@ class LargeTransactionTest {
       try (Program writer = client.startPython("big.py", "big.db", "" + MEBIBYTES)) {
         writer.readTo("written", LONG);
         assertEquals(
-            "0\n2\n",
-            client.shell("big.db", "SELECT count(*) FROM big; PRAGMA page_count;").ok());
+            "0\n2\n", client.shell("big.db", "SELECT count(*) FROM big; PRAGMA page_count;").ok());
         writer.send("COMMIT\n");
         writer.readTo("done", LONG);
         assertBounded("client", writer.peakMemoryBytes());

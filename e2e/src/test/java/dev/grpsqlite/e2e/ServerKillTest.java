@@ -44,7 +44,9 @@ class ServerKillTest {
     }
   }
 
-  /** Returns when the writer has had another commit acknowledged, and is in the midst of the next. */
+  /**
+   * Returns when the writer has had another commit acknowledged, and is in the midst of the next.
+   */
   private static long awaitProgress(Program writer, long before) throws Exception {
     AtomicLong last = new AtomicLong(before);
     Await.until(
