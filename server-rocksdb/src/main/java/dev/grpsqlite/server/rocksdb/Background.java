@@ -27,6 +27,9 @@ final class Background {
   /** The entries of a batch of deletions. */
   static final int BATCH = 1000;
 
+  /** Of a stage: enough to be worth the writing of a table when they are deleted. */
+  private static final int MANY_PAGES = 4096;
+
   private final Engine engine;
   private final ScheduledThreadPoolExecutor thread =
       new ScheduledThreadPoolExecutor(1, task -> new Thread(task, "rocksdb-background"));
@@ -102,6 +105,7 @@ final class Background {
     byte[] prefix = Keys.changed(stage.database, stage.version, stage.attempt);
     byte[] stageKey = Keys.stage(stage.database, stage.version, stage.attempt);
     Values.StageRecord record = stage.record;
+    long deleted = 0;
     try (WriteBatch batch = new WriteBatch();
         RocksIterator lists = engine.metaScan()) {
       // Whatever is deleted below is never found by a commit after a restart: this is before it.
@@ -117,9 +121,11 @@ final class Background {
         if (!Keys.startsWith(key, prefix)) {
           break;
         }
-        for (long page : Values.pages(lists.value())) {
+        long[] numbers = Values.pages(lists.value());
+        for (long page : numbers) {
           engine.deletePage(batch, Keys.page(stage.database, page, stage.version, stage.attempt));
         }
+        deleted += numbers.length;
         engine.delete(batch, key);
         if (batch.count() >= BATCH) {
           engine.writeInBackground(batch);
@@ -132,6 +138,9 @@ final class Background {
       lists.status();
       engine.delete(batch, stageKey);
       engine.writeInBackground(batch);
+    }
+    if (deleted >= MANY_PAGES) {
+      engine.flushPages();
     }
     state.remove(stage);
   }

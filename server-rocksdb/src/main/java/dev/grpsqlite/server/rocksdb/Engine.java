@@ -19,13 +19,16 @@ import org.rocksdb.ColumnFamilyHandle;
 import org.rocksdb.ColumnFamilyOptions;
 import org.rocksdb.CompressionType;
 import org.rocksdb.DBOptions;
+import org.rocksdb.FlushOptions;
 import org.rocksdb.LRUCache;
+import org.rocksdb.Options;
 import org.rocksdb.ReadOptions;
 import org.rocksdb.ReadTier;
 import org.rocksdb.RocksDB;
 import org.rocksdb.RocksDBException;
 import org.rocksdb.RocksIterator;
 import org.rocksdb.Statistics;
+import org.rocksdb.TablePropertiesCollectorFactory;
 import org.rocksdb.WALRecoveryMode;
 import org.rocksdb.WriteBatch;
 import org.rocksdb.WriteOptions;
@@ -72,6 +75,14 @@ final class Engine implements AutoCloseable {
   /** Four pages of the usual size: neighbours tend to be read together. */
   private static final long PAGE_BLOCK_BYTES = 16 << 10;
 
+  /**
+   * A table with so many deletions among so many entries in a row is compacted soon, for what they
+   * delete takes up room until then: a stage that was dropped leaves a deletion for each page.
+   */
+  private static final long DELETIONS_TO_COMPACT = 1024;
+
+  private static final long DELETIONS_WINDOW = 2048;
+
   private static final byte[] PAGES_NAME = "pages".getBytes(StandardCharsets.US_ASCII);
 
   private final ReadWriteLock gate = new ReentrantReadWriteLock();
@@ -107,7 +118,14 @@ final class Engine implements AutoCloseable {
           .setMaxWriteBufferNumber(2)
           .setTableFormatConfig(table(cache, filter).setBlockSize(4 << 10))
           .setCompressionType(CompressionType.LZ4_COMPRESSION);
-      ColumnFamilyOptions pageOptions = own(new ColumnFamilyOptions());
+      // Only Options has this setting.
+      Options compactsDeletions = own(new Options());
+      compactsDeletions.setTablePropertiesCollectorFactory(
+          List.of(
+              own(
+                  TablePropertiesCollectorFactory.NewCompactOnDeletionCollectorFactory(
+                      DELETIONS_WINDOW, DELETIONS_TO_COMPACT, 0))));
+      ColumnFamilyOptions pageOptions = own(new ColumnFamilyOptions(compactsDeletions));
       pageOptions
           .setWriteBufferSize(PAGE_BUFFER_BYTES)
           .setMaxWriteBufferNumber(3)
@@ -263,6 +281,13 @@ final class Engine implements AutoCloseable {
 
   void deletePages(WriteBatch batch, byte[] from, byte[] to) throws RocksDBException {
     batch.deleteRange(pages, from, to);
+  }
+
+  /** Writes deletions out, so that what they delete can be compacted away. Does not wait. */
+  void flushPages() throws RocksDBException {
+    try (FlushOptions options = new FlushOptions().setWaitForFlush(false)) {
+      db.flush(options, pages);
+    }
   }
 
   /** Frees at once the tables that hold nothing else. Never again read anything in the range. */
