@@ -140,7 +140,7 @@ final class Background {
       engine.writeInBackground(batch);
     }
     if (deleted >= MANY_PAGES) {
-      engine.flushPages();
+      engine.flush();
     }
     state.remove(stage);
   }

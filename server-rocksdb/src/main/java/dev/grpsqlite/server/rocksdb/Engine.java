@@ -283,10 +283,13 @@ final class Engine implements AutoCloseable {
     batch.deleteRange(pages, from, to);
   }
 
-  /** Writes deletions out, so that what they delete can be compacted away. Does not wait. */
-  void flushPages() throws RocksDBException {
+  /**
+   * Writes out what is in memory alone, so that what deletions delete can be compacted away, and
+   * the log behind both tables deleted. Does not wait.
+   */
+  void flush() throws RocksDBException {
     try (FlushOptions options = new FlushOptions().setWaitForFlush(false)) {
-      db.flush(options, pages);
+      db.flush(options, List.of(meta, pages));
     }
   }
 
