@@ -48,7 +48,8 @@ static int open_at_server(sqlite3_file *file, const char *name, int flags, int *
   const int frozen = sqlite3_uri_boolean(name, "immutable", 0);
   const int read_only = settings->read_only || frozen || (flags & SQLITE_OPEN_READONLY);
   const int create = !read_only && !settings->no_create && (flags & SQLITE_OPEN_CREATE);
-  const int64_t deadline_ms = gsq_now_ms() + settings->connect_timeout_ms;
+  /* The server has answered before: it gets as long as for any other call. */
+  const int64_t deadline_ms = gsq_now_ms() + settings->timeout_ms;
   int rc = server->has_page_service
                ? gsq_remote_open((gsq_remote_file *)file, server, settings, create, read_only,
                                  frozen, deadline_ms, report)
