@@ -106,7 +106,7 @@ int gsq_decode_keep_alive(const uint8_t *data, size_t size, uint32_t *ttl_ms, gs
 static int decode_snapshot(const grpsqlite_v1_Snapshot *from, gsq_snapshot *out,
                            gsq_error *error) {
   int fits = from->page_size == 0 ? from->page_count == 0 : gsq_is_page_size(from->page_size);
-  if (!fits || (from->version == 0 && from->page_size != 0)) {
+  if (!fits) {
     return gsq_error_set(error, GSQ_BAD_ANSWER,
                          "the server says that version %llu has %u pages of %u bytes",
                          (unsigned long long)from->version, from->page_count, from->page_size);
@@ -312,7 +312,7 @@ int gsq_decode_open_database(const uint8_t *data, size_t size, const gsq_open_re
     if (gsq_page_read(&field, out->snapshot.page_size, &page, error) != GSQ_OK) {
       return error->code;
     }
-    if (page.version > version || page.version == 0) return too_new(error, &page, version);
+    if (page.version > version) return too_new(error, &page, version);
     if (page.number > out->snapshot.page_count) {
       return gsq_error_set(error, GSQ_BAD_ANSWER, "the server sent page %u of %u", page.number,
                            out->snapshot.page_count);
@@ -417,10 +417,7 @@ int gsq_reading_message(gsq_reading *reading, const uint8_t *data, size_t size,
   while ((more = gsq_next_field(&reader, &field)) == 1) {
     if (field.number != 1) continue;
     if (gsq_page_read(&field, request->page_size, &page, error) != GSQ_OK) return error->code;
-    /* Staged pages have no version yet. */
-    if (page.version > request->version || (page.version == 0 && !request->stage)) {
-      return too_new(error, &page, request->version);
-    }
+    if (page.version > request->version) return too_new(error, &page, request->version);
     int asked = tick_off(reading, page.number);
     if (!asked) {
       if (reading->credit_left < request->page_size) return beyond_credit(error, page.number);

@@ -30,6 +30,8 @@ typedef struct gsq_session_info {
   char server_name[128];
 } gsq_session_info;
 
+/* A database that was made empty is without pages at version 0; one that was forked has its
+** origin's then. */
 typedef struct gsq_snapshot {
   uint64_t version;
   uint32_t page_size;  /* bytes: 0, or a power of two from 512 to 65536 */
@@ -51,7 +53,8 @@ typedef struct gsq_page_ref {
 } gsq_page_ref;
 
 /* A page that came: verified, its number among those asked for or, if `asked` is 0, sent ahead.
-** The bytes last until this returns. size is the page size asked for, or 0 for zeros. When a call
+** version is what last wrote it, never above the one read at; 0: it was inherited from the
+** database that this one was forked from, or it is staged. The bytes last until this returns. size is the page size asked for, or 0 for zeros. When a call
 ** is retried, pages that came before come again.
 ** Nonzero aborts the call, which then returns that value; set *error before. */
 typedef int (*gsq_page_fn)(void *arg, uint32_t number, uint64_t version, int asked,

@@ -104,6 +104,7 @@ static void test_keep_alive(void) {
 typedef struct pages {
   int count, asked, zeros, refuse;
   uint32_t last;
+  uint64_t last_version;
 } pages;
 
 static int on_page(void *arg, uint32_t number, uint64_t version, int asked, const uint8_t *data,
@@ -113,7 +114,7 @@ static int on_page(void *arg, uint32_t number, uint64_t version, int asked, cons
   to->asked += asked;
   to->zeros += size == 0;
   to->last = number;
-  CHECK(version > 0 || size == 0);
+  to->last_version = version;
   volatile uint8_t sum = 0; /* all of it can be read */
   for (uint32_t i = 0; i < size; i++) sum = (uint8_t)(sum + data[i]);
   return to->refuse ? gsq_error_set(at, to->refuse, "not wanted") : 0;
@@ -176,7 +177,6 @@ static void test_open_database(void) {
       {"beyond the end", 4, 7, 512, 0, GSQ_BAD_ANSWER},
       {"number of 33 bits", UINT64_C(1) << 32 | 1, 7, 512, 0, GSQ_BAD_ANSWER},
       {"too new", 1, 8, 512, 0, GSQ_BAD_ANSWER},
-      {"no version", 1, 0, 512, 0, GSQ_BAD_ANSWER},
       {"too large", 1, 7, 1024, 0, GSQ_BAD_ANSWER},
       {"too small", 1, 7, 511, 0, GSQ_BAD_ANSWER},
       {"damaged", 1, 7, 512, 1, GSQ_DATA_LOSS},
@@ -196,7 +196,19 @@ static void test_open_database(void) {
     b_page(&b, 4, 1, 7, 0, 0, 0);
     CHECK_INT(GSQ_BAD_ANSWER, open_database(&plain, &out, &got));
   }
-  open_answer(0, 512, 0, 0, 0); /* version 0 has no page size */
+  open_answer(0, 512, 3, 0, 0); /* a fork has content at version 0, and pages inherited from it */
+  b_page(&b, 4, 1, 0, 512, 'p', 0);
+  CHECK_INT(GSQ_OK, open_database(&plain, &out, &got));
+  CHECK(out.snapshot.version == 0 && out.snapshot.page_size == 512 &&
+        out.snapshot.page_count == 3 && got.count == 1 && got.last_version == 0);
+  open_answer(7, 512, 3, 0, 7);
+  b_page(&b, 4, 1, 0, 512, 'p', 0);
+  CHECK_INT(GSQ_OK, open_database(&plain, &out, &got));
+  CHECK(got.count == 1 && got.last_version == 0);
+  open_answer(0, 512, 3, 0, 0); /* nor is it excused from the rest */
+  b_page(&b, 4, 1, 1, 512, 'p', 0);
+  CHECK_INT(GSQ_BAD_ANSWER, open_database(&plain, &out, &got));
+  open_answer(0, 0, 3, 0, 0);
   CHECK_INT(GSQ_BAD_ANSWER, open_database(&plain, &out, &got));
   open_answer(8, 0, 0, 2, 7); /* above the head */
   CHECK_INT(GSQ_BAD_ANSWER, open_database(&plain, &out, &got));
@@ -314,6 +326,12 @@ static void test_lease(void) {
   lease_answer(2, 0, 0);
   CHECK_INT(GSQ_OK, lease(7, 0, &out));
   CHECK_INT(GSQ_LEASE_HELD, out.outcome);
+  start(); /* of a fork that nobody has written to */
+  b_uint(&b, 1, 1);
+  b_uint(&b, 2, 3);
+  b_snapshot(&b, 3, 0, 512, 1);
+  CHECK_INT(GSQ_OK, lease(0, 0, &out));
+  CHECK(out.head.version == 0 && out.head.page_count == 1 && !out.changes.all);
   lease_answer(3, 0, 8);
   CHECK_INT(GSQ_OK, lease(7, 0, &out));
   CHECK_INT(GSQ_LEASE_HEAD_MOVED, out.outcome);
@@ -384,9 +402,8 @@ static void test_read_pages(void) {
     uint64_t damage;
     int code;
   } bad[] = {{0, 7, 512, 0, GSQ_BAD_ANSWER},         {5, 8, 512, 0, GSQ_BAD_ANSWER},
-             {5, 0, 512, 0, GSQ_BAD_ANSWER},         {5, 7, 1024, 0, GSQ_BAD_ANSWER},
-             {5, 7, 512, 1, GSQ_DATA_LOSS},          {7, 7, 512, 0, GSQ_BAD_ANSWER},
-             {UINT32_MAX, 7, 512, 0, GSQ_BAD_ANSWER}};
+             {5, 7, 1024, 0, GSQ_BAD_ANSWER},        {5, 7, 512, 1, GSQ_DATA_LOSS},
+             {7, 7, 512, 0, GSQ_BAD_ANSWER},         {UINT32_MAX, 7, 512, 0, GSQ_BAD_ANSWER}};
   request.prefetch_credit_bytes = 0;
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
     CHECK_INT(GSQ_OK, gsq_reading_begin(&reading, &request, on_page, &got, &error));
@@ -395,6 +412,13 @@ static void test_read_pages(void) {
     CHECK_INT(bad[i].code, read_message(&reading));
     gsq_reading_end(&reading);
   }
+
+  CHECK_INT(GSQ_OK, gsq_reading_begin(&reading, &request, on_page, &got, &error));
+  start();
+  b_page(&b, 1, 5, 0, 512, 'p', 0); /* as a fork inherited it */
+  CHECK_INT(GSQ_OK, read_message(&reading));
+  CHECK(got.last == 5 && got.last_version == 0);
+  gsq_reading_end(&reading);
 
   gsq_id stage = {{1}}; /* staged pages have no version yet */
   request.stage = &stage;

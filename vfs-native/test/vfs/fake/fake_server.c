@@ -260,6 +260,19 @@ int gsq_close_session(const gsq_page_client *client, int64_t deadline_ms, gsq_er
   SERVE(FAKE_CLOSE_SESSION, close_session(client));
 }
 
+static database *new_database(const char *name) {
+  for (int i = 0; i < MAX_DATABASES; i++) {
+    database *d = &databases[i];
+    if (d->used) continue;
+    d->used = 1;
+    snprintf(d->name, sizeof d->name, "%s", name);
+    gsq_id_random(&d->id);
+    d->versions = calloc(MAX_VERSIONS, sizeof *d->versions);
+    return d;
+  }
+  return NULL;
+}
+
 static int open_database(const gsq_page_client *client, const gsq_open_request *request,
                          gsq_open_answer *out, gsq_page_fn on_page, void *arg,
                          gsq_error *error) {
@@ -267,14 +280,7 @@ static int open_database(const gsq_page_client *client, const gsq_open_request *
   if (!s) return refuse(error, GSQ_NOT_FOUND, "NO_SUCH_SESSION");
   database *d = find_name(request->name);
   if (!d && !request->create) return refuse(error, GSQ_NOT_FOUND, "NO_SUCH_DATABASE");
-  for (int i = 0; !d && i < MAX_DATABASES; i++) {
-    if (databases[i].used) continue;
-    d = &databases[i];
-    d->used = 1;
-    snprintf(d->name, sizeof d->name, "%s", request->name);
-    gsq_id_random(&d->id);
-    d->versions = calloc(MAX_VERSIONS, sizeof *d->versions);
-  }
+  if (!d) d = new_database(request->name);
   if (!d) return refuse(error, GSQ_RESOURCE_EXHAUSTED, "QUOTA");
   raise_floor(s, d, d->head);
   out->database = d->id;
@@ -654,6 +660,20 @@ void fake_take_lease(const char *name) {
   if (d && d->held) {
     drop_stages_of(&d->holder, &d->id);
     d->held = 0;
+  }
+  pthread_mutex_unlock(&mutex);
+}
+
+void fake_fork(const char *from, const char *to) {
+  pthread_mutex_lock(&mutex);
+  const database *old = find_name(from);
+  database *d = new_database(to);
+  d->versions[0].page_size = old->versions[old->head].page_size;
+  d->versions[0].page_count = old->versions[old->head].page_count;
+  for (uint32_t n = 1; n <= d->versions[0].page_count; n++) {
+    const image *i = page_at(old, n, old->head);
+    const gsq_page_ref page = {n, i->data, i->size};
+    put_page(d, 0, &page);
   }
   pthread_mutex_unlock(&mutex);
 }

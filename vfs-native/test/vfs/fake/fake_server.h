@@ -58,6 +58,8 @@ void fake_reset(void);
 void fake_restart(void);
 /* Takes the lease of a database away, as after a TTL, without telling. */
 void fake_take_lease(const char *name);
+/* Makes `to` a copy of the head of `from`: its content at version 0, all pages of version 0. */
+void fake_fork(const char *from, const char *to);
 /* Keeps versions from this one on only. */
 void fake_forget_before(const char *name, uint64_t version);
 

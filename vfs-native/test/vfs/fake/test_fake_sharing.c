@@ -406,6 +406,47 @@ static void a_lease_of_an_earlier_session_is_not_trusted(void) {
   sqlite3_close(db);
 }
 
+/* The content at version 0, in a cache that begins there. */
+static void a_fork_has_content_at_version_0(void) {
+  CASE("a fork: its content is version 0's, for readers, writers and after roll-backs");
+  sqlite3 *db = fresh("main.db");
+  SQL_OK(db, FILL "INSERT INTO t SELECT i FROM n WHERE i > 1");
+  SQL_OK(db, "CREATE TABLE u(b); INSERT INTO u VALUES (zeroblob(100000))");
+  fake_fork("main.db", "fork.db");
+  sqlite3_close(db);
+  CHECK_INT(0, fake_head("fork.db"));
+  sqlite3 *one = sql_open("file:fork.db?token=1"), *two = sql_open("file:fork.db?token=2");
+  sqlite3 *reader = sql_open("file:fork.db?token=1");
+  CHECK_STR("300", sql_get(one, "SELECT count(*) FROM t"));
+  SQL_OK(one, "BEGIN; UPDATE t SET a = a + 1000; DELETE FROM u");
+  CHECK_STR("300", sql_get(reader, "SELECT count(*) FROM t WHERE a < 1000"));
+  SQL_OK(one, "ROLLBACK");
+  CHECK_INT(0, fake_head("fork.db"));
+  CHECK_STR("300", sql_get(one, "SELECT count(*) FROM t WHERE a < 1000"));
+  SQL_OK(reader, "BEGIN; SELECT a FROM t");
+  SQL_OK(two, "BEGIN");
+  CHECK_STR("300", sql_get(two, "SELECT count(*) FROM t WHERE a < 1000"));
+  SQL_OK(one, "UPDATE t SET a = a + 1000 WHERE a > 150");
+  CHECK_INT(1, fake_head("fork.db"));
+  CHECK_STR("300", sql_get(reader, "SELECT count(*) FROM t WHERE a < 1000"));
+  CHECK_STR("300", sql_get(two, "SELECT count(*) FROM t WHERE a < 1000"));
+  CHECK_INT(SQLITE_BUSY, sql_run(two, "DELETE FROM t"));
+  SQL_OK(reader, "COMMIT");
+  SQL_OK(two, "COMMIT");
+  CHECK_STR("150", sql_get(reader, "SELECT count(*) FROM t WHERE a < 1000"));
+  CHECK_STR("150", sql_get(two, "SELECT count(*) FROM t WHERE a < 1000"));
+  CHECK_STR("100000", sql_get(two, "SELECT length(b) FROM u"));
+  sqlite3_close(one);
+  sqlite3_close(reader);
+  SQL_OK(two, "DELETE FROM u; VACUUM");
+  CHECK_STR("ok", sql_get(two, "PRAGMA integrity_check"));
+  CHECK_INT(3, fake_head("fork.db"));
+  sqlite3_close(two);
+  db = sql_open("main.db");
+  CHECK_STR("300", sql_get(db, "SELECT count(*) FROM t WHERE a < 1000"));
+  sqlite3_close(db);
+}
+
 int main(void) {
   CHECK_INT(SQLITE_OK, grpsqlite_register());
   warm_reads_are_free_and_a_small_commit_is_one_rpc();
@@ -425,5 +466,6 @@ int main(void) {
   the_background_thread();
   an_untrusted_lease_is_asked_for_again();
   a_lease_of_an_earlier_session_is_not_trusted();
+  a_fork_has_content_at_version_0();
   return check_done();
 }
