@@ -73,28 +73,19 @@ int gsq_stager_send(gsq_stager *stager, const gsq_id *stage, uint32_t page_size,
   return GSQ_OK;
 }
 
-static int copy_page(void *arg, uint32_t number, uint64_t version, int asked,
-                     const uint8_t *data, uint32_t size, gsq_error *error) {
-  (void)number;
-  (void)version;
-  (void)error;
-  if (asked && size) memcpy(arg, data, size);
-  return 0;
-}
-
 int gsq_stager_read(gsq_stager *stager, const gsq_id *stage, uint32_t page_size,
-                    uint32_t number, void *to, gsq_error *error) {
+                    const uint32_t *numbers, size_t count, void *to, gsq_error *error) {
   gsq_database *database = stager->database;
   if (atomic_load(&database->server->session) != stager->session) return stage_is_gone(error);
-  const gsq_page_range range = {.first = number, .count = 1};
+  gsq_page_list list = {.numbers = numbers, .count = count, .page_size = page_size, .to = to};
+  gsq_page_range ranges[GSQ_BATCH_PAGES];
   const gsq_read_request request = {.database = database->id,
                                     .version = stager->pin->snapshot.version,
                                     .page_size = page_size,
-                                    .ranges = &range,
-                                    .range_count = 1,
+                                    .ranges = ranges,
+                                    .range_count = gsq_page_ranges(numbers, count, ranges),
                                     .stage = stage};
-  memset(to, 0, page_size);
-  return gsq_read_pages(&database->server->client, &request, copy_page, to,
+  return gsq_read_pages(&database->server->client, &request, gsq_page_list_take, &list,
                         gsq_now_ms() + stager->timeout_ms, error);
 }
 
@@ -188,24 +179,25 @@ static int cut_every_page(gsq_stager *stager, const gsq_id *stage, const gsq_com
   *pages = malloc((batch + 1) * sizeof **pages);
   *count = 0;
   if (!*bytes || !*pages) return gsq_error_set(error, GSQ_NOMEM, "out of memory");
-  for (uint64_t number = 1; number <= plan->page_count; number++) {
-    if (*count == batch) {
+  for (uint32_t done = 0; done < plan->page_count; done += (uint32_t)*count) {
+    if (*count > 0) {
       int code = gsq_stager_send(stager, stage, page_size, *pages, *count, error);
       if (code != GSQ_OK) return code;
-      *count = 0;
     }
-    uint8_t *to = *bytes + *count * page_size;
-    const uint64_t offset = (number - 1) * page_size;
+    *count = plan->page_count - done < batch ? plan->page_count - done : batch;
+    const uint64_t offset = (uint64_t)done * page_size;
+    const uint32_t room = (uint32_t)*count * page_size;
     uint32_t there = 0;
-    if (offset < size)
-      there = size - offset < page_size ? (uint32_t)(size - offset) : page_size;
-    memset(to + there, 0, page_size - there);
+    if (offset < size) there = size - offset < room ? (uint32_t)(size - offset) : room;
+    memset(*bytes + there, 0, room - there);
     if (there) {
-      int code = gsq_write_buffer_read(buffer, offset, to, there, error);
+      int code = gsq_write_buffer_read(buffer, offset, *bytes, there, error);
       if (code != GSQ_OK) return code;
     }
-    (*pages)[(*count)++] =
-        (gsq_page_ref){.number = (uint32_t)number, .data = to, .size = page_size};
+    for (uint32_t i = 0; i < *count; i++) {
+      (*pages)[i] = (gsq_page_ref){
+          .number = done + i + 1, .data = *bytes + (size_t)i * page_size, .size = page_size};
+    }
   }
   return GSQ_OK;
 }
@@ -214,13 +206,12 @@ enum gsq_commit_outcome gsq_commit_buffer(gsq_database *database, gsq_pin *pin,
                                           gsq_write_buffer *buffer, gsq_stager *stager,
                                           gsq_error *error) {
   gsq_server *server = database->server;
-  const int64_t deadline_ms = gsq_now_ms() + stager->timeout_ms;
   enum gsq_commit_outcome outcome = GSQ_COMMIT_REFUSED;
   gsq_commit_plan plan;
   uint8_t *bytes = NULL;
   gsq_page_ref *cut = NULL;
-  if (gsq_commit_plan_make(database, &pin->snapshot, buffer, deadline_ms, &plan, error) !=
-      GSQ_OK) {
+  if (gsq_commit_plan_make(database, &pin->snapshot, buffer, stager->timeout_ms, &plan,
+                           error) != GSQ_OK) {
     return outcome;
   }
   if (plan.nothing) {
@@ -242,7 +233,8 @@ enum gsq_commit_outcome gsq_commit_buffer(gsq_database *database, gsq_pin *pin,
     goto out;
   }
   if (old_stage && !plan.every_page) stage = *old_stage;
-  int code = gsq_database_epoch(database, pin, &request.epoch, deadline_ms, error);
+  int code = gsq_database_epoch(database, pin, &request.epoch,
+                                gsq_now_ms() + stager->timeout_ms, error);
   if (code != GSQ_OK) goto out;
   size_t rest;
   if (plan.every_page) {
@@ -263,7 +255,8 @@ enum gsq_commit_outcome gsq_commit_buffer(gsq_database *database, gsq_pin *pin,
   }
 
   gsq_snapshot next = {.page_size = plan.page_size, .page_count = plan.page_count};
-  outcome = send_commit(server, &request, &next.version, deadline_ms, error);
+  outcome = send_commit(server, &request, &next.version, gsq_now_ms() + stager->timeout_ms,
+                        error);
   if (outcome == GSQ_COMMIT_DONE) {
     gsq_database_committed(database, pin, &next, plan.every_page, plan.changed,
                            plan.changed_count, request.pages, request.count);

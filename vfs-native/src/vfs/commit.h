@@ -25,9 +25,9 @@ typedef struct gsq_stager {
 /* Sends pages, of any number, to a stage. */
 int gsq_stager_send(gsq_stager *stager, const gsq_id *stage, uint32_t page_size,
                     const gsq_page_ref *pages, size_t count, gsq_error *error);
-/* Reads one page back. */
+/* Reads pages back, one behind the other: ascending, at most GSQ_BATCH_PAGES. */
 int gsq_stager_read(gsq_stager *stager, const gsq_id *stage, uint32_t page_size,
-                    uint32_t number, void *to, gsq_error *error);
+                    const uint32_t *numbers, size_t count, void *to, gsq_error *error);
 /* Drops a stage, without waiting long: it ends with the session anyway. */
 void gsq_stager_drop(gsq_stager *stager, const gsq_id *stage);
 /* How many pages fit one message. */
@@ -44,8 +44,9 @@ typedef struct gsq_commit_plan {
   size_t changed_count;
 } gsq_commit_plan;
 
+/* timeout_ms: of each RPC that it takes. */
 int gsq_commit_plan_make(gsq_database *database, const gsq_snapshot *base,
-                         gsq_write_buffer *buffer, int64_t deadline_ms, gsq_commit_plan *out,
+                         gsq_write_buffer *buffer, int64_t timeout_ms, gsq_commit_plan *out,
                          gsq_error *error);
 void gsq_commit_plan_free(gsq_commit_plan *plan);
 

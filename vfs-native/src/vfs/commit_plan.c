@@ -1,11 +1,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "vfs/commit.h"
 
 #define HEADER_BYTES 100
-/* Pages compared, or fetched for it, at a time. */
-#define RUN_PAGES 32
+/* What is fetched at a time for comparing it. */
+#define BATCH_BYTES (1u << 20)
 
 static uint32_t be32(const uint8_t *at) {
   return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
@@ -54,7 +55,7 @@ typedef struct comparison {
   gsq_database *database;
   const gsq_snapshot *base;
   gsq_write_buffer *buffer;
-  int64_t deadline_ms;
+  int64_t timeout_ms;
   const gsq_unit *units;
   size_t count;         /* of units that the commit would have */
   uint32_t base_pages;  /* of the snapshot, still to be seen */
@@ -80,47 +81,70 @@ static int differs_at_hand(comparison *c, uint8_t *page) {
   return differs;
 }
 
-/* Compares all others, up to the first that differs. */
-static int differs_at_all(comparison *c, uint8_t *theirs, uint8_t *ours, int *differs,
-                          gsq_error *error) {
+/* How many pages the next batch compares. The first is one: of a commit, the first page that was
+** written differs, for SQLite does not write a page that it did not change. */
+static size_t grown(size_t pages, uint32_t page_size) {
+  const size_t fit = BATCH_BYTES / page_size;
+  const size_t most = fit < GSQ_BATCH_PAGES ? fit : GSQ_BATCH_PAGES;
+  return pages * 8 < most ? pages * 8 : most;
+}
+
+/* Compares one batch of those that are not known to be equal, from the unit *next on. */
+static int compare_batch(comparison *c, size_t *next, size_t most, uint8_t *theirs,
+                         uint8_t *staged, int *differs, gsq_error *error) {
   const uint32_t page_size = c->base->page_size;
-  for (size_t i = 0; i < c->count;) {
-    if (c->equal[i]) {
-      i++;
-      continue;
-    }
-    uint32_t run = 1;
-    while (run < RUN_PAGES && i + run < c->count && !c->equal[i + run] &&
-           c->units[i + run].number == c->units[i].number + run) {
-      run++;
-    }
-    const uint64_t offset = (uint64_t)(c->units[i].number - 1) * page_size;
-    int code = gsq_database_read(c->database, c->base, offset, theirs, run * page_size,
-                                 c->deadline_ms, error);
-    if (code == GSQ_OK) {
-      code = gsq_write_buffer_read(c->buffer, offset, ours, run * page_size, error);
-    }
-    if (code != GSQ_OK) return code;
-    mask_wal(c->units[i].number, theirs);
-    if (memcmp(theirs, ours, (size_t)run * page_size) != 0) {
-      *differs = 1;
-      return GSQ_OK;
-    }
-    i += run;
+  const gsq_unit *units[GSQ_BATCH_PAGES];
+  uint32_t numbers[GSQ_BATCH_PAGES], staged_numbers[GSQ_BATCH_PAGES];
+  size_t count = 0, staged_count = 0;
+  for (; *next < c->count && count < most; (*next)++) {
+    if (c->equal[*next]) continue;
+    const gsq_unit *unit = &c->units[*next];
+    units[count] = unit;
+    numbers[count++] = unit->number;
+    if (!unit->data) staged_numbers[staged_count++] = unit->number;
   }
+  if (count == 0) return GSQ_OK;
+  int code = gsq_database_read_pages(c->database, c->base, numbers, count, theirs,
+                                     gsq_now_ms() + c->timeout_ms, error);
+  if (code == GSQ_OK && staged_count > 0) {
+    code = gsq_write_buffer_read_staged(c->buffer, staged_numbers, staged_count, staged, error);
+  }
+  if (code != GSQ_OK) return code;
+  for (size_t i = 0; i < count && !*differs; i++) {
+    const uint8_t *ours = units[i]->data;
+    if (!ours) {
+      ours = staged;
+      staged += page_size;
+    }
+    mask_wal(numbers[i], theirs);
+    *differs = memcmp(theirs, ours, page_size) != 0;
+    theirs += page_size;
+  }
+  return GSQ_OK;
+}
+
+/* Compares all others, up to the first that differs. */
+static int differs_at_all(comparison *c, uint8_t *theirs, uint8_t *staged, int *differs,
+                          gsq_error *error) {
+  size_t next = 0, most = 1;
   *differs = 0;
+  while (next < c->count && !*differs) {
+    int code = compare_batch(c, &next, most, theirs, staged, differs, error);
+    if (code != GSQ_OK) return code;
+    most = grown(most, c->base->page_size);
+  }
   return GSQ_OK;
 }
 
 /* The buffer's units are the pages: those that differ, and those that nobody wrote. */
 static int plan_units(gsq_database *database, const gsq_snapshot *base,
-                      gsq_write_buffer *buffer, int64_t deadline_ms, gsq_commit_plan *plan,
+                      gsq_write_buffer *buffer, int64_t timeout_ms, gsq_commit_plan *plan,
                       gsq_error *error) {
   const uint32_t page_size = plan->page_size;
   gsq_unit *units = NULL;
   size_t count = 0;
   unsigned char *equal = NULL;
-  uint8_t *theirs = NULL, *ours = NULL;
+  uint8_t *theirs = NULL, *staged = NULL;
   int code = gsq_write_buffer_units(buffer, &units, &count, error);
   if (code != GSQ_OK) return code;
   while (count > 0 && units[count - 1].number > plan->page_count) count--;
@@ -130,7 +154,7 @@ static int plan_units(gsq_database *database, const gsq_snapshot *base,
   comparison c = {.database = database,
                   .base = base,
                   .buffer = buffer,
-                  .deadline_ms = deadline_ms,
+                  .timeout_ms = timeout_ms,
                   .units = units,
                   .count = count,
                   .base_pages = base_pages};
@@ -142,9 +166,9 @@ static int plan_units(gsq_database *database, const gsq_snapshot *base,
     goto out;
   }
   if (base->page_count > 0) {
-    theirs = malloc((size_t)RUN_PAGES * page_size);
-    ours = malloc((size_t)RUN_PAGES * page_size);
-    if (!theirs || !ours) {
+    theirs = malloc(BATCH_BYTES);
+    staged = malloc(BATCH_BYTES);
+    if (!theirs || !staged) {
       code = no_memory(error);
       goto out;
     }
@@ -152,7 +176,7 @@ static int plan_units(gsq_database *database, const gsq_snapshot *base,
   int differs = plan->page_count != base->page_count || above > 0;
   if (theirs) differs |= differs_at_hand(&c, theirs);
   if (!differs) {
-    code = differs_at_all(&c, theirs, ours, &differs, error);
+    code = differs_at_all(&c, theirs, staged, &differs, error);
     if (code != GSQ_OK) goto out;
   }
   if (!differs) {
@@ -183,7 +207,7 @@ static int plan_units(gsq_database *database, const gsq_snapshot *base,
     }
   }
 out:
-  free(ours);
+  free(staged);
   free(theirs);
   free(equal);
   free(units);
@@ -192,23 +216,30 @@ out:
 
 /* The pages have to be cut anew. Unless that gives the snapshot again, all are sent. */
 static int plan_every_page(gsq_database *database, const gsq_snapshot *base,
-                           gsq_write_buffer *buffer, int64_t deadline_ms, gsq_commit_plan *plan,
+                           gsq_write_buffer *buffer, int64_t timeout_ms, gsq_commit_plan *plan,
                            gsq_error *error) {
   plan->every_page = 1;
   if (base->page_size != plan->page_size || base->page_count != plan->page_count) return GSQ_OK;
   const uint32_t page_size = base->page_size;
   int code = GSQ_OK;
-  uint8_t *theirs = malloc(page_size), *ours = malloc(page_size);
+  uint8_t *theirs = malloc(BATCH_BYTES), *ours = malloc(BATCH_BYTES);
   if (!theirs || !ours) code = no_memory(error);
   plan->nothing = 1;
-  for (uint32_t number = 1; code == GSQ_OK && plan->nothing && number <= base->page_count;
-       number++) {
-    const uint64_t offset = (uint64_t)(number - 1) * page_size;
-    code = gsq_database_read(database, base, offset, theirs, page_size, deadline_ms, error);
-    if (code == GSQ_OK) code = gsq_write_buffer_read(buffer, offset, ours, page_size, error);
+  size_t most = 1;
+  for (uint32_t done = 0; code == GSQ_OK && plan->nothing && done < base->page_count;) {
+    const uint32_t left = base->page_count - done;
+    const uint32_t count = left < most ? left : (uint32_t)most;
+    const uint64_t offset = (uint64_t)done * page_size;
+    code = gsq_database_read(database, base, offset, theirs, count * page_size,
+                             gsq_now_ms() + timeout_ms, error);
+    if (code == GSQ_OK) {
+      code = gsq_write_buffer_read(buffer, offset, ours, count * page_size, error);
+    }
     if (code != GSQ_OK) break;
-    mask_wal(number, theirs);
-    if (memcmp(theirs, ours, page_size) != 0) plan->nothing = 0;
+    mask_wal(done + 1, theirs);
+    if (memcmp(theirs, ours, (size_t)count * page_size) != 0) plan->nothing = 0;
+    done += count;
+    most = grown(most, page_size);
   }
   free(ours);
   free(theirs);
@@ -216,7 +247,7 @@ static int plan_every_page(gsq_database *database, const gsq_snapshot *base,
 }
 
 int gsq_commit_plan_make(gsq_database *database, const gsq_snapshot *base,
-                         gsq_write_buffer *buffer, int64_t deadline_ms, gsq_commit_plan *out,
+                         gsq_write_buffer *buffer, int64_t timeout_ms, gsq_commit_plan *out,
                          gsq_error *error) {
   memset(out, 0, sizeof *out);
   const uint64_t size = gsq_write_buffer_size(buffer);
@@ -229,8 +260,8 @@ int gsq_commit_plan_make(gsq_database *database, const gsq_snapshot *base,
   gsq_commit_shape(header, size, unit_size, &out->page_size, &out->page_count);
   const int same_size = out->page_size == base->page_size || base->page_count == 0;
   int code = same_size && out->page_size == unit_size
-                 ? plan_units(database, base, buffer, deadline_ms, out, error)
-                 : plan_every_page(database, base, buffer, deadline_ms, out, error);
+                 ? plan_units(database, base, buffer, timeout_ms, out, error)
+                 : plan_every_page(database, base, buffer, timeout_ms, out, error);
   if (code != GSQ_OK) gsq_commit_plan_free(out);
   return code;
 }

@@ -484,18 +484,19 @@ static int take_page(void *arg, uint32_t number, uint64_t version, int asked,
   return 0;
 }
 
-static int fetch(page_reader *reader, const gsq_page_range *ranges, size_t count,
-                 int64_t deadline_ms, gsq_error *error) {
-  gsq_server *server = reader->database->server;
-  const gsq_read_request request = {.database = reader->database->id,
-                                    .version = reader->at->version,
-                                    .page_size = reader->at->page_size,
+static int fetch(gsq_database *database, const gsq_snapshot *at, const gsq_page_range *ranges,
+                 size_t count, gsq_page_fn on_page, void *arg, int64_t deadline_ms,
+                 gsq_error *error) {
+  gsq_server *server = database->server;
+  const gsq_read_request request = {.database = database->id,
+                                    .version = at->version,
+                                    .page_size = at->page_size,
                                     .ranges = ranges,
                                     .range_count = count};
   gsq_attempts attempts = gsq_server_attempts(server);
   int code;
   do {
-    code = gsq_read_pages(&server->client, &request, take_page, reader, deadline_ms, error);
+    code = gsq_read_pages(&server->client, &request, on_page, arg, deadline_ms, error);
   } while (code != GSQ_OK && gsq_server_again(server, &attempts, deadline_ms, error));
   return code == GSQ_OK ? GSQ_OK : error->code;
 }
@@ -520,7 +521,8 @@ int gsq_database_read(gsq_database *database, const gsq_snapshot *at, uint64_t o
         last->count++;
       } else {
         if (range_count == MAX_RANGES) {
-          int code = fetch(&reader, ranges, range_count, deadline_ms, error);
+          int code = fetch(database, at, ranges, range_count, take_page, &reader, deadline_ms,
+                           error);
           if (code != GSQ_OK) return code;
           range_count = 0;
         }
@@ -529,7 +531,27 @@ int gsq_database_read(gsq_database *database, const gsq_snapshot *at, uint64_t o
     }
     from = until;
   }
-  return range_count ? fetch(&reader, ranges, range_count, deadline_ms, error) : GSQ_OK;
+  if (range_count == 0) return GSQ_OK;
+  return fetch(database, at, ranges, range_count, take_page, &reader, deadline_ms, error);
+}
+
+int gsq_database_read_pages(gsq_database *database, const gsq_snapshot *at,
+                            const uint32_t *numbers, size_t count, void *to,
+                            int64_t deadline_ms, gsq_error *error) {
+  gsq_page_list list = {
+      .numbers = numbers, .count = count, .page_size = at->page_size, .to = to};
+  uint32_t missing[GSQ_BATCH_PAGES];
+  gsq_page_range ranges[GSQ_BATCH_PAGES];
+  size_t missing_count = 0;
+  for (size_t i = 0; i < count; i++) {
+    uint8_t *page = list.to + i * at->page_size;
+    if (!gsq_database_cached(database, at, numbers[i], page)) {
+      missing[missing_count++] = numbers[i];
+    }
+  }
+  if (missing_count == 0) return GSQ_OK;
+  return fetch(database, at, ranges, gsq_page_ranges(missing, missing_count, ranges),
+               gsq_page_list_take, &list, deadline_ms, error);
 }
 
 int gsq_database_cached(gsq_database *database, const gsq_snapshot *at, uint32_t page,

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "vfs/page_cache.h"
+#include "vfs/page_list.h"
 #include "vfs/server.h"
 
 /* One connection's place in the history. Embedded in its file; zeroed before the first use. */
@@ -96,6 +97,11 @@ uint64_t gsq_database_floor(gsq_database *database);
 /* Reads bytes of a snapshot, all below its size, through the cache. */
 int gsq_database_read(gsq_database *database, const gsq_snapshot *at, uint64_t offset, void *to,
                       uint32_t size, int64_t deadline_ms, gsq_error *error);
+/* Reads whole pages of a snapshot, one behind the other: ascending, at most GSQ_BATCH_PAGES. What
+** is not in the cache does not get there: it is for reading once. */
+int gsq_database_read_pages(gsq_database *database, const gsq_snapshot *at,
+                            const uint32_t *numbers, size_t count, void *to,
+                            int64_t deadline_ms, gsq_error *error);
 /* Copies a whole page if the cache has it: 1, else 0. */
 int gsq_database_cached(gsq_database *database, const gsq_snapshot *at, uint32_t page,
                         void *to);

@@ -391,9 +391,9 @@ static int stage(void *arg, const gsq_id *id, uint32_t unit_size, const gsq_page
   return gsq_error_set(error, GSQ_RESOURCE_EXHAUSTED, "too large for one message");
 }
 
-static int read_stage(void *arg, const gsq_id *id, uint32_t unit_size, uint32_t number,
-                      void *to, gsq_error *error) {
-  (void)arg, (void)id, (void)unit_size, (void)number, (void)to;
+static int read_stage(void *arg, const gsq_id *id, uint32_t unit_size, const uint32_t *numbers,
+                      size_t count, void *to, gsq_error *error) {
+  (void)arg, (void)id, (void)unit_size, (void)numbers, (void)count, (void)to;
   return gsq_error_set(error, GSQ_INTERNAL, "nothing was staged");
 }
 

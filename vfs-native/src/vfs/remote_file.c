@@ -83,10 +83,10 @@ static int read_base(void *arg, uint64_t offset, void *to, uint32_t size, gsq_er
                            gsq_remote_deadline(file), error);
 }
 
-static int read_stage(void *arg, const gsq_id *stage, uint32_t unit_size, uint32_t number,
-                      void *to, gsq_error *error) {
+static int read_stage(void *arg, const gsq_id *stage, uint32_t unit_size,
+                      const uint32_t *numbers, size_t count, void *to, gsq_error *error) {
   gsq_remote_file *file = arg;
-  return gsq_stager_read(&file->stager, stage, unit_size, number, to, error);
+  return gsq_stager_read(&file->stager, stage, unit_size, numbers, count, to, error);
 }
 
 static int stage_units(void *arg, const gsq_id *stage, uint32_t unit_size,

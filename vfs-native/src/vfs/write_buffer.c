@@ -174,8 +174,7 @@ static int load(gsq_write_buffer *buffer, uint32_t number, int read, uint8_t **o
   if (!data) return no_memory(error);
   int code = GSQ_OK;
   if (read && s) {
-    code = buffer->io.read_stage(buffer->io.arg, &buffer->stage, buffer->unit_size, number,
-                                 data, error);
+    code = gsq_write_buffer_read_staged(buffer, &number, 1, data, error);
   } else if (read) {
     code = read_beneath(buffer, (uint64_t)(number - 1) * buffer->unit_size, data,
                         buffer->unit_size, error);
@@ -303,6 +302,27 @@ int gsq_write_buffer_truncate(gsq_write_buffer *buffer, uint64_t size, gsq_error
   return GSQ_OK;
 }
 
+int gsq_write_buffer_read_staged(gsq_write_buffer *buffer, const uint32_t *numbers,
+                                 size_t count, void *to, gsq_error *error) {
+  return buffer->io.read_stage(buffer->io.arg, &buffer->stage, buffer->unit_size, numbers,
+                               count, to, error);
+}
+
+/* Reads the staged units from `number` on that follow each other, up to `most`. Returns in
+** *count how many there were. */
+static int read_staged_run(gsq_write_buffer *buffer, uint32_t number, uint32_t most, void *to,
+                           uint32_t *count, gsq_error *error) {
+  uint32_t numbers[GSQ_BATCH_PAGES];
+  uint32_t n = 0;
+  for (; n < most && n < GSQ_BATCH_PAGES; n++) {
+    const slot *s = find(buffer, number + n);
+    if (!s || s->data) break;
+    numbers[n] = number + n;
+  }
+  *count = n;
+  return gsq_write_buffer_read_staged(buffer, numbers, n, to, error);
+}
+
 int gsq_write_buffer_read(gsq_write_buffer *buffer, uint64_t offset, void *to, uint32_t size,
                           gsq_error *error) {
   uint8_t *out = to;
@@ -311,21 +331,24 @@ int gsq_write_buffer_read(gsq_write_buffer *buffer, uint64_t offset, void *to, u
   while (size > 0) {
     const uint32_t number = (uint32_t)(offset / unit_size + 1);
     const uint32_t at = (uint32_t)(offset % unit_size);
-    const uint32_t length = size < unit_size - at ? size : unit_size - at;
+    uint32_t length = size < unit_size - at ? size : unit_size - at;
     const slot *s = find(buffer, number);
     int code = GSQ_OK;
     if (!s) {
+      for (uint32_t next = number + 1; length < size && !find(buffer, next); next++) {
+        length = size - length < unit_size ? size : length + unit_size;
+      }
       code = read_beneath(buffer, offset, out, length, error);
     } else if (s->data) {
       memcpy(out, s->data + at, length);
     } else if (length == unit_size) {
-      code =
-          buffer->io.read_stage(buffer->io.arg, &buffer->stage, unit_size, number, out, error);
+      uint32_t count;
+      code = read_staged_run(buffer, number, size / unit_size, out, &count, error);
+      length = count * unit_size;
     } else {
       uint8_t *unit = malloc(unit_size);
       if (!unit) return no_memory(error);
-      code =
-          buffer->io.read_stage(buffer->io.arg, &buffer->stage, unit_size, number, unit, error);
+      code = gsq_write_buffer_read_staged(buffer, &number, 1, unit, error);
       if (code == GSQ_OK) memcpy(out, unit + at, length);
       free(unit);
     }

@@ -18,14 +18,16 @@
 
 #include "base/error.h"
 #include "service/page_client.h"
+#include "vfs/page_list.h"
 
 typedef struct gsq_buffer_io {
   void *arg;
   /* Reads bytes of the snapshot, all below its size. */
   int (*read_base)(void *arg, uint64_t offset, void *to, uint32_t size, gsq_error *error);
-  /* Reads a whole unit (numbered from 1, as pages are) back from a stage. */
-  int (*read_stage)(void *arg, const gsq_id *stage, uint32_t unit_size, uint32_t number,
-                    void *to, gsq_error *error);
+  /* Reads whole units (numbered from 1, as pages are; ascending) back from a stage, one behind
+  ** the other. At most GSQ_BATCH_PAGES. */
+  int (*read_stage)(void *arg, const gsq_id *stage, uint32_t unit_size, const uint32_t *numbers,
+                    size_t count, void *to, gsq_error *error);
   /* Stages units, of any number. */
   int (*stage)(void *arg, const gsq_id *stage, uint32_t unit_size, const gsq_page_ref *units,
                size_t count, gsq_error *error);
@@ -75,5 +77,8 @@ typedef struct gsq_unit {
 /* All units, by number; malloc'ed. */
 int gsq_write_buffer_units(const gsq_write_buffer *buffer, gsq_unit **units, size_t *count,
                            gsq_error *error);
+/* Reads staged units back, one behind the other: ascending, at most GSQ_BATCH_PAGES. */
+int gsq_write_buffer_read_staged(gsq_write_buffer *buffer, const uint32_t *numbers,
+                                 size_t count, void *to, gsq_error *error);
 
 #endif

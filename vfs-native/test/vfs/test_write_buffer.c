@@ -15,7 +15,8 @@ typedef struct ground {
   uint64_t base_size;
   uint8_t *staged[STAGED_UNITS];
   int stage_calls, read_base_calls;
-  int stage_fails; /* the next one */
+  int stage_fails;  /* the next one */
+  size_t most_read; /* units, by one read_stage */
 } ground;
 
 static int read_base(void *arg, uint64_t offset, void *to, uint32_t size, gsq_error *error) {
@@ -27,14 +28,19 @@ static int read_base(void *arg, uint64_t offset, void *to, uint32_t size, gsq_er
   return GSQ_OK;
 }
 
-static int read_stage(void *arg, const gsq_id *stage, uint32_t unit_size, uint32_t number,
-                      void *to, gsq_error *error) {
+static int read_stage(void *arg, const gsq_id *stage, uint32_t unit_size,
+                      const uint32_t *numbers, size_t count, void *to, gsq_error *error) {
   ground *g = arg;
   (void)stage;
-  if (!CHECK(number < STAGED_UNITS && g->staged[number])) {
-    return gsq_error_set(error, GSQ_INTERNAL, "not staged");
+  g->most_read = count > g->most_read ? count : g->most_read;
+  CHECK(count > 0 && count <= GSQ_BATCH_PAGES);
+  for (size_t i = 0; i < count; i++) {
+    if (!CHECK(numbers[i] < STAGED_UNITS && g->staged[numbers[i]])) {
+      return gsq_error_set(error, GSQ_INTERNAL, "not staged");
+    }
+    CHECK(i == 0 || numbers[i - 1] < numbers[i]);
+    memcpy((uint8_t *)to + i * unit_size, g->staged[numbers[i]], unit_size);
   }
-  memcpy(to, g->staged[number], unit_size);
   return GSQ_OK;
 }
 
@@ -196,6 +202,28 @@ static void a_failed_staging_loses_nothing(void) {
   free_ground(g);
 }
 
+static void units_that_follow_each_other_are_read_together(void) {
+  CASE("units and snapshot pages that follow each other are read by one call");
+  enum { UNIT = 512, UNITS = 1000 };
+  gsq_error error = {0};
+  ground *g = new_ground(2 * UNITS * UNIT);
+  uint8_t *bytes = malloc(2 * UNITS * UNIT);
+  gsq_write_buffer *buffer = new_buffer(g, 4 * UNIT);
+  gsq_write_buffer_reset(buffer, g->base_size, UNIT);
+  for (uint32_t i = 0; i < UNITS; i++) {
+    memset(bytes, (int)(i % 251), UNIT);
+    CHECK_INT(GSQ_OK, gsq_write_buffer_write(buffer, (uint64_t)i * UNIT, bytes, UNIT, &error));
+  }
+  CHECK_INT(GSQ_OK, gsq_write_buffer_read(buffer, 0, bytes, 2 * UNITS * UNIT, &error));
+  CHECK_INT(GSQ_BATCH_PAGES, g->most_read);
+  CHECK_INT(1, g->read_base_calls);
+  for (uint32_t i = 0; i < UNITS; i++) CHECK_INT(i % 251, bytes[i * UNIT + 17]);
+  CHECK(memcmp(bytes + UNITS * UNIT, g->base + UNITS * UNIT, UNITS * UNIT) == 0);
+  gsq_write_buffer_free(buffer);
+  free(bytes);
+  free_ground(g);
+}
+
 static void the_shape_of_a_commit(void) {
   CASE("page size and count come from the header, as far as it can be believed");
   static const struct {
@@ -242,6 +270,7 @@ int main(void) {
   }
   whole_pages_read_nothing_beneath();
   a_failed_staging_loses_nothing();
+  units_that_follow_each_other_are_read_together();
   the_shape_of_a_commit();
   return check_done();
 }
