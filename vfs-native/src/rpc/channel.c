@@ -205,8 +205,10 @@ static int get_connection(gsq_channel *channel, int64_t deadline_ms, gsq_connect
   }
   *reused = 0;
   gsq_io io;
-  int code = gsq_io_connect(&channel->url, channel->tls, channel->cancel_fd,
-                            channel->connect_timeout_ms, deadline_ms, &io, error);
+  const int64_t timeout_ms =
+      channel->connect_timeout_ms ? channel->connect_timeout_ms : INT32_MAX; /* the deadline's */
+  int code = gsq_io_connect(&channel->url, channel->tls, channel->cancel_fd, timeout_ms,
+                            deadline_ms, &io, error);
   if (code != GSQ_OK) return code;
   atomic_fetch_add(&channel->connects, 1);
   code = gsq_connection_new(&io, &channel->url, channel->max_message_bytes, out, error);
@@ -276,6 +278,7 @@ int gsq_channel_call(gsq_channel *channel, const gsq_call *call, gsq_error *erro
       }
       break;
     }
+    if (channel->connect_timeout_ms == 0 && atomic_load(&channel->connects) == 0) break;
     if (may_have_been_seen) sent_before = 1;
     error->sent_before = sent_before;
     /* A connection that broke as it was used again says nothing about the server: try a new one

@@ -20,6 +20,8 @@ typedef struct gsq_channel_options {
   const char *url;   /* http://host:port, https://host:port, unix:/path */
   const char *token; /* sent as "authorization: Bearer <token>"; NULL for none */
   const char *ca_file, *cert_file, *key_file; /* PEM; NULL: the system's CAs, no client cert */
+  /* Of one attempt to connect. 0: that of the call; and as long as no connection was ever made,
+  ** one that fails is not tried again. */
   int64_t connect_timeout_ms;
   size_t max_message_bytes; /* larger answers are refused */
 } gsq_channel_options;

@@ -274,7 +274,7 @@ static const number_key number_keys[] = {
     {"max_staleness_ms", "GRPSQLITE_MAX_STALENESS_MS", 0, DAY_MS, 0, 1,
      FIELD(max_staleness_ms)},
     {"timeout_ms", "GRPSQLITE_TIMEOUT_MS", 1, DAY_MS, 30000, 1, FIELD(timeout_ms)},
-    {"connect_timeout_ms", "GRPSQLITE_CONNECT_TIMEOUT_MS", 1, DAY_MS, 5000, 1,
+    {"connect_timeout_ms", "GRPSQLITE_CONNECT_TIMEOUT_MS", 0, DAY_MS, 5000, 1,
      FIELD(connect_timeout_ms)},
     {"cache_mb", "GRPSQLITE_CACHE_MB", 0, 1024 * 1024, 64, MIB, FIELD(cache_bytes)},
     {"buffer_mb", "GRPSQLITE_BUFFER_MB", 1, 64 * 1024, 16, MIB, FIELD(buffer_bytes)},

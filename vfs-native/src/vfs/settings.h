@@ -20,7 +20,8 @@ typedef struct gsq_settings {
   uint64_t version;
   int64_t max_staleness_ms; /* 0: fresh */
   int64_t timeout_ms;       /* of one operation; default 30000 */
-  int64_t connect_timeout_ms; /* of a server's first answer, and of each connect(); default 5000 */
+  int64_t connect_timeout_ms; /* of a server's first answer, and of each connect(); default 5000.
+                              ** 0: that, but does not wait for a server that refuses */
   int64_t cache_bytes;      /* cache_mb; default 64 MiB */
   int64_t buffer_bytes;     /* buffer_mb: of a transaction, before it is staged; default 16 MiB */
   int64_t batch_bytes;      /* max_batch_mb: of one message of the file service; default 4 MiB */

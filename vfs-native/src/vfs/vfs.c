@@ -43,6 +43,14 @@ static const char *unsupported(const char *name, const gsq_settings *settings) {
   return NULL;
 }
 
+/* Of connect_timeout_ms=0, which is about refused connections alone. */
+#define OPEN_TIMEOUT_MS 5000
+
+static int64_t opening_deadline(const gsq_settings *settings) {
+  return gsq_now_ms() +
+         (settings->connect_timeout_ms ? settings->connect_timeout_ms : OPEN_TIMEOUT_MS);
+}
+
 static int open_at_server(sqlite3_file *file, const char *name, int flags, int *out_flags,
                           gsq_server *server, gsq_settings *settings, gsq_report *report) {
   const int frozen = sqlite3_uri_boolean(name, "immutable", 0);
@@ -89,8 +97,8 @@ static int open_database(sqlite3_file *file, const char *name, int flags, int *o
     rc = gsq_fail(NULL, SQLITE_CANTOPEN, "%s: %s", name, no);
     goto out;
   }
-  if (gsq_server_acquire(&settings, gsq_now_ms() + settings.connect_timeout_ms, &server,
-                         &error) != GSQ_OK) {
+  if (gsq_server_acquire(&settings, opening_deadline(&settings), &server, &error) !=
+      GSQ_OK) {
     rc = gsq_fail_error(NULL, &error, GSQ_OPENING, "opening", name);
     goto out;
   }

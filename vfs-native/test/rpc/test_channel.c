@@ -354,6 +354,30 @@ static void test_refused(void) {
   CHECK_STR(want, error.message);
   CHECK_INT(GSQ_DEADLINE_EXCEEDED, call(channel, 0, 0, &got, &error));
   gsq_channel_free(channel);
+
+  CASE("connection refused: said at once, if the first connection is not to be waited for");
+  gsq_channel_options options = {.url = url, .max_message_bytes = MAX_MESSAGE};
+  CHECK_INT(GSQ_OK, gsq_channel_new(&options, &channel, &error));
+  got.retries = 0;
+  start = gsq_now_ms();
+  CHECK_INT(GSQ_UNAVAILABLE, call(channel, 0, 20000, &got, &error));
+  CHECK(gsq_now_ms() - start < 10000);
+  CHECK_INT(0, got.retries);
+  CHECK_STR(want, error.message);
+  gsq_channel_free(channel);
+  /* One that was made and broke is made again. */
+  h2_answer lost[] = {{.close_at_once = 1}};
+  h2_script scripts[] = {{lost, 1}, {&ok, 1}};
+  h2_scripts all = {scripts, 2};
+  peer server;
+  peer_start(&server, h2_scripted, &all, NULL);
+  options.url = server.url;
+  CHECK_INT(GSQ_OK, gsq_channel_new(&options, &channel, &error));
+  CHECK_INT(GSQ_OK, call(channel, 0, 20000, &got, &error));
+  CHECK_INT(1, got.retries);
+  gsq_channel_free(channel);
+  peer_stop(&server);
+  forget(&got);
 }
 
 /* ---- servers that hang ---- */
