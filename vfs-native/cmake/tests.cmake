@@ -1,11 +1,11 @@
 # One executable per test/**/test_*.c. Those of test/vfs/fake/ have the service and the network
 # replaced: they are linked with the other .c files of that folder in place of src/rpc and
-# src/service.
+# src/service. test/static/ is for the archive.
 file(GLOB_RECURSE test_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/test/*.c)
 set(support_sources ${test_sources})
 list(FILTER test_sources INCLUDE REGEX "/test_[^/]*\\.c$")
 list(FILTER support_sources EXCLUDE REGEX "/(test_[^/]*|alloc_fault)\\.c$")
-list(FILTER support_sources EXCLUDE REGEX "/test/vfs/fake/")
+list(FILTER support_sources EXCLUDE REGEX "/test/(vfs/fake|static)/")
 file(GLOB fake_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/test/vfs/fake/*.c)
 list(FILTER fake_sources EXCLUDE REGEX "/test_[^/]*\\.c$")
 find_library(SQLITE_LIBRARY sqlite3)
@@ -68,4 +68,15 @@ endif()
 if(NOT GSQ_SANITIZE)
   add_test(NAME exports
            COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/test/check_exports.sh $<TARGET_FILE:grpsqlite_vfs>)
+  if(SQLITE_LIBRARY)
+    # What a program needs that has the archive built in: its header, itself, and these libraries.
+    add_executable(static_archive test/static/static_archive.c)
+    target_include_directories(static_archive PRIVATE include test)
+    target_compile_options(static_archive PRIVATE ${warnings})
+    add_dependencies(static_archive grpsqlite_vfs_static)
+    target_link_libraries(static_archive PRIVATE $<TARGET_FILE:grpsqlite_vfs_static>
+                          ${SQLITE_LIBRARY} ${libraries})
+    add_test(NAME static_archive COMMAND static_archive)
+    set_tests_properties(static_archive PROPERTIES TIMEOUT 60)
+  endif()
 endif()
