@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static _Thread_local int countdown, stay, hits;
+static _Thread_local int countdown, stay, hits, paused;
 
 void alloc_fault_at(int n, int forever) {
   countdown = n;
@@ -16,8 +16,12 @@ int alloc_fault_hits(void) {
   return hits;
 }
 
+void alloc_fault_pause(int begins) {
+  paused += begins ? 1 : -1;
+}
+
 static int fails(void) {
-  if (countdown == 0) return 0;
+  if (countdown == 0 || paused) return 0;
   if (countdown > 1) {
     countdown--;
     return 0;

@@ -12,4 +12,7 @@ void alloc_fault_at(int n, int forever);
 /* How many allocations of the calling thread failed since then. */
 int alloc_fault_hits(void);
 
+/* Calls may be nested: between 1 and 0 no allocation of the calling thread fails, nor counts. */
+void alloc_fault_pause(int begins);
+
 #endif

@@ -65,6 +65,23 @@ static int calls[FAKE_METHODS];
 static int page_service = 1;
 static uint32_t ttl = 10000, max_message = 4u << 20;
 static size_t last_commit_pages;
+static void (*around)(int begins); /* set before there are threads */
+
+static void begin(void) {
+  if (around) around(1);
+}
+
+static void end(void) {
+  if (around) around(0);
+}
+
+static int call_back(gsq_page_fn on_page, void *arg, uint32_t number, uint64_t at, int asked,
+                     const uint8_t *data, uint32_t size, gsq_error *error) {
+  end();
+  int code = on_page(arg, number, at, asked, data, size, error);
+  begin();
+  return code;
+}
 
 static int same_id(const gsq_id *a, const gsq_id *b) {
   return memcmp(a, b, sizeof *a) == 0;
@@ -96,6 +113,7 @@ static enum fake_kind strike(enum fake_method method) {
 /* Runs one method under the mutex, with its fault. */
 #define SERVE(method, body)                                                    \
   do {                                                                         \
+    begin();                                                                   \
     memset(error, 0, sizeof *error);                                           \
     pthread_mutex_lock(&mutex);                                                \
     const fake_fault now = fault;                                              \
@@ -110,6 +128,7 @@ static enum fake_kind strike(enum fake_method method) {
     }                                                                          \
     pthread_mutex_unlock(&mutex);                                              \
     (void)deadline_ms;                                                         \
+    end();                                                                     \
     return code;                                                               \
   } while (0)
 
@@ -288,7 +307,7 @@ static int open_database(const gsq_page_client *client, const gsq_open_request *
   out->head_version = d->head;
   out->oldest_version = d->oldest;
   const image *first = out->snapshot.page_count ? page_at(d, 1, d->head) : NULL;
-  return first ? on_page(arg, 1, first->version, 1, first->data, first->size, error) : GSQ_OK;
+  return first ? call_back(on_page, arg, 1, first->version, 1, first->data, first->size, error) : GSQ_OK;
 }
 
 int gsq_open_database(const gsq_page_client *client, const gsq_open_request *request,
@@ -348,7 +367,7 @@ static int read_pages(const gsq_page_client *client, const gsq_read_request *req
       int code;
       if (staged) {
         if (st->page_size != request->page_size) return refuse(error, GSQ_BAD_ANSWER, "");
-        code = on_page(arg, n, 0, 1, staged->data, staged->size, error);
+        code = call_back(on_page, arg, n, 0, 1, staged->data, staged->size, error);
       } else {
         if (n > d->versions[request->version].page_count) {
           return refuse(error, GSQ_INVALID_ARGUMENT, "INVALID_REQUEST");
@@ -357,7 +376,7 @@ static int read_pages(const gsq_page_client *client, const gsq_read_request *req
         if (!i || (i->size && i->size != request->page_size)) {
           return refuse(error, GSQ_BAD_ANSWER, "");
         }
-        code = on_page(arg, n, i->version, 1, i->data, i->size, error);
+        code = call_back(on_page, arg, n, i->version, 1, i->data, i->size, error);
       }
       if (code != 0) return code;
     }
@@ -683,6 +702,10 @@ void fake_forget_before(const char *name, uint64_t at) {
   database *d = find_name(name);
   if (d) d->oldest = at;
   pthread_mutex_unlock(&mutex);
+}
+
+void fake_set_around(void (*function)(int begins)) {
+  around = function;
 }
 
 void fake_set_page_service(int on) {

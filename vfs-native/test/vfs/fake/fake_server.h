@@ -43,6 +43,10 @@ typedef struct fake_fault {
   const char *reason;
 } fake_fault;
 
+/* Called with 1 when the server begins to do something in the caller's thread, with 0 when it ends
+** or calls back: so that a test can leave the server's own allocations alone. NULL: nobody. */
+void fake_set_around(void (*around)(int begins));
+
 /* Sets the fault; FAKE_NO_FAULT for none. */
 void fake_set_fault(fake_fault fault);
 /* How often it struck. */
