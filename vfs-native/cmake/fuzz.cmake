@@ -45,7 +45,7 @@ foreach(source IN LISTS fuzz_sources)
   if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/corpus/${seeds})
     list(APPEND corpus ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/corpus/${seeds})
   endif()
-  math(EXPR timeout "${GSQ_FUZZ_SECONDS} + 60")
+  math(EXPR timeout "${GSQ_FUZZ_SECONDS} + 600")
   add_test(NAME ${name} COMMAND ${name} -max_total_time=${GSQ_FUZZ_SECONDS} -timeout=10
            -rss_limit_mb=1024 -print_final_stats=1 -artifact_prefix=${found}/crash- ${corpus})
   set_tests_properties(${name} PROPERTIES LABELS fuzz TIMEOUT ${timeout})

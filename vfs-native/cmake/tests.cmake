@@ -57,12 +57,17 @@ foreach(source IN LISTS test_sources)
   endif()
   add_dependencies(${name} grpsqlite_vfs)
   add_test(NAME ${name} COMMAND ${name})
-  set_tests_properties(${name} PROPERTIES TIMEOUT 120)
+  set_tests_properties(${name} PROPERTIES TIMEOUT 600) # seconds, on a machine that does much else
   list(APPEND test_names ${name})
 endforeach()
+# ThreadSanitizer is there for what threads do; sweeps of one thread go in larger steps (test/check.h).
+set(every 1)
+if(GSQ_SANITIZE STREQUAL "thread")
+  set(every 7)
+endif()
 if(test_names)
   set_tests_properties(${test_names} PROPERTIES ENVIRONMENT
-    "ASAN_OPTIONS=detect_leaks=1:abort_on_error=0;UBSAN_OPTIONS=print_stacktrace=1;TSAN_OPTIONS=halt_on_error=1")
+    "GSQ_TEST_EVERY=${every};ASAN_OPTIONS=detect_leaks=1:abort_on_error=0;UBSAN_OPTIONS=print_stacktrace=1;TSAN_OPTIONS=halt_on_error=1")
 endif()
 
 if(NOT GSQ_SANITIZE)
@@ -77,6 +82,6 @@ if(NOT GSQ_SANITIZE)
     target_link_libraries(static_archive PRIVATE $<TARGET_FILE:grpsqlite_vfs_static>
                           ${SQLITE_LIBRARY} ${libraries})
     add_test(NAME static_archive COMMAND static_archive)
-    set_tests_properties(static_archive PROPERTIES TIMEOUT 60)
+    set_tests_properties(static_archive PROPERTIES TIMEOUT 600)
   endif()
 endif()

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static atomic_uint check_count, check_failures;
@@ -58,6 +59,14 @@ static inline int check_has(const char *part, const char *got, const char *file,
   check_int((int64_t)(want), (int64_t)(got), __FILE__, __LINE__, #got)
 #define CHECK_STR(want, got) check_str((want), (got), __FILE__, __LINE__, #got)
 #define CHECK_HAS(part, got) check_has((part), (got), __FILE__, __LINE__, #got)
+
+/* Long sweeps go on in steps of this: 1, or GSQ_TEST_EVERY, where the sweep is slow and is not what
+** is looked for, as single threads under ThreadSanitizer. */
+static inline int test_every(void) {
+  const char *given = getenv("GSQ_TEST_EVERY");
+  int every = given ? atoi(given) : 1;
+  return every > 1 ? every : 1;
+}
 
 /* A case's name, for the log. */
 #define CASE(name) fprintf(stderr, "- %s\n", (name))

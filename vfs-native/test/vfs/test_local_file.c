@@ -183,7 +183,7 @@ static void random_operations_agree_with_an_array(void) {
   enum { ROOM = 8 * CHUNK };
   uint64_t random = random_seed("random_operations_agree_with_an_array");
   unsigned char *array = malloc(ROOM), *got = malloc(ROOM), *bytes = malloc(ROOM);
-  for (int round = 0; round < 300 && !atomic_load(&check_failures); round++) {
+  for (int round = 0; round < 300 && !atomic_load(&check_failures); round += test_every()) {
     static const sqlite3_int64 limits[] = {0, 1, CHUNK, CHUNK + 1, 3 * CHUNK, 1 << 30};
     sqlite3_file *file = open_file(SQLITE_OPEN_TEMP_JOURNAL, limits[random_below(&random, 6)]);
     int size = 0;

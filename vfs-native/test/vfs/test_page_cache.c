@@ -272,7 +272,7 @@ static void model_advance(model *m, gsq_page_cache *cache, uint64_t to, int all)
 static void random_histories_agree_with_a_naive_model(void) {
   uint64_t random = random_seed("random_histories_agree_with_a_naive_model");
   unsigned long long hits = 0, misses = 0;
-  for (int round = 0; round < 400 && !atomic_load(&check_failures); round++) {
+  for (int round = 0; round < 400 && !atomic_load(&check_failures); round += test_every()) {
     model *m = calloc(1, sizeof *m);
     gsq_page_cache *cache = gsq_page_cache_new(16 << 20);
     CHECK(m && cache);

@@ -51,8 +51,8 @@ typedef struct stage {
   int used;
   gsq_id session, id, database;
   uint32_t page_size;
-  gsq_page_ref *pages;
-  size_t count, room;
+  gsq_page_ref *pages; /* by number; 0: not staged */
+  size_t room;
 } stage;
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* protects all that follows */
@@ -163,7 +163,7 @@ static stage *find_stage(const gsq_id *owner, const gsq_id *id) {
 }
 
 static void free_stage(stage *s) {
-  for (size_t i = 0; i < s->count; i++) free((void *)s->pages[i].data);
+  for (size_t i = 0; i < s->room; i++) free((void *)s->pages[i].data);
   free(s->pages);
   memset(s, 0, sizeof *s);
 }
@@ -360,10 +360,8 @@ static int read_pages(const gsq_page_client *client, const gsq_read_request *req
   for (size_t r = 0; r < request->range_count; r++) {
     for (uint32_t k = 0; k < request->ranges[r].count; k++) {
       const uint32_t n = request->ranges[r].first + k;
-      const gsq_page_ref *staged = NULL;
-      for (size_t i = 0; st && i < st->count; i++) {
-        if (st->pages[i].number == n) staged = &st->pages[i];
-      }
+      const gsq_page_ref *staged =
+          st && n < st->room && st->pages[n].number ? &st->pages[n] : NULL;
       int code;
       if (staged) {
         if (st->page_size != request->page_size) return refuse(error, GSQ_BAD_ANSWER, "");
@@ -476,19 +474,14 @@ static int stage_pages(const gsq_page_client *client, const gsq_id *id, uint64_t
   }
   if (!st) return refuse(error, GSQ_RESOURCE_EXHAUSTED, "LIMIT");
   for (size_t i = 0; i < count; i++) {
-    gsq_page_ref *to = NULL;
-    for (size_t k = 0; k < st->count; k++) {
-      if (st->pages[k].number == pages[i].number) to = &st->pages[k];
+    if (pages[i].number >= st->room) {
+      const size_t room = (size_t)pages[i].number * 2 + 64;
+      st->pages = realloc(st->pages, room * sizeof *st->pages);
+      memset(st->pages + st->room, 0, (room - st->room) * sizeof *st->pages);
+      st->room = room;
     }
-    if (to) {
-      free((void *)to->data);
-    } else {
-      if (st->count == st->room) {
-        st->room = st->room ? st->room * 2 : 64;
-        st->pages = realloc(st->pages, st->room * sizeof *st->pages);
-      }
-      to = &st->pages[st->count++];
-    }
+    gsq_page_ref *to = &st->pages[pages[i].number];
+    free((void *)to->data);
     *to = (gsq_page_ref){pages[i].number, copy_bytes(pages[i].data, pages[i].size),
                          pages[i].size};
   }
@@ -554,9 +547,7 @@ static int commit(const gsq_page_client *client, const gsq_commit_request *reque
   /* Each page once, inline ones first; and all that must be named are. */
   const version *base = &d->versions[d->head];
   gsq_page_ref *all = calloc((size_t)request->page_count + 1, sizeof *all);
-  for (size_t i = 0; st && i < st->count; i++) {
-    if (st->pages[i].number <= request->page_count) all[st->pages[i].number] = st->pages[i];
-  }
+  for (size_t n = 1; st && n < st->room && n <= request->page_count; n++) all[n] = st->pages[n];
   int bad = 0;
   uint32_t before = 0;
   for (size_t i = 0; i < request->count; i++) {

@@ -143,7 +143,7 @@ static void a_crash_at_any_moment_leaves_before_or_after(int atomic, const char 
   fprintf(stderr, "- a crash at any moment leaves before or after (%d, %s)\n", atomic,
           journal_mode);
   int vanished = 1, n = 0, wal = !strcmp(journal_mode, "wal");
-  for (; vanished && n<4000; n += rows> 100 ? 7 : 1) {
+  for (; vanished && n<4000; n += (rows > 100 ? 7 : 1) * test_every()) {
     char sql[400], uri[100];
     int acknowledged = 0;
     fake_files_reset(atomic, 0);
@@ -412,7 +412,7 @@ static void a_database_that_says_wal_opens_where_commits_are_batches(void) {
 static void a_crash_leaves_each_of_several_databases_whole(void) {
   CASE("a crash leaves each of several databases whole");
   int vanished = 1;
-  for (int n = 0; vanished && n < 200; n++) {
+  for (int n = 0; vanished && n < 200; n += test_every()) {
     fake_files_reset(0, 0);
     sqlite3 *db = sql_open(URI);
     SQL_OK(
@@ -447,7 +447,7 @@ static void a_crash_leaves_each_of_several_databases_whole(void) {
 
 static void any_failing_call_leaves_before_or_after(int atomic, enum fake_file_method method,
                                                     int code, int done) {
-  for (int n = 1; n < 200; n++) {
+  for (int n = 1; n < 200; n += test_every()) {
     fake_files_reset(atomic, 0);
     sqlite3 *db = sql_open(URI);
     SQL_OK(db, "CREATE TABLE t(a INTEGER PRIMARY KEY, b); PRAGMA cache_size=5");
