@@ -9,7 +9,7 @@ help:
 	@echo 'make demo    a database on a server, killed and started again, then a sqlite3 prompt on it'
 	@echo 'make test    every test, Java and C'
 	@echo 'make build   compiles and packages everything, without running tests'
-	@echo 'make dist    dist/: both servers, the SQLite extension, and nothing else needed to run them'
+	@echo 'make dist    dist/: the servers, the SQLite extension, and nothing else needed to run them'
 	@echo 'make clean   removes what the other targets made'
 
 setup:
