@@ -8,7 +8,8 @@ import java.util.Optional;
 
 /**
  * What a {@code lease_id} stands for. The server need not remember it: the id says all, and since
- * it has the secret of a session in it, who has it was given it.
+ * it has the secret of a session in it, who has it was given it. grpc_vfs.proto tells clients of
+ * the page service how to make one.
  */
 record FileLease(SessionId session, long epoch, DatabaseId database) {
   private static final int BYTES = SessionId.BYTES + Long.BYTES + DatabaseId.BYTES;

@@ -22,6 +22,7 @@ import dev.grpsqlite.proto.file.TruncateRequest;
 import dev.grpsqlite.proto.file.WriteRequest;
 import dev.grpsqlite.server.session.Leases;
 import dev.grpsqlite.server.session.SessionTable;
+import dev.grpsqlite.server.session.Versions;
 import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.DatabaseInfo;
 import dev.grpsqlite.server.spi.PageStore;
@@ -32,7 +33,6 @@ import dev.grpsqlite.server.wire.Pages;
 import dev.grpsqlite.server.wire.Reason;
 import dev.grpsqlite.server.wire.RequestException;
 import dev.grpsqlite.server.wire.Traffic;
-import io.grpc.Status;
 import io.grpc.stub.StreamObserver;
 import java.nio.charset.StandardCharsets;
 import java.security.SecureRandom;
@@ -64,6 +64,7 @@ public final class FileService extends GrpsqliteGrpc.GrpsqliteImplBase {
   private final SessionTable sessions;
   private final FileLeases leases;
   private final MainFile mainFile;
+  private final ServerPragmas pragmas;
   private final Traffic traffic;
   private final boolean atomicBatch;
   private final int maxReadBytes;
@@ -77,6 +78,7 @@ public final class FileService extends GrpsqliteGrpc.GrpsqliteImplBase {
       PageStore store,
       SessionTable sessions,
       Leases leases,
+      Versions versions,
       Traffic traffic,
       boolean atomicBatch,
       int messageBytes) {
@@ -84,6 +86,7 @@ public final class FileService extends GrpsqliteGrpc.GrpsqliteImplBase {
     this.sessions = sessions;
     this.leases = new FileLeases(store, sessions, leases);
     this.mainFile = new MainFile(store, random);
+    this.pragmas = new ServerPragmas(store, this.leases, versions, random);
     this.traffic = traffic;
     this.atomicBatch = atomicBatch;
     this.maxReadBytes = messageBytes - MESSAGE_SLACK;
@@ -101,10 +104,16 @@ public final class FileService extends GrpsqliteGrpc.GrpsqliteImplBase {
               GetCapabilitiesResponse.newBuilder()
                   .setContext(HexFormat.of().formatHex(context))
                   .setAtomicBatch(atomicBatch)
+                  .setPointInTimeReads(pointInTimeReads())
                   .setSectorSize(SECTOR_BYTES)
                   .setHeartbeatIntervalMillis(Math.max(1, sessions.ttl().toMillis() / 3))
                   .build());
         });
+  }
+
+  /** Without batches a version is no transaction, and there is nothing worth reading at. */
+  private boolean pointInTimeReads() {
+    return atomicBatch && store.capabilities().timeTravel();
   }
 
   @Override
@@ -194,10 +203,7 @@ public final class FileService extends GrpsqliteGrpc.GrpsqliteImplBase {
           String file = checkedFile(request.getFileName());
           long offset = checkedOffset(request.getOffset());
           int length = checkedLength(request.getLength());
-          if (request.getTimeMillis() != 0) {
-            throw new RequestException(
-                Reason.UNSUPPORTED, "this server's storage keeps no old snapshots to read");
-          }
+          long time = checkedTime(request.getTimeMillis());
           leases.touch(request.getLeaseId());
           return store
               .find(database)
@@ -207,20 +213,36 @@ public final class FileService extends GrpsqliteGrpc.GrpsqliteImplBase {
                           .map(
                               info ->
                                   isMain(file, database)
-                                      ? mainFile.read(info.id(), offset, length)
+                                      ? mainFile.read(info, time, offset, length)
                                       : store
                                           .sideFiles()
                                           .read(info.id(), sideName(file), offset, length)
-                                          .thenApply(UnsafeByteOperations::unsafeWrap))
-                          .orElse(done(ByteString.EMPTY)))
-              .thenApply(data -> answer(data, request.getChecksum()));
+                                          .thenApply(UnsafeByteOperations::unsafeWrap)
+                                          .thenApply(data -> new MainFile.Part(data, time)))
+                          .orElse(done(new MainFile.Part(ByteString.EMPTY, time))))
+              .thenApply(part -> answer(part, request.getChecksum()));
         });
   }
 
-  private ReadResponse answer(ByteString data, long copyChecksum) {
+  private long checkedTime(long millis) {
+    if (millis < 0) {
+      throw new RequestException(Reason.INVALID_REQUEST, "time_millis is " + millis);
+    }
+    if (millis != 0 && !pointInTimeReads()) {
+      throw new RequestException(
+          Reason.UNSUPPORTED, "this server's storage keeps no old snapshots to read");
+    }
+    return millis;
+  }
+
+  private ReadResponse answer(MainFile.Part part, long copyChecksum) {
+    ByteString data = part.data();
     traffic.pageRead(data.size());
     long checksum = Pages.checksum(data);
     ReadResponse.Builder answer = ReadResponse.newBuilder().setChecksum(checksum);
+    if (pointInTimeReads()) {
+      answer.setTimeMillis(part.timeMillis());
+    }
     if (copyChecksum == 0 || checksum != copyChecksum) {
       answer.setData(data);
     }
@@ -383,11 +405,7 @@ public final class FileService extends GrpsqliteGrpc.GrpsqliteImplBase {
 
   @Override
   public void pragma(PragmaRequest request, StreamObserver<PragmaResponse> observer) {
-    Calls.answer(
-        observer,
-        () -> {
-          throw Status.NOT_FOUND.withDescription("SQLite's own").asRuntimeException();
-        });
+    Calls.answer(observer, () -> pragmas.answer(request));
   }
 
   private static boolean isMain(String file, String database) {

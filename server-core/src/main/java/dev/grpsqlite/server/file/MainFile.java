@@ -5,6 +5,7 @@ import com.google.protobuf.UnsafeByteOperations;
 import dev.grpsqlite.server.spi.Commit;
 import dev.grpsqlite.server.spi.CommitId;
 import dev.grpsqlite.server.spi.DatabaseId;
+import dev.grpsqlite.server.spi.DatabaseInfo;
 import dev.grpsqlite.server.spi.PageImage;
 import dev.grpsqlite.server.spi.PageStore;
 import dev.grpsqlite.server.spi.Snapshot;
@@ -16,6 +17,7 @@ import dev.grpsqlite.server.wire.Reason;
 import dev.grpsqlite.server.wire.RequestException;
 import java.nio.ByteBuffer;
 import java.security.SecureRandom;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
@@ -81,29 +83,63 @@ final class MainFile {
 
   // ---- Reading
 
-  /** Reads what there is of a range. */
-  CompletableFuture<ByteString> read(DatabaseId database, long offset, int length) {
-    return again(Code.SNAPSHOT_TOO_OLD, () -> readOnce(database, offset, length));
+  /**
+   * Bytes of a snapshot.
+   *
+   * @param timeMillis names the snapshot
+   */
+  record Part(ByteString data, long timeMillis) {}
+
+  /**
+   * Reads what there is of a range.
+   *
+   * @param timeMillis the snapshot to read; 0 for the newest, as the database then is
+   */
+  CompletableFuture<Part> read(DatabaseInfo info, long timeMillis, long offset, int length) {
+    return read(info, timeMillis, offset, length, ATTEMPTS);
   }
 
-  private CompletableFuture<ByteString> readOnce(DatabaseId database, long offset, int length) {
-    return store
-        .head(database)
-        .thenCompose(
-            head -> {
-              int count = (int) Math.max(0, Math.min(length, size(head) - offset));
-              if (count == 0) {
-                return CompletableFuture.completedFuture(ByteString.EMPTY);
+  private CompletableFuture<Part> read(
+      DatabaseInfo info, long timeMillis, long offset, int length, int attempts) {
+    long headMillis = info.committedAt().toEpochMilli();
+    if (timeMillis != 0 && timeMillis < headMillis) {
+      return store
+          .snapshotAt(info.id(), Instant.ofEpochMilli(timeMillis))
+          .thenCompose(snapshot -> read(info.id(), snapshot, offset, length))
+          .thenApply(data -> new Part(data, timeMillis));
+    }
+    return read(info.id(), info.head(), offset, length)
+        .thenApply(data -> new Part(data, headMillis))
+        .exceptionallyCompose(
+            error -> {
+              if (attempts <= 1 || !isTooOld(error)) {
+                return CompletableFuture.failedFuture(error);
               }
-              long first = offset / head.pageSize() + 1;
-              long last = (offset + count - 1) / head.pageSize() + 1;
               return store
-                  .read(database, head.version(), LongStream.rangeClosed(first, last).toArray())
-                  .thenApply(
-                      pages -> {
-                        int skip = (int) (offset % head.pageSize());
-                        return join(pages, head.pageSize()).substring(skip, skip + count);
-                      });
+                  .info(info.id())
+                  .thenCompose(now -> read(now, timeMillis, offset, length, attempts - 1));
+            });
+  }
+
+  private static boolean isTooOld(Throwable error) {
+    Throwable cause = error instanceof CompletionException ? error.getCause() : error;
+    return cause instanceof StoreException e && e.code() == Code.SNAPSHOT_TOO_OLD;
+  }
+
+  private CompletableFuture<ByteString> read(
+      DatabaseId database, Snapshot snapshot, long offset, int length) {
+    int count = (int) Math.max(0, Math.min(length, size(snapshot) - offset));
+    if (count == 0) {
+      return CompletableFuture.completedFuture(ByteString.EMPTY);
+    }
+    long first = offset / snapshot.pageSize() + 1;
+    long last = (offset + count - 1) / snapshot.pageSize() + 1;
+    return store
+        .read(database, snapshot.version(), LongStream.rangeClosed(first, last).toArray())
+        .thenApply(
+            pages -> {
+              int skip = (int) (offset % snapshot.pageSize());
+              return join(pages, snapshot.pageSize()).substring(skip, skip + count);
             });
   }
 

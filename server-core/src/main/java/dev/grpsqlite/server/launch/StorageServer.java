@@ -6,6 +6,7 @@ import dev.grpsqlite.server.page.AdminService;
 import dev.grpsqlite.server.page.PageStoreService;
 import dev.grpsqlite.server.session.Leases;
 import dev.grpsqlite.server.session.SessionTable;
+import dev.grpsqlite.server.session.Versions;
 import dev.grpsqlite.server.spi.PageStore;
 import dev.grpsqlite.server.spi.SnapshotPins;
 import dev.grpsqlite.server.spi.StoreOpenException;
@@ -68,18 +69,25 @@ public final class StorageServer implements AutoCloseable {
     metrics = new Metrics(sessions);
     store = builder.opener.open(sessions);
     Leases leases = new Leases(store, sessions);
+    Versions versions = new Versions(store, sessions, leases);
     List<BindableService> bindable = new ArrayList<>();
     // Without atomic commits there is the file service's write-through path alone.
     if (options.services().contains(Service.PAGE) && options.atomicBatch()) {
       bindable.add(
           new PageStoreService(
               store, sessions, leases, options.pageServiceLimits(), metrics, builder.name));
-      bindable.add(new AdminService(store, leases));
+      bindable.add(new AdminService(store, leases, versions));
     }
     if (options.services().contains(Service.FILE)) {
       bindable.add(
           new FileService(
-              store, sessions, leases, metrics, options.atomicBatch(), options.maxMessageBytes()));
+              store,
+              sessions,
+              leases,
+              versions,
+              metrics,
+              options.atomicBatch(),
+              options.maxMessageBytes()));
     }
     for (BindableService service : bindable) {
       ServerServiceDefinition definition = service.bindService();

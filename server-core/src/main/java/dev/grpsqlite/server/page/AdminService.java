@@ -17,33 +17,46 @@ import dev.grpsqlite.proto.v1.SetRetentionResponse;
 import dev.grpsqlite.proto.v1.StatDatabaseRequest;
 import dev.grpsqlite.proto.v1.StatDatabaseResponse;
 import dev.grpsqlite.server.session.Leases;
+import dev.grpsqlite.server.session.Versions;
+import dev.grpsqlite.server.session.Versions.Choice;
+import dev.grpsqlite.server.spi.CommitId;
 import dev.grpsqlite.server.spi.DatabaseInfo;
 import dev.grpsqlite.server.spi.PageStore;
+import dev.grpsqlite.server.spi.Retention;
 import dev.grpsqlite.server.spi.StoreException;
 import dev.grpsqlite.server.spi.StoreException.Code;
+import dev.grpsqlite.server.spi.VersionInfo;
 import dev.grpsqlite.server.wire.Calls;
+import dev.grpsqlite.server.wire.Fields;
 import dev.grpsqlite.server.wire.Ids;
 import dev.grpsqlite.server.wire.Names;
 import dev.grpsqlite.server.wire.Reason;
 import dev.grpsqlite.server.wire.RequestException;
 import io.grpc.stub.StreamObserver;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 
 /**
- * Looking after databases. What needs history is refused as UNSUPPORTED. A page token is the last
- * name of the page before. Thread-safe.
+ * Looking after databases. What the store cannot do is refused as UNSUPPORTED. A page token is the
+ * last name, or version, of the page before. Thread-safe.
  */
 public final class AdminService extends AdminGrpc.AdminImplBase {
   private static final int MAX_LISTED = 1000;
 
+  /** Of google.protobuf.Duration: 10000 years. */
+  private static final long MAX_DURATION_SECONDS = 315_576_000_000L;
+
   private final PageStore store;
   private final Leases leases;
+  private final Versions versions;
 
-  public AdminService(PageStore store, Leases leases) {
+  public AdminService(PageStore store, Leases leases, Versions versions) {
     this.store = store;
     this.leases = leases;
+    this.versions = versions;
   }
 
   @Override
@@ -52,8 +65,7 @@ public final class AdminService extends AdminGrpc.AdminImplBase {
     Calls.answer(
         observer,
         () -> {
-          int asked = request.getPageLimit();
-          int limit = asked <= 0 ? MAX_LISTED : Math.min(asked, MAX_LISTED);
+          int limit = limit(request.getPageLimit());
           return store
               .list(request.getPrefix(), request.getPageToken(), limit)
               .thenApply(found -> listed(found, limit));
@@ -94,9 +106,7 @@ public final class AdminService extends AdminGrpc.AdminImplBase {
                             .thenCompose(
                                 held -> {
                                   if (held) {
-                                    throw new RequestException(
-                                        Reason.LEASE_HELD,
-                                        "somebody may be writing to " + info.name());
+                                    throw leaseHeld(info.name());
                                   }
                                   return store.drop(info.id());
                                 }))
@@ -106,34 +116,153 @@ public final class AdminService extends AdminGrpc.AdminImplBase {
   @Override
   public void listVersions(
       ListVersionsRequest request, StreamObserver<ListVersionsResponse> observer) {
-    refuse(observer);
+    Calls.answer(
+        observer,
+        () -> {
+          checkCanDo(store.capabilities().timeTravel(), "keeps no history of databases");
+          int limit = limit(request.getPageLimit());
+          long below = versionToken(request.getPageToken());
+          return find(request.getName())
+              .thenCompose(info -> store.history(info.id(), below, limit))
+              .thenApply(found -> listedVersions(found, limit));
+        });
+  }
+
+  /** The lowest version of the page before. */
+  private static long versionToken(String token) {
+    if (token.isEmpty()) {
+      return Long.MAX_VALUE;
+    }
+    try {
+      return Long.parseLong(token);
+    } catch (NumberFormatException e) {
+      throw invalid("page_token is not from an answer of ListVersions");
+    }
+  }
+
+  private static ListVersionsResponse listedVersions(List<VersionInfo> found, int limit) {
+    ListVersionsResponse.Builder answer = ListVersionsResponse.newBuilder();
+    for (VersionInfo info : found) {
+      answer.addVersions(
+          dev.grpsqlite.proto.v1.VersionInfo.newBuilder()
+              .setVersion(info.snapshot().version())
+              .setCommittedAt(message(info.committedAt()))
+              .setPagesChanged((int) info.pagesChanged())
+              .setPageSize(info.snapshot().pageSize())
+              .setPageCount((int) info.snapshot().pageCount()));
+    }
+    if (found.size() == limit) {
+      answer.setNextPageToken(Long.toString(found.get(limit - 1).snapshot().version()));
+    }
+    return answer.build();
   }
 
   @Override
   public void forkDatabase(
       ForkDatabaseRequest request, StreamObserver<ForkDatabaseResponse> observer) {
-    refuse(observer);
+    Calls.answer(
+        observer,
+        () -> {
+          checkCanDo(store.capabilities().fork(), "cannot fork databases");
+          String newName = Names.checked(request.getNewName());
+          Choice choice =
+              switch (request.getAtCase()) {
+                case AT_VERSION -> Choice.number(Fields.version(request.getAtVersion()));
+                case AT_TIME -> Choice.at(Fields.time("at_time", request.getAtTime()));
+                case AT_NOT_SET -> Choice.head();
+              };
+          return find(request.getName())
+              .thenCompose(info -> versions.fork(info.id(), choice, newName))
+              .thenApply(
+                  fork -> ForkDatabaseResponse.newBuilder().setDatabase(message(fork)).build());
+        });
   }
 
   @Override
   public void restoreDatabase(
       RestoreDatabaseRequest request, StreamObserver<RestoreDatabaseResponse> observer) {
-    refuse(observer);
+    Calls.answer(
+        observer,
+        () -> {
+          checkCanDo(store.capabilities().timeTravel(), "keeps no versions to restore");
+          CommitId id = Ids.commit(request.getCommitId());
+          Choice choice =
+              switch (request.getAtCase()) {
+                case AT_VERSION -> Choice.number(Fields.version(request.getAtVersion()));
+                case AT_TIME -> Choice.at(Fields.time("at_time", request.getAtTime()));
+                case AT_NOT_SET -> throw invalid("neither at_version nor at_time is set");
+              };
+          return find(request.getName())
+              .thenCompose(info -> versions.restore(info.id(), choice, id))
+              .thenApply(
+                  version ->
+                      RestoreDatabaseResponse.newBuilder()
+                          .setVersion(version.orElseThrow(() -> leaseHeld(request.getName())))
+                          .build());
+        });
   }
 
   @Override
   public void setRetention(
       SetRetentionRequest request, StreamObserver<SetRetentionResponse> observer) {
-    refuse(observer);
-  }
-
-  private static <T> void refuse(StreamObserver<T> observer) {
     Calls.answer(
         observer,
         () -> {
-          throw new RequestException(
-              Reason.UNSUPPORTED, "this server's storage keeps no history of databases");
+          checkCanDo(store.capabilities().timeTravel(), "keeps no versions");
+          Optional<Retention> retention =
+              request.hasRetention()
+                  ? Optional.of(retention(request.getRetention()))
+                  : Optional.empty();
+          return find(request.getName())
+              .thenCompose(info -> store.setRetention(info.id(), retention))
+              .thenApply(set -> SetRetentionResponse.getDefaultInstance());
         });
+  }
+
+  private static Retention retention(dev.grpsqlite.proto.v1.Retention message) {
+    com.google.protobuf.Duration duration = message.getDuration();
+    if (duration.getSeconds() < 0
+        || duration.getSeconds() > MAX_DURATION_SECONDS
+        || duration.getNanos() < 0
+        || duration.getNanos() > 999_999_999) {
+      throw invalid("duration is negative or no duration");
+    }
+    if (message.getVersions() < 0) {
+      throw invalid(
+          "versions " + Long.toUnsignedString(message.getVersions()) + " is out of range");
+    }
+    return new Retention(
+        message.getForever(),
+        Duration.ofSeconds(duration.getSeconds(), duration.getNanos()),
+        message.getVersions());
+  }
+
+  private static dev.grpsqlite.proto.v1.Retention message(Retention retention) {
+    long seconds = retention.duration().toSeconds();
+    int nanos = retention.duration().toNanosPart();
+    return dev.grpsqlite.proto.v1.Retention.newBuilder()
+        .setForever(retention.forever())
+        .setDuration(com.google.protobuf.Duration.newBuilder().setSeconds(seconds).setNanos(nanos))
+        .setVersions(retention.versions())
+        .build();
+  }
+
+  private static void checkCanDo(boolean can, String lack) {
+    if (!can) {
+      throw new RequestException(Reason.UNSUPPORTED, "this server's storage " + lack);
+    }
+  }
+
+  private static RequestException leaseHeld(String name) {
+    return new RequestException(Reason.LEASE_HELD, "somebody may be writing to " + name);
+  }
+
+  private static RequestException invalid(String message) {
+    return new RequestException(Reason.INVALID_REQUEST, message);
+  }
+
+  private static int limit(int asked) {
+    return asked <= 0 ? MAX_LISTED : Math.min(asked, MAX_LISTED);
   }
 
   private CompletableFuture<DatabaseInfo> find(String name) {
@@ -149,16 +278,25 @@ public final class AdminService extends AdminGrpc.AdminImplBase {
   }
 
   private static dev.grpsqlite.proto.v1.DatabaseInfo message(DatabaseInfo info) {
-    return dev.grpsqlite.proto.v1.DatabaseInfo.newBuilder()
-        .setName(info.name())
-        .setDatabaseId(Ids.bytes(info.id()))
-        .setHeadVersion(info.head().version())
-        .setOldestVersion(info.oldestVersion())
-        .setPageSize(info.head().pageSize())
-        .setPageCount((int) info.head().pageCount())
-        .setCreatedAt(message(info.createdAt()))
-        .setCommittedAt(message(info.committedAt()))
-        .build();
+    dev.grpsqlite.proto.v1.DatabaseInfo.Builder answer =
+        dev.grpsqlite.proto.v1.DatabaseInfo.newBuilder()
+            .setName(info.name())
+            .setDatabaseId(Ids.bytes(info.id()))
+            .setHeadVersion(info.head().version())
+            .setOldestVersion(info.oldestVersion())
+            .setPageSize(info.head().pageSize())
+            .setPageCount((int) info.head().pageCount())
+            .setCreatedAt(message(info.createdAt()))
+            .setCommittedAt(message(info.committedAt()));
+    if (info.retention() != null) {
+      answer.setRetention(message(info.retention()));
+    }
+    if (info.forkedFrom() != null) {
+      answer
+          .setForkedFrom(info.forkedFrom().parentName())
+          .setForkedAtVersion(info.forkedFrom().version());
+    }
+    return answer.build();
   }
 
   private static Timestamp message(Instant time) {

@@ -1,6 +1,5 @@
 package dev.grpsqlite.server.page;
 
-import com.google.protobuf.Timestamp;
 import dev.grpsqlite.proto.v1.AcquireLeaseRequest;
 import dev.grpsqlite.proto.v1.AcquireLeaseResponse;
 import dev.grpsqlite.proto.v1.AcquireLeaseResponse.Outcome;
@@ -16,6 +15,7 @@ import dev.grpsqlite.proto.v1.DropStageResponse;
 import dev.grpsqlite.proto.v1.KeepAliveRequest;
 import dev.grpsqlite.proto.v1.KeepAliveResponse;
 import dev.grpsqlite.proto.v1.OpenDatabaseRequest;
+import dev.grpsqlite.proto.v1.OpenDatabaseRequest.AtCase;
 import dev.grpsqlite.proto.v1.OpenDatabaseResponse;
 import dev.grpsqlite.proto.v1.OpenSessionRequest;
 import dev.grpsqlite.proto.v1.OpenSessionResponse;
@@ -47,6 +47,7 @@ import dev.grpsqlite.server.spi.StageId;
 import dev.grpsqlite.server.spi.StoreException;
 import dev.grpsqlite.server.spi.StoreException.Code;
 import dev.grpsqlite.server.wire.Calls;
+import dev.grpsqlite.server.wire.Fields;
 import dev.grpsqlite.server.wire.Ids;
 import dev.grpsqlite.server.wire.Names;
 import dev.grpsqlite.server.wire.Pages;
@@ -57,8 +58,6 @@ import dev.grpsqlite.server.wire.Traffic;
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
 import java.nio.charset.StandardCharsets;
-import java.time.DateTimeException;
-import java.time.Instant;
 import java.util.List;
 import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
@@ -116,7 +115,9 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
               OpenSessionResponse.newBuilder()
                   .setTtlMs((int) sessions.ttl().toMillis())
                   .setCapabilities(
-                      Capabilities.newBuilder().setTimeTravel(store.capabilities().timeTravel()))
+                      Capabilities.newBuilder()
+                          .setTimeTravel(store.capabilities().timeTravel())
+                          .setFork(store.capabilities().fork()))
                   .setMaxMessageBytes(limits.messageBytes())
                   .setServerName(serverName)
                   .build());
@@ -134,7 +135,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
             if (view.getClosed()) {
               session.closeView(database, view.getView());
             } else {
-              session.raiseFloor(database, view.getView(), version(view.getFloorVersion()));
+              session.raiseFloor(database, view.getView(), Fields.version(view.getFloorVersion()));
             }
           }
           KeepAliveResponse.Builder answer =
@@ -174,8 +175,9 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
             }
             case AT_NOT_SET -> {}
           }
-          return find(name, request.getCreate())
-              .thenCompose(info -> open(session, info.id(), request));
+          // An old version is of a database that is there.
+          boolean create = request.getCreate() && request.getAtCase() == AtCase.AT_NOT_SET;
+          return find(name, create).thenCompose(info -> open(session, info.id(), request));
         });
   }
 
@@ -203,8 +205,9 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
                   CompletableFuture<Snapshot> wanted =
                       switch (request.getAtCase()) {
                         case AT_VERSION ->
-                            store.snapshot(database, version(request.getAtVersion()));
-                        case AT_TIME -> store.snapshotAt(database, time(request.getAtTime()));
+                            store.snapshot(database, Fields.version(request.getAtVersion()));
+                        case AT_TIME ->
+                            store.snapshotAt(database, Fields.time("at_time", request.getAtTime()));
                         case AT_NOT_SET -> store.snapshot(database, info.head().version());
                       };
                   return wanted.thenCompose(
@@ -249,8 +252,8 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
         () -> {
           Session session = sessions.get(Ids.session(request.getSessionId()));
           DatabaseId database = Ids.database(request.getDatabaseId());
-          long have = version(request.getHaveVersion());
-          session.raiseFloor(database, LIVE_VIEW, version(request.getFloorVersion()));
+          long have = Fields.version(request.getHaveVersion());
+          session.raiseFloor(database, LIVE_VIEW, Fields.version(request.getFloorVersion()));
           return store
               .head(database)
               .thenCompose(
@@ -296,7 +299,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
     try {
       Session session = sessions.get(Ids.session(request.getSessionId()));
       DatabaseId database = Ids.database(request.getDatabaseId());
-      long version = version(request.getVersion());
+      long version = Fields.version(request.getVersion());
       StageId stage = request.getStageId().isEmpty() ? null : Ids.stage(request.getStageId());
       PageRanges ranges = PageRanges.of(request.getRangesList(), limits.pagesPerRead());
       CompletableFuture<Snapshot> unused =
@@ -341,8 +344,8 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
         () -> {
           Session session = sessions.get(Ids.session(request.getSessionId()));
           DatabaseId database = Ids.database(request.getDatabaseId());
-          long have = version(request.getHaveVersion());
-          long floor = version(request.getFloorVersion());
+          long have = Fields.version(request.getHaveVersion());
+          long floor = Fields.version(request.getFloorVersion());
           if (request.getWaitMs() != 0) {
             throw unsupported("this server does not ask holders to yield; wait_ms must be 0");
           }
@@ -473,7 +476,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
         () -> {
           Session session = sessions.get(Ids.session(request.getSessionId()));
           Commit commit = checkedCommit(session, request);
-          long floor = version(request.getFloorVersion());
+          long floor = Fields.version(request.getFloorVersion());
           return store
               .commit(commit)
               .handle(
@@ -510,7 +513,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
         session.id(),
         request.getEpoch(),
         Ids.commit(request.getCommitId()),
-        version(request.getBaseVersion()),
+        Fields.version(request.getBaseVersion()),
         pageSize,
         pageCount,
         request.getStageId().isEmpty() ? null : Ids.stage(request.getStageId()),
@@ -557,21 +560,6 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
       bytes += page.data().remaining();
     }
     return bytes;
-  }
-
-  private static Instant time(Timestamp time) {
-    try {
-      return Instant.ofEpochSecond(time.getSeconds(), time.getNanos());
-    } catch (DateTimeException | ArithmeticException e) {
-      throw invalid("at_time is not a time");
-    }
-  }
-
-  private static long version(long unsigned) {
-    if (unsigned < 0) {
-      throw invalid("version " + Long.toUnsignedString(unsigned) + " is out of range");
-    }
-    return unsigned;
   }
 
   private static RequestException invalid(String message) {

@@ -4,6 +4,7 @@ import com.google.protobuf.Any;
 import com.google.rpc.ErrorInfo;
 import dev.grpsqlite.server.session.SessionException;
 import dev.grpsqlite.server.spi.StoreException;
+import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.protobuf.StatusProto;
 import java.util.concurrent.CompletionException;
@@ -44,6 +45,23 @@ public final class Statuses {
     String incident = incident();
     log.error("incident {}", incident, cause);
     return of(Reason.STORE_FAILED, "internal error (incident " + incident + ")");
+  }
+
+  /**
+   * For an answer in which NOT_FOUND and UNIMPLEMENTED mean something else: with these codes it is
+   * FAILED_PRECONDITION, the reason unchanged.
+   */
+  public static StatusRuntimeException ofPragma(Throwable error) {
+    StatusRuntimeException status = of(error);
+    com.google.rpc.Status told = StatusProto.fromThrowable(status);
+    return switch (status.getStatus().getCode()) {
+      case NOT_FOUND, UNIMPLEMENTED ->
+          StatusProto.toStatusRuntimeException(
+              (told == null ? com.google.rpc.Status.newBuilder() : told.toBuilder())
+                  .setCode(Status.Code.FAILED_PRECONDITION.value())
+                  .build());
+      default -> status;
+    };
   }
 
   private static StatusRuntimeException of(Reason reason, String message) {

@@ -19,6 +19,7 @@ import dev.grpsqlite.proto.file.GetFileSizeRequest;
 import dev.grpsqlite.proto.file.GrpsqliteGrpc;
 import dev.grpsqlite.proto.file.HeartbeatLeaseRequest;
 import dev.grpsqlite.proto.file.PragmaRequest;
+import dev.grpsqlite.proto.file.PragmaResponse;
 import dev.grpsqlite.proto.file.ReadRequest;
 import dev.grpsqlite.proto.file.ReadResponse;
 import dev.grpsqlite.proto.file.TruncateRequest;
@@ -84,11 +85,20 @@ public abstract class FileServiceContract {
 
   private void restart(ServerOptions options) throws Exception {
     server().close();
+    PageStore store = store();
+    serve(options, pins -> KeptStore.of(store));
+  }
+
+  private PageStore store() {
     PageStore store = opened;
     if (store == null) {
       throw new AssertionError("not open");
     }
-    serve(options, pins -> KeptStore.of(store));
+    return store;
+  }
+
+  private boolean timeTravel() {
+    return store().capabilities().timeTravel();
   }
 
   @AfterEach
@@ -117,13 +127,15 @@ public abstract class FileServiceContract {
         files().getCapabilities(GetCapabilitiesRequest.getDefaultInstance());
     assertFalse(answer.getContext().isEmpty());
     assertTrue(answer.getAtomicBatch());
-    assertFalse(answer.getPointInTimeReads());
+    assertEquals(timeTravel(), answer.getPointInTimeReads());
     assertEquals(4096, answer.getSectorSize());
     assertEquals(TTL_MS / 3, answer.getHeartbeatIntervalMillis());
 
     restart(ServerOptions.DEFAULTS.withAtomicBatch(false));
-    assertFalse(
-        files().getCapabilities(GetCapabilitiesRequest.getDefaultInstance()).getAtomicBatch());
+    GetCapabilitiesResponse withoutBatches =
+        files().getCapabilities(GetCapabilitiesRequest.getDefaultInstance());
+    assertFalse(withoutBatches.getAtomicBatch());
+    assertFalse(withoutBatches.getPointInTimeReads(), "a version is no transaction there");
     String lease = acquire();
     refused("UNSUPPORTED", Status.Code.UNIMPLEMENTED, () -> batch(lease, write(0, header(512, 1))));
     write(lease, DATABASE, 0, header(512, 1));
@@ -442,17 +454,11 @@ public abstract class FileServiceContract {
         "INVALID_NAME",
         Status.Code.INVALID_ARGUMENT,
         () -> files().acquireLease(AcquireLeaseRequest.getDefaultInstance()));
-    refused(
-        "UNSUPPORTED",
-        Status.Code.UNIMPLEMENTED,
-        () ->
-            files()
-                .read(
-                    ReadRequest.newBuilder()
-                        .setDatabase(DATABASE)
-                        .setFileName(DATABASE)
-                        .setTimeMillis(5)
-                        .build()));
+    refused("INVALID_REQUEST", Status.Code.INVALID_ARGUMENT, () -> readAt(-1));
+    if (!timeTravel()) {
+      refused("UNSUPPORTED", Status.Code.UNIMPLEMENTED, () -> readAt(5));
+      assertEquals(0, readAt(0).getTimeMillis());
+    }
     assertRead(header(512, 1), DATABASE, 0, 512);
     assertEquals(512, size(DATABASE));
   }
@@ -469,12 +475,46 @@ public abstract class FileServiceContract {
   }
 
   @Test
-  void noPragmaIsTheServers() {
+  void sqlitesPragmasAreNotTheServers() {
     StatusRuntimeException e =
-        assertThrows(
-            StatusRuntimeException.class,
-            () -> files().pragma(PragmaRequest.newBuilder().setPragmaName("cache_size").build()));
+        assertThrows(StatusRuntimeException.class, () -> pragma("cache_size", "1"));
     assertEquals(Status.Code.NOT_FOUND, e.getStatus().getCode());
+  }
+
+  @Test
+  void aPragmaThatTheStoreCannotDoIsAnErrorAndNotSilence() {
+    acquire();
+    if (!store().capabilities().fork()) {
+      refused(
+          "UNSUPPORTED",
+          Status.Code.FAILED_PRECONDITION,
+          () -> pragma("grpsqlite_fork", "another"));
+    }
+    if (!timeTravel()) {
+      refused(
+          "UNSUPPORTED", Status.Code.FAILED_PRECONDITION, () -> pragma("grpsqlite_restore", "0"));
+    }
+  }
+
+  private PragmaResponse pragma(String name, String value) {
+    return files()
+        .pragma(
+            PragmaRequest.newBuilder()
+                .setDatabase(DATABASE)
+                .setFileName(DATABASE)
+                .setPragmaName(name)
+                .setPragmaValue(value)
+                .build());
+  }
+
+  private ReadResponse readAt(long timeMillis) {
+    return files()
+        .read(
+            ReadRequest.newBuilder()
+                .setDatabase(DATABASE)
+                .setFileName(DATABASE)
+                .setTimeMillis(timeMillis)
+                .build());
   }
 
   // ---- Means

@@ -25,6 +25,7 @@ import dev.grpsqlite.proto.v1.KeepAliveRequest;
 import dev.grpsqlite.proto.v1.KeepAliveResponse;
 import dev.grpsqlite.proto.v1.ListDatabasesRequest;
 import dev.grpsqlite.proto.v1.ListDatabasesResponse;
+import dev.grpsqlite.proto.v1.ListVersionsRequest;
 import dev.grpsqlite.proto.v1.OpenDatabaseRequest;
 import dev.grpsqlite.proto.v1.OpenDatabaseResponse;
 import dev.grpsqlite.proto.v1.OpenSessionRequest;
@@ -37,6 +38,8 @@ import dev.grpsqlite.proto.v1.ReadPagesResponse;
 import dev.grpsqlite.proto.v1.RefreshRequest;
 import dev.grpsqlite.proto.v1.RefreshResponse;
 import dev.grpsqlite.proto.v1.ReleaseLeaseRequest;
+import dev.grpsqlite.proto.v1.RestoreDatabaseRequest;
+import dev.grpsqlite.proto.v1.SetRetentionRequest;
 import dev.grpsqlite.proto.v1.Snapshot;
 import dev.grpsqlite.proto.v1.StagePagesRequest;
 import dev.grpsqlite.proto.v1.StatDatabaseRequest;
@@ -45,6 +48,7 @@ import dev.grpsqlite.proto.v1.WatchRequest;
 import dev.grpsqlite.server.launch.ServerOptions;
 import dev.grpsqlite.server.spi.PageStore;
 import dev.grpsqlite.server.spi.SnapshotPins;
+import dev.grpsqlite.server.spi.StoreCapabilities;
 import dev.grpsqlite.server.wire.Pages;
 import io.grpc.CallOptions;
 import io.grpc.ClientCall;
@@ -128,11 +132,16 @@ public abstract class PageServiceContract {
   /** Another server over the same store. */
   private void restart(ServerOptions options) throws Exception {
     server().close();
+    PageStore store = store();
+    serving = new ServedStore(options, pins -> KeptStore.of(store));
+  }
+
+  private PageStore store() {
     PageStore store = opened;
     if (store == null) {
       throw new AssertionError("not open");
     }
-    serving = new ServedStore(options, pins -> KeptStore.of(store));
+    return store;
   }
 
   @AfterEach
@@ -169,6 +178,9 @@ public abstract class PageServiceContract {
     assertEquals("test-server", answer.getServerName());
     assertFalse(answer.getCapabilities().getCommitGroup());
     assertFalse(answer.getCapabilities().getWatch());
+    StoreCapabilities capabilities = store().capabilities();
+    assertEquals(capabilities.timeTravel(), answer.getCapabilities().getTimeTravel());
+    assertEquals(capabilities.fork(), answer.getCapabilities().getFork());
   }
 
   @Test
@@ -250,10 +262,7 @@ public abstract class PageServiceContract {
   @Test
   void aLostLeaseIsToldWithTheNextKeepAlive() throws Exception {
     Writer a = new Writer(session);
-    PageStore store = opened;
-    if (store == null) {
-      throw new AssertionError("not open");
-    }
+    PageStore store = store();
     // What recall will do one day: the holder changes while the session lives.
     dev.grpsqlite.server.spi.DatabaseId id =
         dev.grpsqlite.server.spi.DatabaseId.read(a.database.asReadOnlyByteBuffer());
@@ -800,7 +809,36 @@ public abstract class PageServiceContract {
     refused("NO_SUCH_DATABASE", Status.Code.NOT_FOUND, () -> stat(NAME));
     refused("NO_SUCH_DATABASE", Status.Code.NOT_FOUND, () -> admin().dropDatabase(drop));
     refused("INVALID_NAME", Status.Code.INVALID_ARGUMENT, () -> stat("/"));
-    unsupported(() -> admin().forkDatabase(ForkDatabaseRequest.getDefaultInstance()));
+  }
+
+  @Test
+  void whatTheStoreCannotDoWithVersionsIsRefusedAsUnsupported() {
+    openSession(session);
+    openDatabase(session, NAME);
+    if (!store().capabilities().fork()) {
+      unsupported(
+          () ->
+              admin()
+                  .forkDatabase(
+                      ForkDatabaseRequest.newBuilder().setName(NAME).setNewName("fork").build()));
+    }
+    if (!store().capabilities().timeTravel()) {
+      unsupported(
+          () -> admin().listVersions(ListVersionsRequest.newBuilder().setName(NAME).build()));
+      unsupported(
+          () ->
+              admin()
+                  .restoreDatabase(
+                      RestoreDatabaseRequest.newBuilder()
+                          .setName(NAME)
+                          .setAtVersion(0)
+                          .setCommitId(id())
+                          .build()));
+      unsupported(
+          () -> admin().setRetention(SetRetentionRequest.newBuilder().setName(NAME).build()));
+    }
+    assertFalse(stat(NAME).hasRetention());
+    assertEquals("", stat(NAME).getForkedFrom());
   }
 
   private static List<String> names(ListDatabasesResponse answer) {

@@ -5,6 +5,7 @@ import dev.grpsqlite.server.spi.Commit;
 import dev.grpsqlite.server.spi.CommitId;
 import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.DatabaseInfo;
+import dev.grpsqlite.server.spi.ForkPoint;
 import dev.grpsqlite.server.spi.LeaseState;
 import dev.grpsqlite.server.spi.PageImage;
 import dev.grpsqlite.server.spi.Retention;
@@ -70,6 +71,7 @@ final class VersionedDatabase {
   private final DatabaseId id;
   private final String name;
   private final long createdAtMillis;
+  private final @Nullable ForkPoint forkedFrom;
   private final VersionLog log;
 
   /** The oldest version that can be looked up. Written under the monitor. */
@@ -87,20 +89,26 @@ final class VersionedDatabase {
   /** Page numbers in the log's collected versions. */
   private long changedPagesKnown;
 
-  private @Nullable Retention retention;
+  private volatile @Nullable Retention retention;
   private final Map<StageKey, Stage> stages = new HashMap<>();
   private final Map<String, SideFile> sideFiles = new HashMap<>();
 
   /** Creates an empty database. */
   VersionedDatabase(DatabaseId id, String name, long nowMillis) {
-    this(id, name, nowMillis, Snapshot.EMPTY, PageTree.EMPTY);
+    this(id, name, nowMillis, null, Snapshot.EMPTY, PageTree.EMPTY);
   }
 
   private VersionedDatabase(
-      DatabaseId id, String name, long nowMillis, Snapshot snapshot, PageTree pages) {
+      DatabaseId id,
+      String name,
+      long nowMillis,
+      @Nullable ForkPoint forkedFrom,
+      Snapshot snapshot,
+      PageTree pages) {
     this.id = id;
     this.name = name;
     this.createdAtMillis = nowMillis;
+    this.forkedFrom = forkedFrom;
     this.log = new VersionLog(new Version(snapshot, nowMillis, 0, new int[0], pages));
   }
 
@@ -110,7 +118,8 @@ final class VersionedDatabase {
     Version parent = lookUp(version);
     Snapshot snapshot =
         new Snapshot(0, parent.snapshot().pageSize(), parent.snapshot().pageCount());
-    return new VersionedDatabase(forkId, forkName, nowMillis, snapshot, pages(parent));
+    return new VersionedDatabase(
+        forkId, forkName, nowMillis, new ForkPoint(name, version), snapshot, pages(parent));
   }
 
   DatabaseId id() {
@@ -131,7 +140,9 @@ final class VersionedDatabase {
         head.snapshot(),
         oldestVersion,
         Instant.ofEpochMilli(createdAtMillis),
-        Instant.ofEpochMilli(head.committedAtMillis()));
+        Instant.ofEpochMilli(head.committedAtMillis()),
+        retention,
+        forkedFrom);
   }
 
   /** Makes every later call fail, also those that have got hold of this object already. */

@@ -1,0 +1,151 @@
+package dev.grpsqlite.server.session;
+
+import dev.grpsqlite.server.spi.CommitId;
+import dev.grpsqlite.server.spi.DatabaseId;
+import dev.grpsqlite.server.spi.DatabaseInfo;
+import dev.grpsqlite.server.spi.PageStore;
+import dev.grpsqlite.server.spi.SessionId;
+import dev.grpsqlite.server.spi.Snapshot;
+import dev.grpsqlite.server.spi.StoreException;
+import dev.grpsqlite.server.spi.StoreException.Code;
+import java.security.SecureRandom;
+import java.time.Instant;
+import java.util.OptionalLong;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.function.Function;
+
+/**
+ * What the server itself does with old versions: it forks and restores, for whoever asks, under a
+ * session of its own. So the version is kept while it is at work, and a restore has a lease like
+ * any other commit. Such a session lasts one TTL; what takes longer loses its lease to whoever
+ * wants it, and fails with LEASE_LOST.
+ *
+ * <p>Thread-safe.
+ */
+public final class Versions {
+  /** Says which version of a database is meant. */
+  @FunctionalInterface
+  public interface Choice {
+    CompletableFuture<Long> of(PageStore store, DatabaseId database);
+
+    static Choice number(long version) {
+      return (store, database) -> CompletableFuture.completedFuture(version);
+    }
+
+    /** The newest one committed at or before a time. */
+    static Choice at(Instant time) {
+      return (store, database) -> store.snapshotAt(database, time).thenApply(Snapshot::version);
+    }
+
+    static Choice head() {
+      return (store, database) -> store.head(database).thenApply(Snapshot::version);
+    }
+  }
+
+  private static final String CLIENT_NAME = "the server";
+
+  /** The only view of such a session; it moves with nothing, so it is not the live one. */
+  private static final int VIEW = 1;
+
+  /** Of no lease: epochs are not negative. */
+  private static final long NO_EPOCH = -1;
+
+  private final PageStore store;
+  private final SessionTable sessions;
+  private final Leases leases;
+  private final SecureRandom random = new SecureRandom();
+
+  public Versions(PageStore store, SessionTable sessions, Leases leases) {
+    this.store = store;
+    this.sessions = sessions;
+    this.leases = leases;
+  }
+
+  /** Forks a version. Fails as {@link PageStore#fork}, and with LIMIT of sessions. */
+  public CompletableFuture<DatabaseInfo> fork(DatabaseId parent, Choice choice, String newName) {
+    return inSession(
+        session -> {
+          session.enterView(parent, VIEW);
+          return choice
+              .of(store, parent)
+              .thenCompose(version -> store.fork(parent, version, newName));
+        });
+  }
+
+  /**
+   * Restores a version under a lease that is taken for it and given back. A commit id that was
+   * applied already is answered as then, whoever has the lease.
+   *
+   * @return the new version, or empty if another has the lease, and nothing was done. Fails as
+   *     {@link PageStore#restore}, and with LIMIT of sessions
+   */
+  public CompletableFuture<OptionalLong> restore(DatabaseId database, Choice choice, CommitId id) {
+    return applied(database, id)
+        .thenCompose(
+            version ->
+                version.isPresent()
+                    ? CompletableFuture.completedFuture(version)
+                    : inSession(session -> restoreOnce(session, database, choice, id)));
+  }
+
+  /** Restores a version under a lease that the caller has. */
+  public CompletableFuture<Long> restore(
+      DatabaseId database, Choice choice, CommitId id, SessionId holder, long epoch) {
+    return choice
+        .of(store, database)
+        .thenCompose(version -> store.restore(database, holder, epoch, id, version));
+  }
+
+  private CompletableFuture<OptionalLong> restoreOnce(
+      Session session, DatabaseId database, Choice choice, CommitId id) {
+    session.enterView(database, VIEW);
+    return leases
+        .acquire(session, database)
+        .thenCompose(
+            state ->
+                session.id().equals(state.holder())
+                    ? restore(database, choice, id, session.id(), state.epoch())
+                        .thenApply(OptionalLong::of)
+                    : CompletableFuture.completedFuture(OptionalLong.empty()));
+  }
+
+  /** The version that a commit id made. The store looks for the id before it asks for a lease. */
+  private CompletableFuture<OptionalLong> applied(DatabaseId database, CommitId id) {
+    return store
+        .restore(database, newId(), NO_EPOCH, id, 0)
+        .handle(
+            (version, error) -> {
+              if (error == null) {
+                return OptionalLong.of(version);
+              }
+              Throwable cause = error instanceof CompletionException ? error.getCause() : error;
+              if (cause instanceof StoreException e && e.code() == Code.LEASE_LOST) {
+                return OptionalLong.empty();
+              }
+              throw error instanceof RuntimeException e ? e : new CompletionException(error);
+            });
+  }
+
+  /** Ends the session before it answers, so that what it had is free for whoever asks next. */
+  private <T> CompletableFuture<T> inSession(Function<Session, CompletableFuture<T>> work) {
+    Session session = sessions.open(newId(), CLIENT_NAME);
+    CompletableFuture<T> result;
+    try {
+      result = work.apply(session);
+    } catch (RuntimeException e) {
+      result = CompletableFuture.failedFuture(e);
+    }
+    CompletableFuture<T> worked = result;
+    return worked
+        .handle((value, error) -> session.id())
+        .thenCompose(sessions::close)
+        // Who gives back reports what goes wrong; it is not the caller's.
+        .handle((closed, error) -> session.id())
+        .thenCompose(ended -> worked);
+  }
+
+  private SessionId newId() {
+    return new SessionId(random.nextLong(), random.nextLong());
+  }
+}
