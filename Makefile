@@ -15,8 +15,9 @@ help:
 setup:
 	@scripts/setup
 
+# CMake's makes are not sub-makes of this one.
 build: setup
-	$(MVN) $(MVN_FLAGS) package -DskipTests
+	env -u MAKEFLAGS -u MAKELEVEL $(MVN) $(MVN_FLAGS) package -DskipTests
 
 dist: build
 	@scripts/lay-out-dist
