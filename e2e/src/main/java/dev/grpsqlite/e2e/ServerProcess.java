@@ -48,8 +48,21 @@ public final class ServerProcess implements AutoCloseable {
    * @param folder where its log goes
    */
   public static ServerProcess memory(Path folder, String... options) throws Exception {
-    ServerProcess server =
-        new ServerProcess("memory-server", folder, false, Arrays.asList(options));
+    return inMemory("memory-server", folder, options);
+  }
+
+  /**
+   * Starts a server that keeps versions in memory.
+   *
+   * @param folder where its log goes
+   */
+  public static ServerProcess versioned(Path folder, String... options) throws Exception {
+    return inMemory("versioned-server", folder, options);
+  }
+
+  private static ServerProcess inMemory(String name, Path folder, String... options)
+      throws Exception {
+    ServerProcess server = new ServerProcess(name, folder, false, Arrays.asList(options));
     server.start();
     return server;
   }

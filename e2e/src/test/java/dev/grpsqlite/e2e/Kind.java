@@ -13,6 +13,7 @@ import java.util.concurrent.atomic.AtomicLong;
  */
 enum Kind {
   MEMORY,
+  VERSIONED,
   ROCKSDB,
   /** The file service alone, as other implementations of the protocol have it. */
   FILES,
@@ -37,6 +38,7 @@ enum Kind {
   private ServerProcess start(Path folder) throws Exception {
     return switch (this) {
       case MEMORY -> ServerProcess.memory(folder);
+      case VERSIONED -> ServerProcess.versioned(folder);
       case ROCKSDB -> ServerProcess.rocksdb(folder);
       case FILES -> ServerProcess.memory(folder, "--services", "file");
       case FILES_NOT_ATOMIC -> ServerProcess.memory(folder, "--services", "file", "--no-atomic");
@@ -44,7 +46,7 @@ enum Kind {
   }
 
   boolean hasPageService() {
-    return this == MEMORY || this == ROCKSDB;
+    return this == MEMORY || this == VERSIONED || this == ROCKSDB;
   }
 
   /** A client of the shared server, in a working directory of its own. */
