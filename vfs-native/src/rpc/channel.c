@@ -3,8 +3,7 @@
 **
 ** Locks: `mutex` protects the pool and is held for a few instructions, never during I/O. A
 ** connection that is not in the pool belongs to the thread that took it. Descriptors are also
-** listed in `fds`, without a lock, for a forked child, which must close those of other threads
-*too.
+** listed in `fds`, without a lock, for a forked child, which must close those of other threads too.
 */
 #include "rpc/channel.h"
 
@@ -123,8 +122,7 @@ void gsq_channel_free(gsq_channel *channel) {
 }
 
 void gsq_channel_abandon_after_fork(gsq_channel *channel) {
-  /* The parent's other threads are gone, perhaps in the midst of something: so no lock is
-  *taken,
+  /* The parent's other threads are gone, perhaps in the midst of something: so no lock is taken,
   ** and no memory but the list of descriptors is relied on. What is left over is the child's
   ** small loss. */
   for (int i = 0; i < MAX_LISTED_FDS; i++) {

@@ -1,15 +1,12 @@
 /*
 ** Bytes out: nghttp2 serialises frames into `control`; DATA frames only put their nine-byte
-*header
-** there, and the request's own bytes are referred to, not copied. `queue` lists all these
-*pieces in
-** order, and one sendmsg takes as many as it can: a small request is one system call.
+** header there, and the request's own bytes are referred to, not copied. `queue` lists all these
+** pieces in order, and one sendmsg takes as many as it can: a small request is one system call.
 **
 ** Bytes in: one buffer, which nghttp2 parses in place. A message that is whole within one piece
 ** of the buffer is delivered from there; others are put together in `message`.
 **
-** Flow control: nghttp2 gives back what was received. Windows are 1 MiB for stream and
-*connection.
+** Flow control: nghttp2 gives back what was received. Windows are 1 MiB for stream and connection.
 **
 ** A call that ends early (deadline, shutdown, the caller's refusal) says RST_STREAM and the
 ** connection is closed: its queue may refer to the caller's bytes, and its peer may be gone.
@@ -426,8 +423,7 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t stream_id,
   return 0;
 }
 
-/* Reads once and parses. 1: something came. 0: nothing there. -1: the connection ended (errno
-*0)
+/* Reads once and parses. 1: something came. 0: nothing there. -1: the connection ended (errno 0)
 ** or broke. -2: what came is not to be used; the call is stopped if there is one. */
 static int receive(gsq_connection *c) {
   int64_t got = gsq_io_read(&c->io, c->in, sizeof c->in);

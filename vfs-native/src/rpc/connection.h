@@ -40,8 +40,7 @@ typedef struct gsq_attempt {
 } gsq_attempt;
 
 /* Makes the call once. `authorization`: the header's value, or NULL. Returns GSQ_OK or the code
-*in
-** *error, GSQ_CANCELLED when cancel_fd becomes readable. */
+** in *error, GSQ_CANCELLED when cancel_fd becomes readable. */
 int gsq_connection_call(gsq_connection *connection, const gsq_call *call,
                         const char *authorization, int cancel_fd, gsq_attempt *attempt,
                         gsq_error *error);

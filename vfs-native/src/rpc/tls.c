@@ -299,8 +299,7 @@ int64_t gsq_tls_read(gsq_tls_stream *stream, void *to, size_t size) {
 }
 
 int64_t gsq_tls_write(gsq_tls_stream *stream, const struct iovec *from, int count) {
-  /* A write that has to be repeated must be repeated with the same bytes, and perhaps more: so
-  *it
+  /* A write that has to be repeated must be repeated with the same bytes, and perhaps more: so it
   ** is, for the caller's bytes stay the same until they are written. */
   size_t size = 0;
   for (int i = 0; i < count && size < sizeof stream->record; i++) {

@@ -1,8 +1,6 @@
 /*
 ** TLS by OpenSSL, which is opened with dlopen by the first channel that needs it: nobody else
-*pays
-** for it, or needs it installed. TLS 1.2 at least, ALPN h2, the peer's name or address
-*verified.
+** pays for it, or needs it installed. TLS 1.2 at least, ALPN h2, the peer's name or address verified.
 */
 #ifndef GSQ_RPC_TLS_H
 #define GSQ_RPC_TLS_H
@@ -23,8 +21,7 @@ int gsq_tls_new(const char *ca_file, const char *cert_file, const char *key_file
                 gsq_error *error);
 void gsq_tls_free(gsq_tls *tls);
 
-/* Shakes hands on a connected, non-blocking socket, which stays the caller's. GSQ_BAD_ANSWER:
-*the
+/* Shakes hands on a connected, non-blocking socket, which stays the caller's. GSQ_BAD_ANSWER: the
 ** peer speaks no TLS or no HTTP/2, or is not who it should be. */
 int gsq_tls_connect(gsq_tls *tls, const gsq_url *url, int fd, int cancel_fd,
                     int64_t deadline_ms, gsq_tls_stream **out, gsq_error *error);

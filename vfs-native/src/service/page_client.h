@@ -54,8 +54,9 @@ typedef struct gsq_page_ref {
 
 /* A page that came: verified, its number among those asked for or, if `asked` is 0, sent ahead.
 ** version is what last wrote it, never above the one read at; 0: it was inherited from the
-** database that this one was forked from, or it is staged. The bytes last until this returns. size is the page size asked for, or 0 for zeros. When a call
-** is retried, pages that came before come again.
+** database that this one was forked from, or it is staged. The bytes last until this returns.
+** size is the page size asked for, or 0 for zeros. When a call is retried, pages that came before
+** come again.
 ** Nonzero aborts the call, which then returns that value; set *error before. */
 typedef int (*gsq_page_fn)(void *arg, uint32_t number, uint64_t version, int asked,
                            const uint8_t *data, uint32_t size, gsq_error *error);

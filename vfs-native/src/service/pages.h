@@ -18,10 +18,8 @@ int gsq_is_page_size(uint32_t size);
 /* XXH3-64, seed 0. */
 uint64_t gsq_checksum(const void *data, size_t size);
 
-/* Makes a message of `head` and, after it, the pages as field `field`: an array of *count
-*iovecs,
-** which refer to `head` and to the pages. Free *out with free(). GSQ_NOMEM;
-*GSQ_INVALID_ARGUMENT
+/* Makes a message of `head` and, after it, the pages as field `field`: an array of *count iovecs,
+** which refer to `head` and to the pages. Free *out with free(). GSQ_NOMEM; GSQ_INVALID_ARGUMENT
 ** if a page is not page_size large. */
 int gsq_pages_write(const uint8_t *head, size_t head_size, uint32_t field, uint32_t page_size,
                     const gsq_page_ref *pages, size_t page_count, struct iovec **out,

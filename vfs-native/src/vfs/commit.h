@@ -1,7 +1,6 @@
 /*
 ** Turning a write buffer into a commit: what has to be sent, sending it, and saying truthfully
-*how
-** it ended.
+** how it ended.
 */
 #ifndef GSQ_VFS_COMMIT_H
 #define GSQ_VFS_COMMIT_H
@@ -50,8 +49,7 @@ int gsq_commit_plan_make(gsq_database *database, const gsq_snapshot *base,
                          gsq_error *error);
 void gsq_commit_plan_free(gsq_commit_plan *plan);
 
-/* The page size and count that page 1, of which `header` has the first 100 bytes, says for a
-*file
+/* The page size and count that page 1, of which `header` has the first 100 bytes, says for a file
 ** of `size` bytes; `unit_size` if it is no SQLite database. Pure. */
 void gsq_commit_shape(const uint8_t *header, uint64_t size, uint32_t unit_size,
                       uint32_t *page_size, uint32_t *page_count);

@@ -22,8 +22,7 @@ void gsq_commit_shape(const uint8_t *header, uint64_t size, uint32_t unit_size,
   const uint64_t by_size = (size + bytes - 1) / bytes;
   uint64_t pages = by_size;
   if (is_database && be32(header + 24) == be32(header + 92)) {
-    /* SQLite shrinks the file after it has committed, and never writes the page of its lock
-    *byte,
+    /* SQLite shrinks the file after it has committed, and never writes the page of its lock byte,
     ** so that the file may lack that one at the end. More than that is no count of this file.
    */
     const uint32_t by_header = be32(header + 28);

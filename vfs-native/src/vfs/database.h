@@ -85,8 +85,7 @@ int gsq_database_reserve(gsq_database *database, gsq_pin *pin,
 void gsq_database_unreserve(gsq_database *database, gsq_pin *pin);
 int gsq_database_is_reserved(gsq_database *database);
 
-/* The epoch under which the holder of RESERVED may stage and commit; asks for the lease again,
-*at
+/* The epoch under which the holder of RESERVED may stage and commit; asks for the lease again, at
 ** the pinned version, if it was lost. GSQ_FAILED_PRECONDITION: it cannot be had. */
 int gsq_database_epoch(gsq_database *database, const gsq_pin *pin, uint64_t *epoch,
                        int64_t deadline_ms, gsq_error *error);
@@ -106,8 +105,7 @@ int gsq_database_read_pages(gsq_database *database, const gsq_snapshot *at,
 int gsq_database_cached(gsq_database *database, const gsq_snapshot *at, uint32_t page,
                         void *to);
 
-/* The holder's commit was applied: `next` is the head now, and the pin is at it. The pages
-*named
+/* The holder's commit was applied: `next` is the head now, and the pin is at it. The pages named
 ** changed (all did, if `all`); `pages` of them, with their bytes, go into the cache. */
 void gsq_database_committed(gsq_database *database, gsq_pin *pin, const gsq_snapshot *next,
                             int all, const uint32_t *changed, size_t changed_count,

@@ -3,17 +3,13 @@
 **
 ** LOADING. In the shell `.load libgrpsqlite_vfs`, elsewhere sqlite3_load_extension or
 ** load_extension(): SQLite derives sqlite3_grpsqlitevfs_init from the file's name. It registers
-*the
-** VFS "grpsqlite", makes it the default for databases that are opened from then on, and never
-** fails for want of a server: opening does. The library stays loaded for the life of the
-*process.
+** the VFS "grpsqlite", makes it the default for databases that are opened from then on, and never
+** fails for want of a server: opening does. The library stays loaded for the life of the process.
 **
-** WITHOUT LOADING. A program that cannot load extensions opens the library with dlopen and
-*calls
+** WITHOUT LOADING. A program that cannot load extensions opens the library with dlopen and calls
 ** grpsqlite_register(), see include/grpsqlite.h.
 **
-** BUILT IN. The archive is compiled with GSQ_STATIC and calls SQLite directly. Compile
-*sqlite3.c
+** BUILT IN. The archive is compiled with GSQ_STATIC and calls SQLite directly. Compile sqlite3.c
 ** with -DSQLITE_EXTRA_INIT=grpsqlite_static_init, or call that after sqlite3_initialize().
 **
 ** All of them also give each database connection opened later the SQL function

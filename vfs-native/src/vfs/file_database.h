@@ -49,8 +49,7 @@ typedef struct gsq_file_database {
   int read_only;                 /* no lease: reads are of snapshots */
   int atomic_batch;
   int64_t timeout_ms;
-  gsq_page_cache
-      *cache; /* unit by unit; the version is a local counter, or the snapshot's time */
+  gsq_page_cache *cache; /* unit by unit; its version: a local counter, or the snapshot's time */
 
   /* Protected by the context's mutex. */
   int references, beating;

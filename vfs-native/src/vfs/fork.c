@@ -11,8 +11,7 @@ static atomic_uint generation;
 static int install_result;
 
 /* The thread that forks takes our short process-wide locks first, so that no other thread holds
-*one
-** of them, half-way through a change, in the moment that the child inherits. */
+** one of them, half-way through a change, in the moment that the child inherits. */
 static void before_fork(void) {
   gsq_servers_before_fork();
   gsq_super_journals_before_fork();

@@ -1,6 +1,5 @@
 /*
-** After fork() the child starts anew: what it inherited belongs to the parent. Every object
-*that
+** After fork() the child starts anew: what it inherited belongs to the parent. Every object that
 ** reaches a server remembers the generation in which it was made and is dead in a later one.
 */
 #ifndef GSQ_VFS_FORK_H

@@ -1,6 +1,5 @@
 /*
-** What SQL sees of the VFS beside PRAGMAs: grpsqlite_last_error(), for after a failed open,
-*when
+** What SQL sees of the VFS beside PRAGMAs: grpsqlite_last_error(), for after a failed open, when
 ** there is no database to run a PRAGMA on.
 */
 #ifndef GSQ_VFS_FUNCTIONS_H

@@ -15,12 +15,9 @@ static int answer(char **result, char *text) {
 }
 
 /* PRAGMA journal_mode=wal. SQLite would say no by itself, for want of shared memory, but not
-*under
-** locking_mode=exclusive. Only SQLite knows which mode there is, and it answers with that when
-*it
-** does not know the one asked for: so it is asked for one that nobody knows. It takes any
-*beginning
-** of a mode's name for the name. */
+** under locking_mode=exclusive. Only SQLite knows which mode there is, and it answers with that when
+** it does not know the one asked for: so it is asked for one that nobody knows. It takes any
+** beginning of a mode's name for the name. */
 void gsq_pragma_forbid_wal(char *mode) {
   const size_t length = strlen(mode);
   if (length > 0 && length <= 3 && strncasecmp(mode, "wal", length) == 0) {

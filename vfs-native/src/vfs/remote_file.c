@@ -1,11 +1,9 @@
 /*
 ** The methods of a database file in the page service.
 **
-** A file is at a snapshot while it has a lock. What SQLite reads is that snapshot with what
-*this
+** A file is at a snapshot while it has a lock. What SQLite reads is that snapshot with what this
 ** connection has written laid over it; what it writes stays in the write buffer until the SYNC
-** file control, which is the commit (gsq_remote_sync). Nothing of it is on disk here, and
-*nothing
+** file control, which is the commit (gsq_remote_sync). Nothing of it is on disk here, and nothing
 ** of it is at the server before, but in a stage that only this session can see.
 **
 ** LOCKS, as SQLite asks for them, and what each step means here:
@@ -20,32 +18,24 @@
 **
 **   PENDING is a step of other VFSes on the way to EXCLUSIVE; asked for, it is RESERVED here.
 **   SHARED to EXCLUSIVE would be the recovery of a hot journal. There is none: it is refused.
-**   SQLITE_BUSY: someone else writes. SQLITE_BUSY_SNAPSHOT: someone has written since SHARED;
-*the
+**   SQLITE_BUSY: someone else writes. SQLITE_BUSY_SNAPSHOT: someone has written since SHARED; the
 **   busy handler is asked for both, and starts again from SHARED, if nothing was read yet.
 **
 ** AFTER A FAILURE SQLite rolls back with the journal that it has here: it writes old pages and
-** syncs. There is nothing to undo at the server, so these writes are dropped; which of the
-*syncs
-** may succeed is said in remote_file.h. In exclusive mode SQLite plays the journal back a
-*second
+** syncs. There is nothing to undo at the server, so these writes are dropped; which of the syncs
+** may succeed is said in remote_file.h. In exclusive mode SQLite plays the journal back a second
 ** time, if the first did not succeed, before it uses the file again.
 **
 ** STARTING OVER. With journal_mode=off SQLite forgets a transaction that it rolls back without
-** writing anything, and in exclusive locking mode without dropping its lock either. The one
-*thing
+** writing anything, and in exclusive locking mode without dropping its lock either. The one thing
 ** that it does before it uses the file again is to read 16 bytes at offset 24 of the header, to
-*see
-** whether its cached pages still hold; it does that at the start of a transaction only. So that
+** see whether its cached pages still hold; it does that at the start of a transaction only. So that
 ** read, with writes pending, says that those are forgotten.
 **
-** THE SAME READ decides whether SQLite keeps its own page cache, by comparing the change
-*counter.
+** THE SAME READ decides whether SQLite keeps its own page cache, by comparing the change counter.
 ** That is enough where everyone uses locks of one file, but not here: a writer in exclusive
-*locking
-** mode counts up in its first transaction only, readers see each of its commits, and an
-** administrator may bring an old version back. So the VFS answers with bytes that no database
-*has
+** locking mode counts up in its first transaction only, readers see each of its commits, and an
+** administrator may bring an old version back. So the VFS answers with bytes that no database has
 ** whenever the snapshot is another than the one that SQLite's cache is of.
 */
 #include "vfs/remote_file.h"
@@ -232,10 +222,8 @@ static void mask_wal(uint8_t *to, int size, sqlite3_int64 offset) {
   }
 }
 
-/* The answer about the change counter, if SQLite's cache is not of this snapshot. Bytes 28 to
-*31
-** are a page count, and no database has 2^32-1 pages; SQLite itself marks "unknown" with 16
-*such
+/* The answer about the change counter, if SQLite's cache is not of this snapshot. Bytes 28 to 31
+** are a page count, and no database has 2^32-1 pages; SQLite itself marks "unknown" with 16 such
 ** bytes, so not all of them may be. */
 static void deny_cache(gsq_remote_file *file, uint8_t *to) {
   if (file->cache_version != file->pin.snapshot.version) {
@@ -313,10 +301,8 @@ static int may_write(gsq_remote_file *file, int *drop) {
   return SQLITE_OK;
 }
 
-/* After SQLITE_IOERR or one of its kind SQLite ends the transaction, whatever it was doing.
-*After
-** any other code it may undo one statement and go on. A full database has to be called that;
-*what
+/* After SQLITE_IOERR or one of its kind SQLite ends the transaction, whatever it was doing. After
+** any other code it may undo one statement and go on. A full database has to be called that; what
 ** else there is, is made an I/O error. */
 static int write_failed(gsq_remote_file *file, const gsq_error *error) {
   int rc = gsq_result_code(error, GSQ_WRITING);
@@ -364,10 +350,8 @@ static int sync_after_failure(gsq_remote_file *file) {
                       "%s: a write of this transaction failed before", file->settings.name);
     case GSQ_REMOTE_POISONED:
       /* The roll-back after the failed COMMIT must fail too: SQLite would else believe the
-      *pages in
-      ** its cache. In exclusive mode it then plays its journal back again, as if it had just
-      *opened
-      ** the file; that may succeed, for it ends in starting over. */
+      ** pages in its cache. In exclusive mode it then plays its journal back again, as if it had just
+      ** opened the file; that may succeed, for it ends in starting over. */
       if (file->sync_failed) return SQLITE_OK;
       file->sync_failed = 1;
       return SQLITE_IOERR_FSYNC;
@@ -414,8 +398,7 @@ static int remote_sync(sqlite3_file *base, int flags) {
 }
 
 /* What this storage is like. A commit is whole whatever its size, and a journal is never needed
-*to
-** recover. Not UNDELETABLE_WHEN_OPEN: SQLite would then keep a journal open over a failed
+** to recover. Not UNDELETABLE_WHEN_OPEN: SQLite would then keep a journal open over a failed
 ** transaction and take it for one to recover from. */
 static int remote_device_characteristics(sqlite3_file *base) {
   const gsq_remote_file *file = (gsq_remote_file *)base;

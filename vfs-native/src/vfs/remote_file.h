@@ -19,8 +19,7 @@ enum gsq_remote_state {
   ** sync succeeds and ends this state. Reads show the snapshot. */
   GSQ_REMOTE_ABORTED,
   /* A write failed in a way after which SQLite may yet go on with the transaction. Reads fail,
-  *and
-  ** so does the next sync, whether it is a commit or a roll-back; then it is ABORTED. */
+  ** and so does the next sync, whether it is a commit or a roll-back; then it is ABORTED. */
   GSQ_REMOTE_BROKEN,
   /* The outcome of its commit is unknown. Reads fail until the lock is dropped or SQLite starts
   ** over, each of which ends this state with another snapshot. */

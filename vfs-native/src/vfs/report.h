@@ -1,6 +1,5 @@
 /*
-** Telling people what went wrong: the last error of a file and of the process, SQLite's log,
-*and
+** Telling people what went wrong: the last error of a file and of the process, SQLite's log, and
 ** which SQLite result code an error of the layers below becomes.
 */
 #ifndef GSQ_VFS_REPORT_H
@@ -23,8 +22,7 @@ enum gsq_operation { GSQ_OPENING, GSQ_LOCKING, GSQ_READING, GSQ_WRITING, GSQ_COM
 int gsq_result_code(const gsq_error *error, enum gsq_operation operation);
 
 /* Remembers the sentence for the process and for the file (may be NULL), writes it to SQLite's
-*log
-** unless the code is SQLITE_BUSY, and returns the code. */
+** log unless the code is SQLITE_BUSY, and returns the code. */
 int gsq_fail(gsq_report *file, int result_code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -1,6 +1,5 @@
 /*
-** One server as this process sees it: a channel, a session, one background thread. Shared by
-*all
+** One server as this process sees it: a channel, a session, one background thread. Shared by all
 ** databases that were opened with the same URL, token and TLS files. Made by the first open,
 ** closed by the last close: without an open database there is no thread and no connection.
 **
@@ -13,8 +12,7 @@
 **   database->mutex        locks, snapshots, lease                    short
 **   the page cache's, the channel's and report.c's own                short
 **
-** No RPC is made while a short one is held. A thread that waits for another's Refresh waits on
-*a
+** No RPC is made while a short one is held. A thread that waits for another's Refresh waits on a
 ** condition of database->mutex.
 */
 #ifndef GSQ_VFS_SERVER_H

@@ -1,11 +1,9 @@
 /*
 ** The session: opening it, opening it again after the server forgot it, and keeping it alive.
 **
-** The background thread sends a KeepAlive each third of the TTL, with the floors that rose
-*since
+** The background thread sends a KeepAlive each third of the TTL, with the floors that rose since
 ** the last one that was answered, and the views that were closed. It is the only one that calls
-*on
-** the background channel, so that it never waits for a connection that a transfer occupies.
+** on the background channel, so that it never waits for a connection that a transfer occupies.
 */
 #include <errno.h>
 #include <signal.h>
@@ -151,8 +149,7 @@ int gsq_server_again(gsq_server *server, gsq_attempts *attempts, int64_t deadlin
 }
 
 /* Tells the server of closed views, if nobody is opening databases: a view that was closed and
-** opened again must not be closed behind its back. Returns how many are in `views`; open_mutex
-*is
+** opened again must not be closed behind its back. Returns how many are in `views`; open_mutex is
 ** then held. */
 static size_t collect_closed(gsq_server *server, gsq_view *views) {
   if (pthread_mutex_trylock(&server->open_mutex) != 0) return 0;

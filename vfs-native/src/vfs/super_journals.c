@@ -4,8 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Commits over several databases that are under way, or failed a short while ago, in one
-*process.
+/* Commits over several databases that are under way, or failed a short while ago, in one process.
 ** A name has a random part, so that one too many does no harm. */
 #define MAX_NAMES 64
 #define MAX_NAME_BYTES 1056

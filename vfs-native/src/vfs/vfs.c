@@ -133,9 +133,9 @@ static int vfs_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int 
 }
 
 /* The file service's journals aside, nothing that can be deleted lives longer than its file
-*handle. A super-journal that is deleted
-** with a sync of its folder was so by a commit; by a rollback it goes without, while other
-** databases of the same transaction may yet have to be rolled back. */
+** handle. A super-journal that is deleted with a sync of its folder was so by a commit; by a
+** rollback it goes without, while other databases of the same transaction may yet have to be
+** rolled back. */
 static int vfs_delete(sqlite3_vfs *vfs, const char *name, int sync_folder) {
   (void)vfs;
   int rc = gsq_file_service_delete(name);

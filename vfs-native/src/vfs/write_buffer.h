@@ -1,10 +1,8 @@
 /*
-** What a transaction has written and nobody else may see yet: an overlay of bytes on a
-*snapshot.
+** What a transaction has written and nobody else may see yet: an overlay of bytes on a snapshot.
 **
 ** It is kept in *units*, whose size is that of the first aligned write of a power of two of at
-** least 512 bytes (SQLite's page size, then), else the snapshot's page size. Units live in
-*memory
+** least 512 bytes (SQLite's page size, then), else the snapshot's page size. Units live in memory
 ** up to a limit; beyond it they are staged at the server and come back from there when read.
 **
 ** Knows no SQLite and no RPC: bytes beneath it, and the staging, come by functions. Functions
@@ -53,8 +51,7 @@ uint64_t gsq_write_buffer_size(const gsq_write_buffer *buffer);
 
 int gsq_write_buffer_write(gsq_write_buffer *buffer, uint64_t offset, const void *data,
                            uint32_t size, gsq_error *error);
-/* Cuts the file; what is cut is zeros if the file grows again. Growing it this way does
-*nothing,
+/* Cuts the file; what is cut is zeros if the file grows again. Growing it this way does nothing,
 ** as SQLite expects of a file that has holes. */
 int gsq_write_buffer_truncate(gsq_write_buffer *buffer, uint64_t size, gsq_error *error);
 /* Reads merged bytes, all below the size. */

@@ -1,6 +1,5 @@
 /*
-** A server for tests, on a socket of its own, that does what a script says: raw bytes, or
-*HTTP/2
+** A server for tests, on a socket of its own, that does what a script says: raw bytes, or HTTP/2
 ** with well-formed frames and whatever answers the test wants. Each connection has a thread.
 */
 #ifndef GSQ_TEST_PEER_H

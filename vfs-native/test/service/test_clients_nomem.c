@@ -1,6 +1,5 @@
 /* Each function of the clients, each time with another allocation failing: it says so, and
-*nothing
-** leaks (the address build looks). */
+** nothing leaks (the address build looks). */
 #include <stdlib.h>
 
 #include "alloc_fault.h"

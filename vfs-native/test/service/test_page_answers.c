@@ -457,8 +457,7 @@ static void test_read_pages(void) {
 }
 
 /* Every prefix of good messages, and every single byte of them changed: nothing but the
-*documented
-** codes, and (under ASan) no byte beyond the end read. */
+** documented codes, and (under ASan) no byte beyond the end read. */
 static void test_broken_bytes(void) {
   CASE("cut and changed messages");
   static builder good[4];

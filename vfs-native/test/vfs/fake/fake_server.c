@@ -307,7 +307,8 @@ static int open_database(const gsq_page_client *client, const gsq_open_request *
   out->head_version = d->head;
   out->oldest_version = d->oldest;
   const image *first = out->snapshot.page_count ? page_at(d, 1, d->head) : NULL;
-  return first ? call_back(on_page, arg, 1, first->version, 1, first->data, first->size, error) : GSQ_OK;
+  if (!first) return GSQ_OK;
+  return call_back(on_page, arg, 1, first->version, 1, first->data, first->size, error);
 }
 
 int gsq_open_database(const gsq_page_client *client, const gsq_open_request *request,

@@ -1,9 +1,7 @@
 /*
 ** The file controls of batch-atomic writing, sent to the file as a SQLite that has them
-*compiled in
-** sends them: BEGIN, writes, COMMIT or ROLLBACK, and then SYNC. The sqlite3 of distributions
-*has
-** not, so no SQL gets here.
+** compiled in sends them: BEGIN, writes, COMMIT or ROLLBACK, and then SYNC. The sqlite3 of distributions
+** has not, so no SQL gets here.
 */
 #include "vfs/fake/fake_server.h"
 #include "vfs/fake/sql.h"
@@ -33,8 +31,7 @@ static sqlite3 *begin(const char *uri, sqlite3_file **file) {
   return db;
 }
 
-/* Writes the last overflow page, or one beyond: but for the number of the next page, which is
-*0,
+/* Writes the last overflow page, or one beyond: but for the number of the next page, which is 0,
 ** its bytes are the blob's. */
 static void write_page(sqlite3_file *file, uint32_t page, int value) {
   uint8_t bytes[PAGE];

@@ -1,9 +1,7 @@
 /*
 ** A connection's whole life, each time with another allocation failing, once or from then on:
-*what
-** fails says that memory ran out, a COMMIT that failed left nothing, one that did not left all,
-*and
-** nothing leaks (the address build looks). SQLite's own allocations are not touched.
+** what fails says that memory ran out, a COMMIT that failed left nothing, one that did not left all,
+** and nothing leaks (the address build looks). SQLite's own allocations are not touched.
 */
 #include "alloc_fault.h"
 #include "vfs/fake/fake_server.h"

@@ -277,8 +277,7 @@ static void many_threads(const char *journal) {
 }
 
 /* Threads that all write, open and close, with the lease coming and going, and a server that
-*loses
-** its sessions all the time. */
+** loses its sessions all the time. */
 static void *write_rows(void *arg) {
   const int client = *(int *)arg;
   char uri[100], sql[100];
