@@ -50,8 +50,7 @@ char *gsq_remote_stats(gsq_remote_file *file) {
       "rpcs %llu\nround_trips %llu\nretries %llu\nconnects %llu\n"
       "bytes_sent %llu\nbytes_received %llu\n"
       "cache_hits %llu\ncache_misses %llu\ncache_evictions %llu\ncache_bytes %llu\n"
-      "commits %llu\npages_committed %llu\npages_staged %llu\n"
-      "prefetch_used 0\nprefetch_unused 0",
+      "commits %llu\npages_committed %llu\npages_staged %llu",
       channel.calls, channel.calls + channel.retries, channel.retries, channel.connects,
       channel.bytes_sent, channel.bytes_received, cache.hits, cache.misses, cache.evictions,
       (sqlite3_uint64)cache.bytes, atomic_load(&server->commits),
