@@ -485,6 +485,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
                       noteLost(session, commit.database(), commit.epoch(), error);
                       throw Statuses.of(error);
                     }
+                    noteHeld(session, commit.database(), commit.epoch());
                     if (commit.stage() != null) {
                       session.dropStaged(commit.database(), commit.stage());
                     }
@@ -529,7 +530,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
 
   /** A server that restarted learns so of a lease that was granted before. */
   private void noteHeld(Session session, DatabaseId database, long epoch) {
-    if (!session.leaseGranted(database, epoch)) {
+    if (!session.leaseUsed(database, epoch)) {
       // The session ended in the meantime; what it staged goes with the lease.
       CompletableFuture<Void> unused = leases.release(session, database, epoch);
     }

@@ -137,6 +137,22 @@ public final class Session {
     return true;
   }
 
+  /**
+   * Notes a lease under which this session has written, unless it is known already, or known to be
+   * lost: it was given by this server before it restarted.
+   *
+   * @return false if the session has ended, so that the lease must be given back
+   */
+  public synchronized boolean leaseUsed(DatabaseId database, long epoch) {
+    if (ended) {
+      return false;
+    }
+    if (!lostLeases.contains(database)) {
+      leases.putIfAbsent(database, epoch);
+    }
+    return true;
+  }
+
   /** The epoch of the lease that this session was last given, if it was not given back. */
   public synchronized OptionalLong leaseEpoch(DatabaseId database) {
     Long epoch = leases.get(database);

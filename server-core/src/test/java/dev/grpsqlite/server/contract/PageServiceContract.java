@@ -260,6 +260,20 @@ public abstract class PageServiceContract {
   }
 
   @Test
+  void aWriterThatGoesOnAfterARestartAndClosesLeavesTheLeaseFree() throws Exception {
+    Writer a = new Writer(session);
+    a.commit(1, page(1, 1));
+    restart(ServerOptions.DEFAULTS);
+    openSession(session);
+    a.commit(1, page(1, 2));
+    pages().closeSession(CloseSessionRequest.newBuilder().setSessionId(session).build());
+
+    ByteString other = id();
+    openSession(other);
+    assertEquals(Outcome.OUTCOME_GRANTED, acquire(other, a.database, 2).getOutcome());
+  }
+
+  @Test
   void aLostLeaseIsToldWithTheNextKeepAlive() throws Exception {
     Writer a = new Writer(session);
     PageStore store = store();
