@@ -140,6 +140,21 @@ public interface PageStore extends AutoCloseable {
   CompletableFuture<Long> commit(Commit commit);
 
   /**
+   * Applies commits of several databases together: all of them or none (P1), durably before it is
+   * answered (P2), each under its own lease and on its own base (P3, P4), all checked in the
+   * transaction that applies them. If the group was applied already, answers as then, before any
+   * other check (P5), which {@link CommitGroups} helps to find out.
+   *
+   * @param commits at most {@link CommitGroups#MAX_COMMITS}
+   * @return the new versions, in the order of the commits. Fails as {@link #commit} does, for any
+   *     of them; INVALID_REQUEST if there is none, or two are of one database, or one was applied
+   *     without the others; UNSUPPORTED without {@link StoreCapabilities#commitGroup}
+   */
+  default CompletableFuture<List<Long>> commitGroup(List<Commit> commits) {
+    return unsupported("committing several databases together");
+  }
+
+  /**
    * The newest version committed at or before a time. Fails with NO_SUCH_DATABASE, NO_SUCH_VERSION
    * (it was created later), SNAPSHOT_TOO_OLD; UNSUPPORTED without {@link
    * StoreCapabilities#timeTravel}.
