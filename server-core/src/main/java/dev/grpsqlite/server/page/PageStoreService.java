@@ -37,6 +37,7 @@ import dev.grpsqlite.server.session.Session.PendingView;
 import dev.grpsqlite.server.session.SessionTable;
 import dev.grpsqlite.server.spi.Changes;
 import dev.grpsqlite.server.spi.Commit;
+import dev.grpsqlite.server.spi.CommitGroups;
 import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.DatabaseInfo;
 import dev.grpsqlite.server.spi.LeaseState;
@@ -58,6 +59,7 @@ import dev.grpsqlite.server.wire.Traffic;
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
@@ -116,6 +118,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
                   .setTtlMs((int) sessions.ttl().toMillis())
                   .setCapabilities(
                       Capabilities.newBuilder()
+                          .setCommitGroup(store.capabilities().commitGroup())
                           .setTimeTravel(store.capabilities().timeTravel())
                           .setFork(store.capabilities().fork()))
                   .setMaxMessageBytes(limits.messageBytes())
@@ -485,13 +488,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
                       noteLost(session, commit.database(), commit.epoch(), error);
                       throw Statuses.of(error);
                     }
-                    noteHeld(session, commit.database(), commit.epoch());
-                    if (commit.stage() != null) {
-                      session.dropStaged(commit.database(), commit.stage());
-                    }
-                    session.raiseFloor(commit.database(), LIVE_VIEW, floor);
-                    traffic.pagesWritten(commit.pages().size(), bytes(commit.pages()));
-                    traffic.committed();
+                    noteCommitted(session, commit, floor);
                     return CommitResponse.newBuilder().setVersion(version).build();
                   });
         });
@@ -521,11 +518,25 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
         pages);
   }
 
+  private void noteCommitted(Session session, Commit commit, long floor) {
+    noteHeld(session, commit.database(), commit.epoch());
+    if (commit.stage() != null) {
+      session.dropStaged(commit.database(), commit.stage());
+    }
+    session.raiseFloor(commit.database(), LIVE_VIEW, floor);
+    traffic.pagesWritten(commit.pages().size(), bytes(commit.pages()));
+    traffic.committed();
+  }
+
   private static void noteLost(Session session, DatabaseId database, long epoch, Throwable error) {
-    Throwable cause = error instanceof CompletionException ? error.getCause() : error;
-    if (cause instanceof StoreException e && e.code() == Code.LEASE_LOST) {
+    if (isLeaseLost(error)) {
       session.leaseLost(database, epoch);
     }
+  }
+
+  private static boolean isLeaseLost(Throwable error) {
+    Throwable cause = error instanceof CompletionException ? error.getCause() : error;
+    return cause instanceof StoreException e && e.code() == Code.LEASE_LOST;
   }
 
   /** A server that restarted learns so of a lease that was granted before. */
@@ -542,8 +553,54 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
     Calls.answer(
         observer,
         () -> {
-          throw unsupported("this server cannot commit several databases together");
+          if (!store.capabilities().commitGroup()) {
+            throw unsupported("this server's storage cannot commit several databases together");
+          }
+          Session session = sessions.get(Ids.session(request.getSessionId()));
+          if (request.getCommitsCount() > CommitGroups.MAX_COMMITS) {
+            throw invalid(
+                "a group of %d commits; %d are the most"
+                    .formatted(request.getCommitsCount(), CommitGroups.MAX_COMMITS));
+          }
+          List<Commit> commits = new ArrayList<>();
+          List<Long> floors = new ArrayList<>();
+          for (CommitRequest each : request.getCommitsList()) {
+            if (!each.getSessionId().isEmpty()
+                && !each.getSessionId().equals(request.getSessionId())) {
+              throw invalid("a group is of one session");
+            }
+            commits.add(checkedCommit(session, each));
+            floors.add(Fields.version(each.getFloorVersion()));
+          }
+          return store
+              .commitGroup(commits)
+              .handle(
+                  (versions, error) -> {
+                    if (error != null) {
+                      if (isLeaseLost(error)) {
+                        commits.forEach(commit -> noteIfLost(session, commit));
+                      }
+                      throw Statuses.of(error);
+                    }
+                    for (int i = 0; i < commits.size(); i++) {
+                      noteCommitted(session, commits.get(i), floors.get(i));
+                    }
+                    return CommitGroupResponse.newBuilder().addAllVersions(versions).build();
+                  });
         });
+  }
+
+  /** One of a group's leases is lost; looks whether it is this commit's. */
+  private void noteIfLost(Session session, Commit commit) {
+    CompletableFuture<Void> unused =
+        store
+            .lease(commit.database())
+            .thenAccept(
+                lease -> {
+                  if (lease.epoch() != commit.epoch() || !session.id().equals(lease.holder())) {
+                    session.leaseLost(commit.database(), commit.epoch());
+                  }
+                });
   }
 
   @Override

@@ -46,6 +46,7 @@ import dev.grpsqlite.proto.v1.StatDatabaseRequest;
 import dev.grpsqlite.proto.v1.View;
 import dev.grpsqlite.proto.v1.WatchRequest;
 import dev.grpsqlite.server.launch.ServerOptions;
+import dev.grpsqlite.server.spi.CommitGroups;
 import dev.grpsqlite.server.spi.PageStore;
 import dev.grpsqlite.server.spi.SnapshotPins;
 import dev.grpsqlite.server.spi.StoreCapabilities;
@@ -176,9 +177,9 @@ public abstract class PageServiceContract {
     assertEquals(TTL_MS, answer.getTtlMs());
     assertEquals(4 << 20, answer.getMaxMessageBytes());
     assertEquals("test-server", answer.getServerName());
-    assertFalse(answer.getCapabilities().getCommitGroup());
     assertFalse(answer.getCapabilities().getWatch());
     StoreCapabilities capabilities = store().capabilities();
+    assertEquals(capabilities.commitGroup(), answer.getCapabilities().getCommitGroup());
     assertEquals(capabilities.timeTravel(), answer.getCapabilities().getTimeTravel());
     assertEquals(capabilities.fork(), answer.getCapabilities().getFork());
   }
@@ -622,7 +623,6 @@ public abstract class PageServiceContract {
         "NO_SUCH_STAGE",
         Status.Code.FAILED_PRECONDITION,
         () -> pages().commit(writer.request(1).setStageId(id()).build()));
-    unsupported(() -> pages().commitGroup(CommitGroupRequest.getDefaultInstance()));
     unsupported(() -> pages().watch(WatchRequest.getDefaultInstance()).hasNext());
     unsupported(
         () ->
@@ -633,6 +633,80 @@ public abstract class PageServiceContract {
                         .setDatabaseId(database)
                         .setWaitMs(1)
                         .build()));
+  }
+
+  // ---- Groups
+
+  @Test
+  void p1_aGroupIsCommittedWholeAndAnsweredAgain() {
+    if (!store().capabilities().commitGroup()) {
+      unsupported(() -> pages().commitGroup(CommitGroupRequest.getDefaultInstance()));
+      return;
+    }
+    Writer a = new Writer(session);
+    Writer b = new Writer(session, "other.db");
+    ByteString stage = id();
+    b.stage(stage, page(1, 2), page(2, 3));
+    CommitGroupRequest group =
+        group(
+            a.request(1, page(1, 1)).clearSessionId().setFloorVersion(1).build(),
+            b.request(2).setStageId(stage).build());
+    assertEquals(List.of(1L, 1L), pages().commitGroup(group).getVersionsList());
+    assertEquals(List.of(1L, 1L), pages().commitGroup(group).getVersionsList());
+    assertEquals(List.of(at(1, page(1, 1))), read(a.database, 1, range(1, 1)));
+    assertEquals(List.of(at(1, page(1, 2)), at(1, page(2, 3))), read(b.database, 1, range(1, 2)));
+    a.base = 1;
+    assertEquals(2, a.commit(1, page(1, 4)));
+    assertEquals(List.of(1L, 1L), pages().commitGroup(group).getVersionsList());
+  }
+
+  @Test
+  void p1_aGroupIsRefusedWhole() {
+    if (!store().capabilities().commitGroup()) {
+      return; // said so above
+    }
+    Writer a = new Writer(session);
+    Writer b = new Writer(session, "other.db");
+    CommitRequest good = a.request(1, page(1, 1)).build();
+    CommitRequest.Builder of = b.request(1, page(1, 1));
+    refused(
+        "LEASE_LOST",
+        Status.Code.FAILED_PRECONDITION,
+        () -> pages().commitGroup(group(good, of.clone().setEpoch(99).build())));
+    refused(
+        "HEAD_MOVED",
+        Status.Code.FAILED_PRECONDITION,
+        () -> pages().commitGroup(group(good, of.clone().setBaseVersion(7).build())));
+    refused(
+        "CHECKSUM_MISMATCH",
+        Status.Code.DATA_LOSS,
+        () ->
+            pages()
+                .commitGroup(
+                    group(
+                        good,
+                        of.clone().setPages(0, page(1, 1).toBuilder().setChecksum(3)).build())));
+    invalid(() -> pages().commitGroup(group(good, a.request(1, page(1, 2)).build())));
+    invalid(() -> pages().commitGroup(group()));
+    invalid(() -> pages().commitGroup(group(good, of.clone().setSessionId(id()).build())));
+    CommitRequest[] many = new CommitRequest[CommitGroups.MAX_COMMITS + 1];
+    Arrays.fill(many, good);
+    invalid(() -> pages().commitGroup(group(many)));
+    refused(
+        "NO_SUCH_SESSION",
+        Status.Code.NOT_FOUND,
+        () -> pages().commitGroup(group(good).toBuilder().setSessionId(id()).build()));
+    assertEquals(0, refresh(a.database, 0).getHead().getVersion());
+    assertEquals(0, refresh(b.database, 0).getHead().getVersion());
+    assertEquals(List.of(), keepAlive(session).getLostLeasesList());
+    assertEquals(List.of(1L, 1L), pages().commitGroup(group(good, of.build())).getVersionsList());
+  }
+
+  private CommitGroupRequest group(CommitRequest... commits) {
+    return CommitGroupRequest.newBuilder()
+        .setSessionId(session)
+        .addAllCommits(List.of(commits))
+        .build();
   }
 
   @Test
@@ -923,9 +997,13 @@ public abstract class PageServiceContract {
     int pageSize = PAGE_SIZE;
 
     Writer(ByteString owner) {
+      this(owner, NAME);
+    }
+
+    Writer(ByteString owner, String name) {
       this.owner = owner;
       openSession(owner);
-      OpenDatabaseResponse answer = openDatabase(owner, NAME);
+      OpenDatabaseResponse answer = openDatabase(owner, name);
       database = answer.getDatabaseId();
       base = answer.getHeadVersion();
       AcquireLeaseResponse lease = acquire(owner, database, base);

@@ -2,6 +2,8 @@ package dev.grpsqlite.server.memory;
 
 import dev.grpsqlite.server.spi.Changes;
 import dev.grpsqlite.server.spi.Commit;
+import dev.grpsqlite.server.spi.CommitGroups;
+import dev.grpsqlite.server.spi.CommitGroups.Earlier;
 import dev.grpsqlite.server.spi.CommitId;
 import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.DatabaseInfo;
@@ -18,12 +20,16 @@ import java.time.Clock;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.HashMap;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import java.util.function.Supplier;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -42,7 +48,8 @@ import org.jspecify.annotations.Nullable;
  * when the oldest pinned version has a newer one, or no longer has the page. Log entries outlive
  * the images of their versions, to answer {@link #changes} and commits that are sent again.
  *
- * <p>Thread-safe by its monitor: one thing at a time.
+ * <p>Thread-safe by its monitor: one thing at a time. A group of commits has the monitors of all
+ * its databases, taken in the order of their ids.
  */
 final class MemoryDatabase {
   /** Versions of which commit id and changes are known. Each takes some 100 bytes. */
@@ -260,18 +267,81 @@ final class MemoryDatabase {
 
   synchronized long commit(Commit commit) {
     checkExists();
-    long next = commit.baseVersion() + 1;
-    if (next <= head.number() && next > 0) {
-      // P5: applied already, or never will be.
-      if (next < log.firstKey()) {
-        throw new StoreException(
-            Code.OUTCOME_UNKNOWN,
-            "version " + next + " of " + name + " is too long ago to tell which commit made it");
+    if (CommitGroups.wasApplied(List.of(earlier(commit)))) {
+      return commit.baseVersion() + 1;
+    }
+    SortedMap<Long, PageImage> pages = checked(commit);
+    // Nothing fails from here on (P1).
+    apply(commit, pages);
+    return commit.baseVersion() + 1;
+  }
+
+  /** Commits to several databases, each in the list as often as in the other, and null if gone. */
+  static List<Long> commitTogether(List<@Nullable MemoryDatabase> databases, List<Commit> commits) {
+    List<MemoryDatabase> locks =
+        databases.stream()
+            .flatMap(Stream::ofNullable)
+            .sorted(
+                Comparator.comparing((MemoryDatabase database) -> database.id.high())
+                    .thenComparing(database -> database.id.low()))
+            .toList();
+    return locked(locks.iterator(), () -> commitLocked(databases, commits));
+  }
+
+  /** Does something with the monitors of databases, which all take in the same order. */
+  private static <T> T locked(Iterator<MemoryDatabase> databases, Supplier<T> action) {
+    if (!databases.hasNext()) {
+      return action.get();
+    }
+    synchronized (databases.next()) {
+      return locked(databases, action);
+    }
+  }
+
+  private static List<Long> commitLocked(
+      List<@Nullable MemoryDatabase> databases, List<Commit> commits) {
+    List<Earlier> earlier = new ArrayList<>();
+    for (int i = 0; i < commits.size(); i++) {
+      MemoryDatabase database = databases.get(i);
+      earlier.add(database == null ? Earlier.NO_DATABASE : database.earlier(commits.get(i)));
+    }
+    if (!CommitGroups.wasApplied(earlier)) {
+      List<SortedMap<Long, PageImage>> pages = new ArrayList<>();
+      List<MemoryDatabase> present = new ArrayList<>();
+      for (int i = 0; i < commits.size(); i++) {
+        MemoryDatabase database = databases.get(i);
+        if (database == null) {
+          throw new StoreException(
+              Code.NO_SUCH_DATABASE, "no database with the id " + commits.get(i).database());
+        }
+        database.checkExists();
+        pages.add(database.checked(commits.get(i)));
+        present.add(database);
       }
-      if (commit.id().equals(logged(next).commitId)) {
-        return next;
+      // Nothing fails from here on (P1).
+      for (int i = 0; i < commits.size(); i++) {
+        present.get(i).apply(commits.get(i), pages.get(i));
       }
     }
+    return CommitGroups.versions(commits);
+  }
+
+  private Earlier earlier(Commit commit) {
+    long next = commit.baseVersion() + 1;
+    if (dropped) {
+      return Earlier.NO_DATABASE;
+    }
+    if (next <= 0 || next > head.number()) {
+      return Earlier.NOT_APPLIED;
+    }
+    if (next < log.firstKey()) {
+      return Earlier.FORGOTTEN;
+    }
+    return commit.id().equals(logged(next).commitId) ? Earlier.APPLIED : Earlier.NOT_APPLIED;
+  }
+
+  /** The pages of a commit that can be applied. */
+  private SortedMap<Long, PageImage> checked(Commit commit) {
     checkLease(commit.holder(), commit.epoch());
     if (commit.baseVersion() != head.number()) {
       throw new StoreException(
@@ -303,21 +373,15 @@ final class MemoryDatabase {
           Code.INVALID_REQUEST,
           "the commit lacks some of the pages from " + (kept + 1) + " to " + commit.pageCount());
     }
-    // Nothing fails from here on (P1).
-    apply(commit, pages);
-    if (commit.stage() != null) {
-      stages.remove(new StageKey(commit.holder(), commit.stage()));
-    }
-    collect();
-    return next;
-  }
-
-  private void apply(Commit commit, SortedMap<Long, PageImage> pages) {
-    long next = commit.baseVersion() + 1;
     if (commit.pageCount() >= images.length) {
       long room = Math.min(Integer.MAX_VALUE - 8, Math.max(64, commit.pageCount() * 3 / 2));
       images = Arrays.copyOf(images, (int) room + 1);
     }
+    return pages;
+  }
+
+  private void apply(Commit commit, SortedMap<Long, PageImage> pages) {
+    long next = commit.baseVersion() + 1;
     long[] numbers = new long[pages.size()];
     int i = 0;
     for (PageImage page : pages.values()) {
@@ -334,6 +398,10 @@ final class MemoryDatabase {
             numbers,
             head.snapshot.pageCount());
     log.put(next, head);
+    if (commit.stage() != null) {
+      stages.remove(new StageKey(commit.holder(), commit.stage()));
+    }
+    collect();
   }
 
   /** Drops images that only versions below the oldest pinned one have, and old log entries. */

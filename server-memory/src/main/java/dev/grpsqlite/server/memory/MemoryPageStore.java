@@ -2,6 +2,7 @@ package dev.grpsqlite.server.memory;
 
 import dev.grpsqlite.server.spi.Changes;
 import dev.grpsqlite.server.spi.Commit;
+import dev.grpsqlite.server.spi.CommitGroups;
 import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.DatabaseInfo;
 import dev.grpsqlite.server.spi.LeaseState;
@@ -19,6 +20,7 @@ import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.security.SecureRandom;
 import java.time.Clock;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
@@ -28,6 +30,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A {@link PageStore} in the heap: the simplest that keeps P1 and P3 to P6. Nothing survives the
@@ -62,7 +65,7 @@ public final class MemoryPageStore implements PageStore {
 
   @Override
   public StoreCapabilities capabilities() {
-    return new StoreCapabilities(false, false, false);
+    return new StoreCapabilities(false, true, false);
   }
 
   @Override
@@ -190,6 +193,17 @@ public final class MemoryPageStore implements PageStore {
   @Override
   public CompletableFuture<Long> commit(Commit commit) {
     return answer(() -> get(commit.database()).commit(commit));
+  }
+
+  @Override
+  public CompletableFuture<List<Long>> commitGroup(List<Commit> commits) {
+    return answer(
+        () -> {
+          CommitGroups.check(commits);
+          List<@Nullable MemoryDatabase> databases = new ArrayList<>();
+          commits.forEach(commit -> databases.add(byId.get(commit.database())));
+          return MemoryDatabase.commitTogether(databases, commits);
+        });
   }
 
   @Override

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.platform.engine.discovery.DiscoverySelectors.selectClass;
 
+import dev.grpsqlite.server.contract.GroupContract;
 import dev.grpsqlite.server.contract.PageStoreContract;
 import dev.grpsqlite.server.spi.Commit;
 import dev.grpsqlite.server.spi.CommitId;
@@ -18,10 +19,12 @@ import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
 import java.nio.file.Path;
 import java.time.Clock;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.BiFunction;
 import org.junit.jupiter.api.Test;
@@ -64,13 +67,24 @@ class BrokenStoresTest {
     assertFound("p6_", ReadsTheHead.class);
   }
 
-  private static void assertFound(String promise, Class<? extends PageStoreContract> broken) {
+  @Test
+  void p1_applyingAGroupOneByOneIsFound() {
+    assertEquals(Set.of(), failing(UnbrokenGroups.class));
+    assertFound("p1_", AppliesGroupsOneByOne.class);
+  }
+
+  @Test
+  void p5_forgettingTheIdsOfAGroupIsFound() {
+    assertFound("p5_", ForgetsGroups.class);
+  }
+
+  private static void assertFound(String promise, Class<?> broken) {
     Set<String> failing = failing(broken);
     assertTrue(
         failing.stream().anyMatch(name -> name.startsWith(promise)), () -> "failing: " + failing);
   }
 
-  private static Set<String> failing(Class<? extends PageStoreContract> contract) {
+  private static Set<String> failing(Class<?> contract) {
     Set<String> failing = new TreeSet<>();
     AtomicLong passed = new AtomicLong();
     TestExecutionListener listener =
@@ -200,6 +214,76 @@ class BrokenStoresTest {
             return arguments;
           });
     }
+  }
+
+  static class UnbrokenGroups extends GroupContract {
+    @Override
+    protected PageStore open(SnapshotPins pins, Clock clock, Path folder) {
+      return new MemoryPageStore(pins, clock);
+    }
+  }
+
+  /** Commits one database after the other, up to the first that is refused. */
+  static class AppliesGroupsOneByOne extends GroupContract {
+    @Override
+    protected PageStore open(SnapshotPins pins, Clock clock, Path folder) {
+      return committingGroups(
+          new MemoryPageStore(pins, clock),
+          (store, commits) -> {
+            List<Long> versions = new ArrayList<>();
+            for (Commit commit : commits) {
+              CompletableFuture<Long> version = store.commit(commit);
+              if (version.isCompletedExceptionally()) {
+                return version.thenApply(List::of);
+              }
+              versions.add(version.join());
+            }
+            return CompletableFuture.completedFuture(versions);
+          });
+    }
+  }
+
+  /** Takes each sending of a group for another one. */
+  static class ForgetsGroups extends GroupContract {
+    private final AtomicLong next = new AtomicLong();
+
+    @Override
+    protected PageStore open(SnapshotPins pins, Clock clock, Path folder) {
+      return committingGroups(
+          new MemoryPageStore(pins, clock),
+          (store, commits) ->
+              store.commitGroup(
+                  commits.stream()
+                      .map(
+                          commit ->
+                              with(
+                                  commit,
+                                  commit.epoch(),
+                                  new CommitId(-1, next.incrementAndGet()),
+                                  commit.baseVersion(),
+                                  commit.pages()))
+                      .toList()));
+    }
+  }
+
+  @SuppressWarnings("unchecked") // what the SPI says
+  private static PageStore committingGroups(
+      PageStore store,
+      BiFunction<PageStore, List<Commit>, CompletableFuture<List<Long>>> commitGroup) {
+    return (PageStore)
+        Proxy.newProxyInstance(
+            PageStore.class.getClassLoader(),
+            new Class<?>[] {PageStore.class},
+            (proxy, called, arguments) -> {
+              if (called.getName().equals("commitGroup")) {
+                return commitGroup.apply(store, (List<Commit>) arguments[0]);
+              }
+              try {
+                return called.invoke(store, arguments);
+              } catch (InvocationTargetException e) {
+                throw e.getCause() == null ? e : e.getCause();
+              }
+            });
   }
 
   private static Commit with(

@@ -2,6 +2,8 @@ package dev.grpsqlite.server.versioned;
 
 import dev.grpsqlite.server.spi.Changes;
 import dev.grpsqlite.server.spi.Commit;
+import dev.grpsqlite.server.spi.CommitGroups;
+import dev.grpsqlite.server.spi.CommitGroups.Earlier;
 import dev.grpsqlite.server.spi.CommitId;
 import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.DatabaseInfo;
@@ -19,6 +21,7 @@ import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.Iterator;
 import java.util.LinkedHashMap;
@@ -26,6 +29,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.LongSupplier;
+import java.util.function.Supplier;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -39,9 +44,10 @@ import org.jspecify.annotations.Nullable;
  *
  * <h2>Threads</h2>
  *
- * What changes the database holds its monitor, so that commits come one after the other. Pages,
- * snapshots, changes and history are read without it: they go from the log's head, or the slot of a
- * version, to what never changes again.
+ * What changes the database holds its monitor, so that commits come one after the other; a group of
+ * commits holds those of all its databases, taken in the order of their ids. Pages, snapshots,
+ * changes and history are read without it: they go from the log's head, or the slot of a version,
+ * to what never changes again.
  *
  * <h2>Collection</h2>
  *
@@ -334,19 +340,76 @@ final class VersionedDatabase {
 
   synchronized long commit(Commit commit, long nowMillis) {
     checkExists();
-    Version head = log.head();
-    long next = commit.baseVersion() + 1;
-    if (next > 0 && next <= head.number()) {
-      if (next < commitIds.first()) {
-        throw new StoreException(
-            Code.OUTCOME_UNKNOWN,
-            "version " + next + " of " + name + " is too long ago to tell which commit made it");
-      }
-      if (commit.id().equals(commitIds.get(next))) {
-        return next;
-      }
+    if (!CommitGroups.wasApplied(List.of(earlier(commit)))) {
+      prepared(commit, nowMillis).publish();
     }
+    return commit.baseVersion() + 1;
+  }
+
+  /** Commits to several databases; null stands for one that is gone. */
+  static List<Long> commitTogether(
+      List<@Nullable VersionedDatabase> databases, List<Commit> commits, long nowMillis) {
+    List<VersionedDatabase> locks =
+        databases.stream()
+            .flatMap(Stream::ofNullable)
+            .sorted(
+                Comparator.comparing((VersionedDatabase database) -> database.id.high())
+                    .thenComparing(database -> database.id.low()))
+            .toList();
+    return locked(locks.iterator(), () -> commitLocked(databases, commits, nowMillis));
+  }
+
+  /** Does something with the monitors of databases, which all take in the same order. */
+  private static <T> T locked(Iterator<VersionedDatabase> databases, Supplier<T> action) {
+    if (!databases.hasNext()) {
+      return action.get();
+    }
+    synchronized (databases.next()) {
+      return locked(databases, action);
+    }
+  }
+
+  private static List<Long> commitLocked(
+      List<@Nullable VersionedDatabase> databases, List<Commit> commits, long nowMillis) {
+    List<Earlier> earlier = new ArrayList<>();
+    for (int i = 0; i < commits.size(); i++) {
+      VersionedDatabase database = databases.get(i);
+      earlier.add(database == null ? Earlier.NO_DATABASE : database.earlier(commits.get(i)));
+    }
+    if (!CommitGroups.wasApplied(earlier)) {
+      List<Prepared> prepared = new ArrayList<>();
+      for (int i = 0; i < commits.size(); i++) {
+        VersionedDatabase database = databases.get(i);
+        if (database == null) {
+          throw new StoreException(
+              Code.NO_SUCH_DATABASE, "no database has the id " + commits.get(i).database());
+        }
+        database.checkExists();
+        prepared.add(database.prepared(commits.get(i), nowMillis));
+      }
+      prepared.forEach(Prepared::publish);
+    }
+    return CommitGroups.versions(commits);
+  }
+
+  private Earlier earlier(Commit commit) {
+    long next = commit.baseVersion() + 1;
+    if (dropped) {
+      return Earlier.NO_DATABASE;
+    }
+    if (next <= 0 || next > log.head().number()) {
+      return Earlier.NOT_APPLIED;
+    }
+    if (next < commitIds.first()) {
+      return Earlier.FORGOTTEN;
+    }
+    return commit.id().equals(commitIds.get(next)) ? Earlier.APPLIED : Earlier.NOT_APPLIED;
+  }
+
+  /** Checks a commit, and makes all that it needs. */
+  private Prepared prepared(Commit commit, long nowMillis) {
     checkLease(commit.holder(), commit.epoch());
+    Version head = log.head();
     if (commit.baseVersion() != head.number()) {
       throw new StoreException(
           Code.HEAD_MOVED,
@@ -357,12 +420,10 @@ final class VersionedDatabase {
     long kept = samePageSize ? Math.min(head.snapshot().pageCount(), commit.pageCount()) : 0;
     checkNoneLacks(written, kept, commit.pageCount());
     PageTree tree = pages(head).cutTo(kept).with(written);
-    Snapshot snapshot = new Snapshot(next, commit.pageSize(), commit.pageCount());
-    add(snapshot, tree, written, commit.id(), nowMillis);
-    if (commit.stage() != null) {
-      stages.remove(new StageKey(commit.holder(), commit.stage()));
-    }
-    return next;
+    Snapshot snapshot =
+        new Snapshot(commit.baseVersion() + 1, commit.pageSize(), commit.pageCount());
+    StageKey stage = commit.stage() == null ? null : new StageKey(commit.holder(), commit.stage());
+    return prepared(snapshot, tree, written, commit.id(), stage, nowMillis);
   }
 
   synchronized long restore(
@@ -397,14 +458,19 @@ final class VersionedDatabase {
               return true;
             });
     Snapshot snapshot = new Snapshot(next, pageSize, pageCount);
-    add(snapshot, kept.with(written), written, commitId, nowMillis);
+    prepared(snapshot, kept.with(written), written, commitId, null, nowMillis).publish();
     restores.put(commitId, next);
     return next;
   }
 
-  /** Publishes the next version. Whatever can fail does before anything was changed (P1). */
-  private void add(
-      Snapshot snapshot, PageTree tree, List<Page> written, CommitId commitId, long nowMillis) {
+  /** Makes the next version. Whatever can fail does before anything was changed (P1). */
+  private Prepared prepared(
+      Snapshot snapshot,
+      PageTree tree,
+      List<Page> written,
+      CommitId commitId,
+      @Nullable StageKey stage,
+      long nowMillis) {
     Version head = log.head();
     int pageSizeBefore = head.snapshot().pageSize();
     Version next =
@@ -418,8 +484,7 @@ final class VersionedDatabase {
             tree);
     commitIds.reserve();
     log.reserve();
-    commitIds.add(commitId);
-    log.add(next);
+    return new Prepared(next, commitId, stage);
   }
 
   /** What a commit writes, ascending. */
@@ -700,6 +765,27 @@ final class VersionedDatabase {
   /** The log, for tests that count what versions share. */
   VersionLog log() {
     return log;
+  }
+
+  /** The next version, for which there is room. As long as the monitor is held. */
+  private final class Prepared {
+    private final Version next;
+    private final CommitId commitId;
+    private final @Nullable StageKey stage;
+
+    Prepared(Version next, CommitId commitId, @Nullable StageKey stage) {
+      this.next = next;
+      this.commitId = commitId;
+      this.stage = stage;
+    }
+
+    void publish() {
+      commitIds.add(commitId);
+      log.add(next);
+      if (stage != null) {
+        stages.remove(stage);
+      }
+    }
   }
 
   private record StageKey(SessionId session, StageId stage) {}

@@ -2,6 +2,7 @@ package dev.grpsqlite.server.versioned;
 
 import dev.grpsqlite.server.spi.Changes;
 import dev.grpsqlite.server.spi.Commit;
+import dev.grpsqlite.server.spi.CommitGroups;
 import dev.grpsqlite.server.spi.CommitId;
 import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.DatabaseInfo;
@@ -23,6 +24,7 @@ import java.security.SecureRandom;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -34,6 +36,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -119,7 +122,7 @@ final class VersionedPageStore implements PageStore {
 
   @Override
   public StoreCapabilities capabilities() {
-    return new StoreCapabilities(true, false, true);
+    return new StoreCapabilities(true, true, true);
   }
 
   @Override
@@ -264,6 +267,20 @@ final class VersionedPageStore implements PageStore {
           long version = database.commit(commit, clock.millis());
           collectLater(database);
           return version;
+        });
+  }
+
+  @Override
+  public CompletableFuture<List<Long>> commitGroup(List<Commit> commits) {
+    return answer(
+        () -> {
+          CommitGroups.check(commits);
+          List<@Nullable VersionedDatabase> databases = new ArrayList<>();
+          commits.forEach(commit -> databases.add(byId.get(commit.database())));
+          List<Long> versions =
+              VersionedDatabase.commitTogether(databases, commits, clock.millis());
+          databases.stream().flatMap(Stream::ofNullable).forEach(this::collectLater);
+          return versions;
         });
   }
 

@@ -3,7 +3,6 @@ package dev.grpsqlite.server.versioned;
 import static dev.grpsqlite.server.versioned.Fixture.answer;
 import static dev.grpsqlite.server.versioned.Fixture.assertFails;
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -122,7 +121,6 @@ final class ForkTest {
     assertEquals(Optional.empty(), answer(store.find("fork")));
     assertTrue(store.capabilities().fork());
     assertTrue(store.capabilities().timeTravel());
-    assertFalse(store.capabilities().commitGroup());
   }
 
   @Test
