@@ -251,19 +251,52 @@ int gsq_decode_lease(const uint8_t *data, size_t size, uint64_t have_version,
                         "AcquireLease", error);
 }
 
+/* A commit makes the version behind its base. */
+static int check_version(uint64_t made, uint64_t base_version, uint64_t *version,
+                         gsq_error *error) {
+  if (base_version == UINT64_MAX || made != base_version + 1) {
+    return gsq_error_set(error, GSQ_BAD_ANSWER,
+                         "the server made version %llu of a commit on version %llu",
+                         (unsigned long long)made, (unsigned long long)base_version);
+  }
+  *version = made;
+  return GSQ_OK;
+}
+
 int gsq_decode_commit(const uint8_t *data, size_t size, uint64_t base_version,
                       uint64_t *version, gsq_error *error) {
   grpsqlite_v1_CommitResponse answer = grpsqlite_v1_CommitResponse_init_zero;
   if (!decode(data, size, grpsqlite_v1_CommitResponse_fields, &answer)) {
     return malformed(error, "Commit");
   }
-  if (base_version == UINT64_MAX || answer.version != base_version + 1) {
-    return gsq_error_set(error, GSQ_BAD_ANSWER,
-                         "the server made version %llu of a commit on version %llu",
-                         (unsigned long long)answer.version, (unsigned long long)base_version);
+  return check_version(answer.version, base_version, version, error);
+}
+
+/* Versions are written packed or one by one. */
+int gsq_decode_commit_group(const uint8_t *data, size_t size,
+                            const gsq_commit_request *const *requests, size_t count,
+                            uint64_t *versions, gsq_error *error) {
+  gsq_reader reader = gsq_reader_of(data, size);
+  gsq_field field;
+  size_t came = 0;
+  int more;
+  while ((more = gsq_next_field(&reader, &field)) == 1) {
+    if (field.number != 1) continue;
+    gsq_reader packed = gsq_reader_of(field.data, field.size);
+    uint64_t value = field.value;
+    int another = field.type == GSQ_VARINT  ? 1
+                  : field.type == GSQ_BYTES ? gsq_next_varint(&packed, &value)
+                                            : -1;
+    while (another == 1) {
+      if (came == count) return malformed(error, "CommitGroup");
+      int code = check_version(value, requests[came]->base_version, &versions[came], error);
+      if (code != GSQ_OK) return code;
+      came++;
+      another = field.type == GSQ_BYTES ? gsq_next_varint(&packed, &value) : 0;
+    }
+    if (another < 0) return malformed(error, "CommitGroup");
   }
-  *version = answer.version;
-  return GSQ_OK;
+  return more < 0 || came != count ? malformed(error, "CommitGroup") : GSQ_OK;
 }
 
 /* ---- pages ---- */

@@ -27,6 +27,10 @@ int gsq_decode_lease(const uint8_t *data, size_t size, uint64_t have_version,
 int gsq_decode_commit(const uint8_t *data, size_t size, uint64_t base_version,
                       uint64_t *version, gsq_error *error);
 
+int gsq_decode_commit_group(const uint8_t *data, size_t size,
+                            const gsq_commit_request *const *requests, size_t count,
+                            uint64_t *versions, gsq_error *error);
+
 /* The messages of one ReadPages: which pages came, and how much credit is left. */
 typedef struct gsq_reading {
   const gsq_read_request *request;

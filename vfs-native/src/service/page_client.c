@@ -1,5 +1,6 @@
 #include "service/page_client.h"
 
+#include <limits.h>
 #include <pb_encode.h>
 #include <stdlib.h>
 #include <string.h>
@@ -403,9 +404,9 @@ static int on_commit(void *arg, const uint8_t *data, size_t size, gsq_error *err
   return gsq_decode_commit(data, size, to->base_version, to->version, error);
 }
 
-int gsq_commit(const gsq_page_client *client, const gsq_commit_request *request,
-               uint64_t *version, int64_t deadline_ms, gsq_error *error) {
-  error->sent_before = 0;
+/* A CommitRequest, its pages aside. */
+static int encode_commit(const gsq_page_client *client, const gsq_commit_request *request,
+                         uint8_t *to, size_t *size, gsq_error *error) {
   grpsqlite_v1_CommitRequest message = grpsqlite_v1_CommitRequest_init_zero;
   ID_TO(message.session_id, &client->session);
   ID_TO(message.database_id, &request->database);
@@ -416,14 +417,97 @@ int gsq_commit(const gsq_page_client *client, const gsq_commit_request *request,
   message.page_count = request->page_count;
   OPTIONAL_ID_TO(message.stage_id, request->stage);
   message.floor_version = request->floor_version;
+  return encode(grpsqlite_v1_CommitRequest_fields, &message, to,
+                grpsqlite_v1_CommitRequest_size, size, error);
+}
+
+int gsq_commit(const gsq_page_client *client, const gsq_commit_request *request,
+               uint64_t *version, int64_t deadline_ms, gsq_error *error) {
+  error->sent_before = 0;
   uint8_t bytes[grpsqlite_v1_CommitRequest_size];
-  _Static_assert(sizeof bytes <= GSQ_MESSAGE_OVERHEAD_BYTES,
-                 "what a commit needs beside pages");
   size_t size;
-  int code =
-      encode(grpsqlite_v1_CommitRequest_fields, &message, bytes, sizeof bytes, &size, error);
+  int code = encode_commit(client, request, bytes, &size, error);
   if (code != GSQ_OK) return code;
   committing to = {request->base_version, version};
   return call_with_pages(client, METHOD("Commit"), bytes, size, 9, request->page_size,
                          request->pages, request->count, on_commit, &to, deadline_ms, error);
+}
+
+typedef struct committing_group {
+  const gsq_commit_request *const *requests;
+  size_t count;
+  uint64_t *versions;
+} committing_group;
+
+static int on_commit_group(void *arg, const uint8_t *data, size_t size, gsq_error *error) {
+  committing_group *to = arg;
+  return gsq_decode_commit_group(data, size, to->requests, to->count, to->versions, error);
+}
+
+/* What a commit in a group has before its own bytes: tag and length. The group's session id goes
+** before the first. */
+#define PREFIX_BYTES (1 + GSQ_MAX_VARINT_BYTES + 2 + GSQ_ID_BYTES)
+_Static_assert(PREFIX_BYTES + grpsqlite_v1_CommitRequest_size <= GSQ_MESSAGE_OVERHEAD_BYTES,
+               "what a commit needs beside pages");
+
+/* One commit of a group: *iov, malloc'ed, refers to `head`, where PREFIX_BYTES and the message
+** have room, and to the pages. */
+static int write_group_commit(const gsq_page_client *client, const gsq_commit_request *request,
+                              int first, uint8_t *head, struct iovec **iov, int *iov_count,
+                              gsq_error *error) {
+  size_t size;
+  int code = encode_commit(client, request, head + PREFIX_BYTES, &size, error);
+  if (code != GSQ_OK) return code;
+  code = gsq_pages_write(head + PREFIX_BYTES, size, 9, request->page_size, request->pages,
+                         request->count, iov, iov_count, error);
+  if (code != GSQ_OK) return code;
+  uint64_t length = 0;
+  for (int i = 0; i < *iov_count; i++) length += (*iov)[i].iov_len;
+  uint8_t prefix[PREFIX_BYTES], *end = prefix;
+  if (first) end = gsq_put_bytes(end, 1, client->session.bytes, GSQ_ID_BYTES);
+  end = gsq_put_varint(gsq_put_tag(end, 2, GSQ_BYTES), length);
+  const size_t prefix_size = (size_t)(end - prefix);
+  uint8_t *start = head + PREFIX_BYTES - prefix_size;
+  memcpy(start, prefix, prefix_size);
+  (*iov)[0] = (struct iovec){start, prefix_size + size};
+  return GSQ_OK;
+}
+
+int gsq_commit_group(const gsq_page_client *client, const gsq_commit_request *const *requests,
+                     size_t count, uint64_t *versions, int64_t deadline_ms, gsq_error *error) {
+  const size_t head_room = PREFIX_BYTES + grpsqlite_v1_CommitRequest_size;
+  struct iovec *parts[GSQ_MAX_GROUP] = {0}, *all = NULL;
+  int part_counts[GSQ_MAX_GROUP];
+  error->sent_before = 0;
+  if (count == 0 || count > GSQ_MAX_GROUP) {
+    return gsq_error_set(error, GSQ_INVALID_ARGUMENT, "%zu databases in one commit", count);
+  }
+  int code = GSQ_OK;
+  size_t iov_count = 0;
+  uint8_t *heads = malloc(count * head_room);
+  if (!heads) return nomem(error);
+  for (size_t i = 0; i < count; i++) {
+    code = write_group_commit(client, requests[i], i == 0, heads + i * head_room, &parts[i],
+                              &part_counts[i], error);
+    if (code != GSQ_OK) goto out;
+    iov_count += (size_t)part_counts[i];
+  }
+  all = iov_count <= INT_MAX ? malloc(iov_count * sizeof *all) : NULL;
+  if (!all) {
+    code = nomem(error);
+    goto out;
+  }
+  struct iovec *end = all;
+  for (size_t i = 0; i < count; i++) {
+    memcpy(end, parts[i], (size_t)part_counts[i] * sizeof *end);
+    end += part_counts[i];
+  }
+  committing_group to = {requests, count, versions};
+  code = call_with(client, METHOD("CommitGroup"), all, (int)iov_count, 0, on_commit_group, NULL,
+                   &to, deadline_ms, error);
+out:
+  free(all);
+  for (size_t i = 0; i < count; i++) free(parts[i]);
+  free(heads);
+  return code;
 }

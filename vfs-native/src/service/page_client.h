@@ -103,8 +103,8 @@ typedef struct gsq_open_answer {
 
 /* on_page is called after *out is set, for page 1 if there is one, and what else came. */
 int gsq_open_database(const gsq_page_client *client, const gsq_open_request *request,
-                      gsq_open_answer *out, gsq_page_fn on_page, void *arg,
-                      int64_t deadline_ms, gsq_error *error);
+                      gsq_open_answer *out, gsq_page_fn on_page, void *arg, int64_t deadline_ms,
+                      gsq_error *error);
 
 int gsq_refresh(const gsq_page_client *client, const gsq_id *database, uint64_t have_version,
                 uint64_t floor_version, gsq_snapshot *head, gsq_changes *changes,
@@ -169,6 +169,14 @@ typedef struct gsq_commit_request {
 /* *version is set on GSQ_OK, and is base_version + 1. */
 int gsq_commit(const gsq_page_client *client, const gsq_commit_request *request,
                uint64_t *version, int64_t deadline_ms, gsq_error *error);
+
+/* Databases in one CommitGroup, at most; more than a SQLite connection can have. */
+#define GSQ_MAX_GROUP 128
+/* Commits to several databases, all or none, in one message: the caller keeps it within
+** max_message_bytes, with GSQ_MESSAGE_OVERHEAD_BYTES for each commit. versions[i] is set on GSQ_OK,
+** and is base_version + 1 of requests[i]. */
+int gsq_commit_group(const gsq_page_client *client, const gsq_commit_request *const *requests,
+                     size_t count, uint64_t *versions, int64_t deadline_ms, gsq_error *error);
 
 /* Upper bound of the bytes that `count` pages of `page_size` take in a message. */
 size_t gsq_pages_wire_size(uint32_t page_size, size_t count);

@@ -129,17 +129,25 @@ static int is_hopeless(const gsq_error *error) {
          gsq_error_is(error, "INVALID_REQUEST");
 }
 
-/* Sends one commit until its outcome is known or time is up. */
-static enum gsq_commit_outcome send_commit(gsq_server *server,
-                                           const gsq_commit_request *request, uint64_t *version,
-                                           int64_t deadline_ms, gsq_error *error) {
+static int send_once(gsq_server *server, const gsq_commit_request *const *requests,
+                     size_t count, uint64_t *versions, int64_t deadline_ms, gsq_error *error) {
+  memset(error, 0, sizeof *error);
+  return count == 1
+             ? gsq_commit(&server->client, requests[0], versions, deadline_ms, error)
+             : gsq_commit_group(&server->client, requests, count, versions, deadline_ms, error);
+}
+
+/* Sends commits until their outcome is known or time is up. */
+static enum gsq_commit_outcome send_until_known(gsq_server *server,
+                                                const gsq_commit_request *const *requests,
+                                                size_t count, uint64_t *versions,
+                                                int64_t deadline_ms, gsq_error *error) {
   gsq_attempts attempts = gsq_server_attempts(server);
   int pause_ms = FIRST_PAUSE_MS;
   int may_be_applied = 0;
   int memory_tries = 0;
   for (;;) {
-    memset(error, 0, sizeof *error);
-    int code = gsq_commit(&server->client, request, version, deadline_ms, error);
+    int code = send_once(server, requests, count, versions, deadline_ms, error);
     if (code == GSQ_OK) return GSQ_COMMIT_DONE;
     if (is_definite(error)) return GSQ_COMMIT_REFUSED;
     if (error->sent_before || !is_refusal_of_sending(error)) may_be_applied = 1;
@@ -156,14 +164,15 @@ static enum gsq_commit_outcome send_commit(gsq_server *server,
   }
 }
 
-/* Stages what does not fit the Commit's own message; *rest is what stays for that. */
+/* Stages what does not fit the commit's own message; *rest is what stays for that. */
 static int stage_all_but_last(gsq_stager *stager, const gsq_id *stage,
-                              const gsq_commit_plan *plan, size_t *rest, gsq_error *error) {
+                              const gsq_commit_plan *plan, size_t room, size_t *rest,
+                              gsq_error *error) {
   const size_t batch = gsq_stager_batch(stager, plan->page_size);
-  const size_t staged = plan->count > batch ? (plan->count - 1) / batch * batch : 0;
-  *rest = plan->count - staged;
-  if (staged == 0) return GSQ_OK;
-  return gsq_stager_send(stager, stage, plan->page_size, plan->pages, staged, error);
+  *rest = plan->count > batch ? (plan->count - 1) % batch + 1 : plan->count;
+  if (gsq_pages_wire_size(plan->page_size, *rest) > room) *rest = 0;
+  return gsq_stager_send(stager, stage, plan->page_size, plan->pages, plan->count - *rest,
+                         error);
 }
 
 /* Cuts all pages anew and stages them; if they fit one message they come back in `bytes` and
@@ -202,80 +211,141 @@ static int cut_every_page(gsq_stager *stager, const gsq_id *stage, const gsq_com
   return GSQ_OK;
 }
 
-enum gsq_commit_outcome gsq_commit_buffer(gsq_database *database, gsq_pin *pin,
-                                          gsq_write_buffer *buffer, gsq_stager *stager,
-                                          gsq_error *error) {
-  gsq_server *server = database->server;
-  enum gsq_commit_outcome outcome = GSQ_COMMIT_REFUSED;
-  gsq_commit_plan plan;
-  uint8_t *bytes = NULL;
-  gsq_page_ref *cut = NULL;
-  if (gsq_commit_plan_make(database, &pin->snapshot, buffer, stager->timeout_ms, &plan,
-                           error) != GSQ_OK) {
-    return outcome;
-  }
-  if (plan.nothing) {
-    gsq_commit_plan_free(&plan);
-    return GSQ_COMMIT_NOTHING;
-  }
-
-  gsq_commit_request request = {.database = database->id,
-                                .base_version = pin->snapshot.version,
-                                .page_size = plan.page_size,
-                                .page_count = plan.page_count,
-                                .floor_version = gsq_database_floor(database)};
+/* Fills in the request's pages and stage. */
+static int place_pages(gsq_prepared *p, gsq_write_buffer *buffer, size_t room,
+                       gsq_error *error) {
+  const gsq_commit_plan *plan = &p->plan;
+  gsq_commit_request *request = &p->request;
   /* A stage that the buffer's units are in has their size; pages that are cut anew need
    * another. */
   const gsq_id *old_stage = gsq_write_buffer_stage(buffer);
-  gsq_id stage;
-  if (gsq_id_random(&request.commit) != 0 || gsq_id_random(&stage) != 0) {
-    gsq_error_set(error, GSQ_INTERNAL, "the system gives no random bytes");
-    goto out;
+  if (gsq_id_random(&request->commit) != 0 || gsq_id_random(&p->stage) != 0) {
+    return gsq_error_set(error, GSQ_INTERNAL, "the system gives no random bytes");
   }
-  if (old_stage && !plan.every_page) stage = *old_stage;
-  int code = gsq_database_epoch(database, pin, &request.epoch,
-                                gsq_now_ms() + stager->timeout_ms, error);
-  if (code != GSQ_OK) goto out;
-  size_t rest;
-  if (plan.every_page) {
-    code = cut_every_page(stager, &stage, &plan, buffer, &bytes, &cut, &rest, error);
-    request.pages = cut;
-    request.stage = rest < plan.page_count ? &stage : NULL;
+  if (old_stage && plan->every_page) {
+    p->old_stage = *old_stage;
+    p->has_old_stage = 1;
+    old_stage = NULL;
+  }
+  if (old_stage) p->stage = *old_stage;
+  p->stage_is_own = !old_stage;
+  size_t total = plan->count, rest;
+  int code;
+  if (plan->every_page) {
+    total = plan->page_count;
+    code = cut_every_page(p->stager, &p->stage, plan, buffer, &p->bytes, &p->cut, &rest, error);
+    if (code == GSQ_OK && gsq_pages_wire_size(plan->page_size, rest) > room) {
+      code = gsq_stager_send(p->stager, &p->stage, plan->page_size, p->cut, rest, error);
+      rest = 0;
+    }
+    request->pages = p->cut;
   } else {
-    code = stage_all_but_last(stager, &stage, &plan, &rest, error);
-    request.pages = plan.pages + (plan.count - rest);
-    request.stage = rest < plan.count || old_stage ? &stage : NULL;
+    code = stage_all_but_last(p->stager, &p->stage, plan, room, &rest, error);
+    request->pages = plan->pages + (total - rest);
   }
-  request.count = rest;
-  if (code != GSQ_OK) goto out;
-  if (request.stage &&
-      (stager->session != atomic_load(&server->session) || stager->epoch != request.epoch)) {
-    stage_is_gone(error);
-    goto out;
-  }
+  request->count = rest;
+  request->stage = rest < total || old_stage ? &p->stage : NULL;
+  return code;
+}
 
-  gsq_snapshot next = {.page_size = plan.page_size, .page_count = plan.page_count};
-  outcome = send_commit(server, &request, &next.version, gsq_now_ms() + stager->timeout_ms,
-                        error);
-  if (outcome == GSQ_COMMIT_DONE) {
-    gsq_database_committed(database, pin, &next, plan.every_page, plan.changed,
-                           plan.changed_count, request.pages, request.count);
-    atomic_fetch_add_explicit(&server->commits, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&server->pages_committed,
-                              plan.every_page ? plan.page_count : plan.changed_count,
-                              memory_order_relaxed);
-  } else if (outcome == GSQ_COMMIT_UNKNOWN) {
-    gsq_database_doubt(database);
-  } else if (gsq_error_is(error, "LEASE_LOST") || gsq_error_is(error, "HEAD_MOVED") ||
-             gsq_error_is(error, "NO_SUCH_DATABASE")) {
-    gsq_database_lease_lost(database);
+enum gsq_commit_outcome gsq_commit_prepare(gsq_database *database, gsq_pin *pin,
+                                           gsq_write_buffer *buffer, gsq_stager *stager,
+                                           size_t room, gsq_prepared *out, gsq_error *error) {
+  *out = (gsq_prepared){.database = database, .pin = pin, .stager = stager};
+  if (gsq_commit_plan_make(database, &pin->snapshot, buffer, stager->timeout_ms, &out->plan,
+                           error) != GSQ_OK) {
+    return GSQ_COMMIT_REFUSED;
   }
-out:
-  if (old_stage && plan.every_page && outcome != GSQ_COMMIT_UNKNOWN) {
-    gsq_stager_drop(stager, old_stage);
+  if (out->plan.nothing) {
+    gsq_prepared_free(out, GSQ_COMMIT_NOTHING);
+    return GSQ_COMMIT_NOTHING;
   }
-  free(cut);
-  free(bytes);
-  gsq_commit_plan_free(&plan);
+  out->request = (gsq_commit_request){.database = database->id,
+                                      .base_version = pin->snapshot.version,
+                                      .page_size = out->plan.page_size,
+                                      .page_count = out->plan.page_count,
+                                      .floor_version = gsq_database_floor(database)};
+  int code = gsq_database_epoch(database, pin, &out->request.epoch,
+                                gsq_now_ms() + stager->timeout_ms, error);
+  if (code == GSQ_OK) code = place_pages(out, buffer, room, error);
+  if (code == GSQ_OK && out->request.stage &&
+      (stager->session != atomic_load(&database->server->session) ||
+       stager->epoch != out->request.epoch)) {
+    code = stage_is_gone(error);
+  }
+  if (code == GSQ_OK) return GSQ_COMMIT_PREPARED;
+  gsq_prepared_free(out, GSQ_COMMIT_REFUSED);
+  return GSQ_COMMIT_REFUSED;
+}
+
+size_t gsq_prepared_bytes(const gsq_prepared *prepared) {
+  return gsq_pages_wire_size(prepared->plan.page_size, prepared->request.count);
+}
+
+static void committed(gsq_prepared *p, uint64_t version) {
+  const gsq_commit_plan *plan = &p->plan;
+  gsq_server *server = p->database->server;
+  const gsq_snapshot next = {
+      .version = version, .page_size = plan->page_size, .page_count = plan->page_count};
+  gsq_database_committed(p->database, p->pin, &next, plan->every_page, plan->changed,
+                         plan->changed_count, p->request.pages, p->request.count);
+  atomic_fetch_add_explicit(&server->commits, 1, memory_order_relaxed);
+  atomic_fetch_add_explicit(&server->pages_committed,
+                            plan->every_page ? plan->page_count : plan->changed_count,
+                            memory_order_relaxed);
+}
+
+enum gsq_commit_outcome gsq_commit_send(gsq_prepared *const *commits, size_t count,
+                                        gsq_error *error) {
+  const gsq_commit_request *requests[GSQ_MAX_GROUP];
+  uint64_t versions[GSQ_MAX_GROUP];
+  int64_t timeout_ms = 0;
+  for (size_t i = 0; i < count; i++) {
+    requests[i] = &commits[i]->request;
+    if (commits[i]->stager->timeout_ms > timeout_ms)
+      timeout_ms = commits[i]->stager->timeout_ms;
+  }
+  const enum gsq_commit_outcome outcome =
+      send_until_known(commits[0]->database->server, requests, count, versions,
+                       gsq_now_ms() + timeout_ms, error);
+  /* Of a group, nobody says whose the lease was. One that is asked for again costs little. */
+  const int lease_is_lost = gsq_error_is(error, "LEASE_LOST") ||
+                            gsq_error_is(error, "HEAD_MOVED") ||
+                            gsq_error_is(error, "NO_SUCH_DATABASE");
+  for (size_t i = 0; i < count; i++) {
+    if (outcome == GSQ_COMMIT_DONE) {
+      committed(commits[i], versions[i]);
+    } else if (outcome == GSQ_COMMIT_UNKNOWN) {
+      gsq_database_doubt(commits[i]->database);
+    } else if (lease_is_lost) {
+      gsq_database_lease_lost(commits[i]->database);
+    }
+  }
+  return outcome;
+}
+
+void gsq_prepared_free(gsq_prepared *prepared, enum gsq_commit_outcome outcome) {
+  if (prepared->stage_is_own && outcome != GSQ_COMMIT_DONE && outcome != GSQ_COMMIT_UNKNOWN) {
+    gsq_stager_drop(prepared->stager, &prepared->stage);
+  }
+  if (prepared->has_old_stage && outcome == GSQ_COMMIT_DONE) {
+    gsq_stager_drop(prepared->stager, &prepared->old_stage);
+  }
+  free(prepared->cut);
+  free(prepared->bytes);
+  gsq_commit_plan_free(&prepared->plan);
+  memset(prepared, 0, sizeof *prepared);
+}
+
+enum gsq_commit_outcome gsq_commit_buffer(gsq_database *database, gsq_pin *pin,
+                                          gsq_write_buffer *buffer, gsq_stager *stager,
+                                          gsq_error *error) {
+  gsq_prepared prepared, *one = &prepared;
+  enum gsq_commit_outcome outcome = gsq_commit_prepare(
+      database, pin, buffer, stager,
+      database->server->info.max_message_bytes - GSQ_MESSAGE_OVERHEAD_BYTES, &prepared, error);
+  if (outcome != GSQ_COMMIT_PREPARED) return outcome;
+  outcome = gsq_commit_send(&one, 1, error);
+  gsq_prepared_free(&prepared, outcome);
   return outcome;
 }

@@ -56,12 +56,42 @@ void gsq_commit_shape(const uint8_t *header, uint64_t size, uint32_t unit_size,
 
 enum gsq_commit_outcome {
   GSQ_COMMIT_NOTHING = 1, /* nothing differed, nothing was sent */
+  GSQ_COMMIT_PREPARED,    /* ready to be sent */
   GSQ_COMMIT_DONE,        /* applied; the pin is at the new version */
   GSQ_COMMIT_REFUSED,     /* not applied, and never will be; *error says why */
   GSQ_COMMIT_UNKNOWN,     /* nobody can tell; *error says why */
 };
 
-/* The commit. */
+/* A commit that can be sent. It refers to the buffer, whose writes stay as they are until then. */
+typedef struct gsq_prepared {
+  gsq_database *database;
+  gsq_pin *pin;
+  gsq_stager *stager;
+  gsq_commit_request request;
+  gsq_commit_plan plan;
+  gsq_id stage;      /* request.stage, if there is one */
+  int stage_is_own;  /* it is not the buffer's */
+  gsq_id old_stage;  /* the buffer's, from which pages were cut anew: */
+  int has_old_stage; /* it goes with the commit */
+  uint8_t *bytes;    /* pages that were cut anew, malloc'ed: */
+  gsq_page_ref *cut; /* what request.pages is then */
+} gsq_prepared;
+
+/* Stages what has to be, and prepares the rest: NOTHING, PREPARED or REFUSED. room: bytes of pages
+** that the message has room for. */
+enum gsq_commit_outcome gsq_commit_prepare(gsq_database *database, gsq_pin *pin,
+                                           gsq_write_buffer *buffer, gsq_stager *stager,
+                                           size_t room, gsq_prepared *out, gsq_error *error);
+/* How many of them it has. */
+size_t gsq_prepared_bytes(const gsq_prepared *prepared);
+/* Sends commits to databases of one server, all or none: DONE, REFUSED or UNKNOWN. More than one
+** only where the server commits groups; at most GSQ_MAX_GROUP. */
+enum gsq_commit_outcome gsq_commit_send(gsq_prepared *const *commits, size_t count,
+                                        gsq_error *error);
+/* After it was sent, or instead. */
+void gsq_prepared_free(gsq_prepared *prepared, enum gsq_commit_outcome outcome);
+
+/* Prepares and sends the commit of one database. */
 enum gsq_commit_outcome gsq_commit_buffer(gsq_database *database, gsq_pin *pin,
                                           gsq_write_buffer *buffer, gsq_stager *stager,
                                           gsq_error *error);

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "vfs/group.h"
 #include "vfs/report.h"
 #include "vfs/server.h"
 #include "vfs/super_journals.h"
@@ -14,6 +15,7 @@ static int install_result;
 ** one of them, half-way through a change, in the moment that the child inherits. */
 static void before_fork(void) {
   gsq_servers_before_fork();
+  gsq_groups_before_fork();
   gsq_super_journals_before_fork();
   gsq_report_before_fork();
 }
@@ -21,6 +23,7 @@ static void before_fork(void) {
 static void in_parent(void) {
   gsq_report_after_fork();
   gsq_super_journals_after_fork();
+  gsq_groups_after_fork(0);
   gsq_servers_after_fork(0);
 }
 
@@ -28,6 +31,7 @@ static void in_child(void) {
   atomic_fetch_add(&generation, 1);
   gsq_report_after_fork();
   gsq_super_journals_after_fork();
+  gsq_groups_after_fork(1);
   gsq_servers_after_fork(1);
 }
 

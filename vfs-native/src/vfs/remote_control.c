@@ -27,7 +27,7 @@ int gsq_remote_file_control(sqlite3_file *base, int op, void *arg) {
   gsq_remote_file *file = (gsq_remote_file *)base;
   switch (op) {
     case SQLITE_FCNTL_SYNC: /* arg: the super-journal's name, if several databases commit */
-      return gsq_remote_sync(file);
+      return gsq_remote_sync(file, arg);
     case SQLITE_FCNTL_BEGIN_ATOMIC_WRITE:
       return begin_batch(file);
     case SQLITE_FCNTL_COMMIT_ATOMIC_WRITE:

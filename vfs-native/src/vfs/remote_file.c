@@ -26,6 +26,10 @@
 ** may succeed is said in remote_file.h. In exclusive mode SQLite plays the journal back a second
 ** time, if the first did not succeed, before it uses the file again.
 **
+** SEVERAL DATABASES in one transaction are synced with the name of a super-journal, and committed
+** together when that is deleted: see group.h. Where SQLite makes none (synchronous=OFF,
+** journal_mode MEMORY or OFF, a main database in memory), each sync is a commit of its own.
+**
 ** STARTING OVER. With journal_mode=off SQLite forgets a transaction that it rolls back without
 ** writing anything, and in exclusive locking mode without dropping its lock either. The one thing
 ** that it does before it uses the file again is to read 16 bytes at offset 24 of the header, to
@@ -44,6 +48,8 @@
 
 #include "base/clock.h"
 #include "vfs/fork.h"
+#include "vfs/group.h"
+#include "vfs/super_journals.h"
 
 #define CLOSE_TIMEOUT_MS 2000
 #define CHANGE_COUNTER_AT 24
@@ -102,6 +108,10 @@ static void reset_buffer(gsq_remote_file *file) {
 }
 
 void gsq_remote_drop_writes(gsq_remote_file *file) {
+  if (file->state == GSQ_REMOTE_PREPARED) {
+    gsq_group_leave(file);
+    file->state = GSQ_REMOTE_GOOD;
+  }
   const gsq_id *stage = gsq_write_buffer_stage(file->buffer);
   if (stage) gsq_stager_drop(&file->stager, stage);
   reset_buffer(file);
@@ -297,6 +307,10 @@ static int may_write(gsq_remote_file *file, int *drop) {
     return gsq_fail(&file->report, SQLITE_IOERR_WRITE, "%s: a write without a lock",
                     file->settings.name);
   }
+  if (file->state == GSQ_REMOTE_PREPARED) {
+    gsq_remote_drop_writes(file);
+    file->state = GSQ_REMOTE_ABORTED;
+  }
   *drop = file->state != GSQ_REMOTE_GOOD;
   return SQLITE_OK;
 }
@@ -361,34 +375,81 @@ static int sync_after_failure(gsq_remote_file *file) {
   }
 }
 
-int gsq_remote_sync(gsq_remote_file *file) {
-  gsq_error error = {0};
-  if (gsq_remote_is_inherited(file)) return SQLITE_IOERR_FSYNC;
-  if (file->state != GSQ_REMOTE_GOOD) return sync_after_failure(file);
-  if (gsq_write_buffer_is_empty(file->buffer)) return SQLITE_OK;
-  switch (gsq_commit_buffer(file->database, &file->pin, file->buffer, &file->stager, &error)) {
-    case GSQ_COMMIT_NOTHING:
-      gsq_remote_drop_writes(file);
-      return SQLITE_OK;
+static int poison(gsq_remote_file *file) {
+  reset_buffer(file);
+  file->state = GSQ_REMOTE_POISONED;
+  file->sync_failed = 0;
+  file->cache_version = CACHE_UNUSABLE;
+  return SQLITE_IOERR;
+}
+
+int gsq_remote_ended(gsq_remote_file *file, enum gsq_commit_outcome outcome,
+                     const gsq_error *error) {
+  switch (outcome) {
     case GSQ_COMMIT_DONE:
       reset_buffer(file);
+      file->state = GSQ_REMOTE_GOOD;
       file->cache_version = file->pin.snapshot.version;
       return SQLITE_OK;
     case GSQ_COMMIT_REFUSED:
-      gsq_remote_drop_writes(file);
-      file->state = GSQ_REMOTE_ABORTED;
-      return gsq_fail_error(&file->report, &error, GSQ_COMMITTING,
+      gsq_remote_not_sent(file);
+      return gsq_fail_error(&file->report, error, GSQ_COMMITTING,
                             "not committed:", file->settings.name);
     case GSQ_COMMIT_UNKNOWN:
-      reset_buffer(file);
-      file->state = GSQ_REMOTE_POISONED;
-      file->sync_failed = 0;
-      file->cache_version = CACHE_UNUSABLE;
-      gsq_fail_error(&file->report, &error, GSQ_COMMITTING,
+      gsq_fail_error(&file->report, error, GSQ_COMMITTING,
                      "nobody knows whether this was committed:", file->settings.name);
-      return SQLITE_IOERR;
+      return poison(file);
+    default:
+      gsq_remote_drop_writes(file);
+      return SQLITE_OK;
   }
-  return SQLITE_IOERR;
+}
+
+void gsq_remote_not_sent(gsq_remote_file *file) {
+  file->state = GSQ_REMOTE_ABORTED;
+  gsq_remote_drop_writes(file);
+}
+
+void gsq_remote_applied_alone(gsq_remote_file *file) {
+  gsq_fail(&file->report, SQLITE_IOERR,
+           "%s was committed, but databases of another server in the same transaction were not",
+           file->settings.name);
+  poison(file);
+}
+
+/* Enters the file's part of a commit over several databases. */
+static int prepare(gsq_remote_file *file, const char *super_journal) {
+  gsq_error error = {0};
+  enum gsq_commit_outcome outcome =
+      gsq_commit_prepare(file->database, &file->pin, file->buffer, &file->stager,
+                         gsq_group_room(super_journal, file), &file->prepared, &error);
+  if (outcome == GSQ_COMMIT_PREPARED && gsq_group_join(super_journal, file) != SQLITE_OK) {
+    gsq_prepared_free(&file->prepared, GSQ_COMMIT_REFUSED);
+    gsq_error_set(&error, GSQ_NOMEM, "out of memory");
+    outcome = GSQ_COMMIT_REFUSED;
+  }
+  if (outcome != GSQ_COMMIT_PREPARED) return gsq_remote_ended(file, outcome, &error);
+  file->state = GSQ_REMOTE_PREPARED;
+  return SQLITE_OK;
+}
+
+int gsq_remote_sync(gsq_remote_file *file, const char *super_journal) {
+  gsq_error error = {0};
+  if (gsq_remote_is_inherited(file)) return SQLITE_IOERR_FSYNC;
+  if (file->state == GSQ_REMOTE_PREPARED) {
+    gsq_remote_drop_writes(file);
+    return SQLITE_OK;
+  }
+  if (file->state != GSQ_REMOTE_GOOD) return sync_after_failure(file);
+  if (gsq_write_buffer_is_empty(file->buffer)) return SQLITE_OK;
+  /* Beside local files alone there is nothing to wait for. This way round they are rolled back if
+  ** the commit fails; their VFS would not find our super-journal, and keep what they have. */
+  if (super_journal && gsq_super_journal_remotes(super_journal) > 1) {
+    return prepare(file, super_journal);
+  }
+  const enum gsq_commit_outcome outcome =
+      gsq_commit_buffer(file->database, &file->pin, file->buffer, &file->stager, &error);
+  return gsq_remote_ended(file, outcome, &error);
 }
 
 static int remote_sync(sqlite3_file *base, int flags) {

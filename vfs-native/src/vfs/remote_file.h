@@ -15,13 +15,17 @@
 enum gsq_remote_state {
   /* Nothing bad: the buffer has what was written, if anything. */
   GSQ_REMOTE_GOOD,
+  /* Its part of a commit over several databases is ready (group.h), and waits for the deletion of
+  ** the super-journal, which ends this state. A write or a sync before that rolls it back. */
+  GSQ_REMOTE_PREPARED,
   /* It failed for good, and SQLite knows: it rolls back by writing old pages and syncing. That
   ** sync succeeds and ends this state. Reads show the snapshot. */
   GSQ_REMOTE_ABORTED,
   /* A write failed in a way after which SQLite may yet go on with the transaction. Reads fail,
   ** and so does the next sync, whether it is a commit or a roll-back; then it is ABORTED. */
   GSQ_REMOTE_BROKEN,
-  /* The outcome of its commit is unknown. Reads fail until the lock is dropped or SQLite starts
+  /* The outcome of its commit is unknown, or it was applied, but other databases' parts of the
+  ** same transaction were not. Reads fail until the lock is dropped or SQLite starts
   ** over, each of which ends this state with another snapshot. */
   GSQ_REMOTE_POISONED,
 };
@@ -45,6 +49,11 @@ typedef struct gsq_remote_file {
   gsq_write_buffer *buffer;
   gsq_stager stager;
 
+  /* PREPARED, else zeros; see group.h. */
+  gsq_prepared prepared;
+  char *super_journal;
+  struct gsq_remote_file *next_prepared;
+
   /* The version that the pages in SQLite's own cache are of; see remote_file.c. */
   uint64_t cache_version;
 
@@ -65,10 +74,18 @@ int gsq_remote_file_control(sqlite3_file *base, int op, void *arg);
 
 /* remote_file.c, for it: an inherited file in a forked child. Reports it and returns 1. */
 int gsq_remote_is_inherited(gsq_remote_file *file);
-/* The commit point. */
-int gsq_remote_sync(gsq_remote_file *file);
+/* The commit point; or what leads to it, of a transaction over several databases. */
+int gsq_remote_sync(gsq_remote_file *file, const char *super_journal);
 /* Forgets what was written. */
 void gsq_remote_drop_writes(gsq_remote_file *file);
 int64_t gsq_remote_deadline(const gsq_remote_file *file);
+
+/* group.c, of a file that was PREPARED. Its commit ended; the result code for SQLite. */
+int gsq_remote_ended(gsq_remote_file *file, enum gsq_commit_outcome outcome,
+                     const gsq_error *error);
+/* Its part was not sent: another was refused before. */
+void gsq_remote_not_sent(gsq_remote_file *file);
+/* Its part was applied, but another server refused its own. */
+void gsq_remote_applied_alone(gsq_remote_file *file);
 
 #endif

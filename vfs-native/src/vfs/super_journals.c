@@ -1,46 +1,92 @@
 #include "vfs/super_journals.h"
 
+#include <limits.h>
 #include <pthread.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-/* Commits over several databases that are under way, or failed a short while ago, in one process.
-** A name has a random part, so that one too many does no harm. */
-#define MAX_NAMES 64
-#define MAX_NAME_BYTES 1056
+typedef struct super_journal {
+  struct super_journal *next;
+  sqlite3_file *file;
+  char name[];
+} super_journal;
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static char names[MAX_NAMES][MAX_NAME_BYTES]; /* protected by mutex */
-static unsigned oldest;                       /* protected by mutex */
+static super_journal *newest; /* protected by mutex */
+static int count;             /* protected by mutex */
 
-static int find(const char *name) {
-  for (int i = 0; i < MAX_NAMES; i++) {
-    if (names[i][0] && strcmp(names[i], name) == 0) return i;
-  }
-  return -1;
+/* What points at it; or at the end of the list. */
+static super_journal **find(const char *name) {
+  super_journal **link = &newest;
+  while (*link && strcmp((*link)->name, name) != 0) link = &(*link)->next;
+  return link;
 }
 
-void gsq_super_journal_add(const char *name) {
+static void cut(super_journal **link) {
+  super_journal *gone = *link;
+  if (!gone) return;
+  *link = gone->next;
+  free(gone);
+  count--;
+}
+
+int gsq_super_journal_add(const char *name, sqlite3_file *file) {
+  const size_t size = strlen(name) + 1;
+  super_journal *journal = malloc(sizeof *journal + size);
+  if (!journal) return SQLITE_NOMEM;
+  journal->file = file;
+  memcpy(journal->name, name, size);
   pthread_mutex_lock(&mutex);
-  if (strlen(name) < MAX_NAME_BYTES && find(name) < 0) {
-    snprintf(names[oldest], MAX_NAME_BYTES, "%s", name);
-    oldest = (oldest + 1) % MAX_NAMES;
+  cut(find(name));
+  if (count == GSQ_MAX_SUPER_JOURNALS) {
+    super_journal **oldest = &newest;
+    while ((*oldest)->next) oldest = &(*oldest)->next;
+    cut(oldest);
   }
+  journal->next = newest;
+  newest = journal;
+  count++;
   pthread_mutex_unlock(&mutex);
+  return SQLITE_OK;
 }
 
 void gsq_super_journal_remove(const char *name) {
   pthread_mutex_lock(&mutex);
-  int i = find(name);
-  if (i >= 0) names[i][0] = 0;
+  cut(find(name));
   pthread_mutex_unlock(&mutex);
 }
 
 int gsq_super_journal_exists(const char *name) {
   pthread_mutex_lock(&mutex);
-  int exists = find(name) >= 0;
+  int exists = *find(name) != NULL;
   pthread_mutex_unlock(&mutex);
   return exists;
+}
+
+/* It consists of names, each with a NUL behind it. */
+static int count_remotes(sqlite3_file *file) {
+  sqlite3_int64 size = 0;
+  int remotes = INT_MAX;
+  if (file->pMethods->xFileSize(file, &size) != SQLITE_OK) return remotes;
+  char *names = malloc((size_t)size + 1);
+  if (!names) return remotes;
+  if (file->pMethods->xRead(file, names, (int)size, 0) == SQLITE_OK) {
+    names[size] = 0;
+    remotes = 0;
+    for (const char *name = names; name < names + size; name += strlen(name) + 1) {
+      remotes += name[0] != '/';
+    }
+  }
+  free(names);
+  return remotes;
+}
+
+int gsq_super_journal_remotes(const char *name) {
+  pthread_mutex_lock(&mutex);
+  const super_journal *journal = *find(name);
+  sqlite3_file *file = journal ? journal->file : NULL;
+  pthread_mutex_unlock(&mutex);
+  return file ? count_remotes(file) : 0;
 }
 
 void gsq_super_journals_before_fork(void) {

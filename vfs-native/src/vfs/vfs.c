@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "vfs/file_service_file.h"
 #include "vfs/fork.h"
+#include "vfs/group.h"
 #include "vfs/local_file.h"
 #include "vfs/remote_file.h"
 #include "vfs/super_journals.h"
@@ -97,8 +98,7 @@ static int open_database(sqlite3_file *file, const char *name, int flags, int *o
     rc = gsq_fail(NULL, SQLITE_CANTOPEN, "%s: %s", name, no);
     goto out;
   }
-  if (gsq_server_acquire(&settings, opening_deadline(&settings), &server, &error) !=
-      GSQ_OK) {
+  if (gsq_server_acquire(&settings, opening_deadline(&settings), &server, &error) != GSQ_OK) {
     rc = gsq_fail_error(NULL, &error, GSQ_OPENING, "opening", name);
     goto out;
   }
@@ -124,24 +124,28 @@ static int vfs_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int 
     return gsq_fail(NULL, SQLITE_CANTOPEN, "%s: there is no WAL here; use another journal_mode",
                     name ? name : "");
   }
-  if (flags & SQLITE_OPEN_SUPER_JOURNAL && flags & SQLITE_OPEN_CREATE && name) {
-    gsq_super_journal_add(name);
-  }
   rc = gsq_local_open(os_of(vfs), file, flags, LOCAL_MEMORY_BYTES);
+  if (rc == SQLITE_OK && flags & SQLITE_OPEN_SUPER_JOURNAL && flags & SQLITE_OPEN_CREATE &&
+      name) {
+    rc = gsq_super_journal_add(name, file);
+    if (rc != SQLITE_OK) file->pMethods->xClose(file);
+  }
   if (rc == SQLITE_OK && out_flags) *out_flags = flags;
   return rc;
 }
 
 /* The file service's journals aside, nothing that can be deleted lives longer than its file
-** handle. A super-journal that is deleted with a sync of its folder was so by a commit; by a
-** rollback it goes without, while other databases of the same transaction may yet have to be
-** rolled back. */
+** handle. A super-journal that is deleted with a sync of its folder is so by a commit, of which that
+** is the moment; by a rollback it goes without, while other databases of the same transaction may
+** yet have to be rolled back, as they are only while it exists. */
 static int vfs_delete(sqlite3_vfs *vfs, const char *name, int sync_folder) {
   (void)vfs;
   int rc = gsq_file_service_delete(name);
   if (rc != SQLITE_NOTFOUND) return rc;
-  if (sync_folder) gsq_super_journal_remove(name);
-  return SQLITE_OK;
+  if (!sync_folder) return SQLITE_OK;
+  rc = gsq_group_commit(name);
+  if (rc == SQLITE_OK) gsq_super_journal_remove(name);
+  return rc;
 }
 
 static int vfs_access(sqlite3_vfs *vfs, const char *name, int flags, int *result) {

@@ -62,7 +62,7 @@ static stage stages[MAX_STAGES];
 static fake_fault fault;
 static int fault_count;
 static int calls[FAKE_METHODS];
-static int page_service = 1;
+static int page_service = 1, commit_group = 1;
 static uint32_t ttl = 10000, max_message = 4u << 20;
 static size_t last_commit_pages;
 static void (*around)(int begins); /* set before there are threads */
@@ -227,6 +227,7 @@ static int open_session(const gsq_page_client *client, gsq_session_info *out,
   memset(out, 0, sizeof *out);
   out->ttl_ms = ttl;
   out->max_message_bytes = max_message;
+  out->commit_group = (uint8_t)commit_group;
   return GSQ_OK;
 }
 
@@ -520,12 +521,25 @@ static void put_page(database *d, uint64_t at, const gsq_page_ref *page) {
   d->pages[page->number] = i;
 }
 
-static int commit(const gsq_page_client *client, const gsq_commit_request *request,
-                  uint64_t *out, gsq_error *error) {
+/* A commit that was looked at, and what it writes. */
+typedef struct looked {
+  database *d;
+  session *s;
+  stage *st;
+  int applied;       /* before */
+  gsq_page_ref *all; /* by number */
+  size_t count;
+} looked;
+
+static int look(const gsq_page_client *client, const gsq_commit_request *request, looked *out,
+                gsq_error *error) {
+  memset(out, 0, sizeof *out);
   NEED(client, s, d, &request->database);
+  out->d = d;
+  out->s = s;
   const uint64_t next = request->base_version + 1;
   if (next <= d->head && same_id(&d->versions[next].commit, &request->commit)) {
-    *out = next;
+    out->applied = 1;
     return GSQ_OK;
   }
   if (!is_current(d, client, request->epoch)) {
@@ -541,9 +555,6 @@ static int commit(const gsq_page_client *client, const gsq_commit_request *reque
     if (st->page_size != request->page_size) {
       return refuse(error, GSQ_INVALID_ARGUMENT, "INVALID_REQUEST");
     }
-  }
-  if (gsq_pages_wire_size(request->page_size, request->count) > max_message) {
-    return refuse(error, GSQ_RESOURCE_EXHAUSTED, "");
   }
   /* Each page once, inline ones first; and all that must be named are. */
   const version *base = &d->versions[d->head];
@@ -562,10 +573,9 @@ static int commit(const gsq_page_client *client, const gsq_commit_request *reque
     all[page->number] = *page;
   }
   const int resized = base->page_count && base->page_size != request->page_size;
-  size_t count = 0;
   for (uint32_t n = 1; n <= request->page_count; n++) {
     if (all[n].number) {
-      count++;
+      out->count++;
     } else if (resized || n > base->page_count) {
       bad = 1;
     }
@@ -574,28 +584,63 @@ static int commit(const gsq_page_client *client, const gsq_commit_request *reque
     free(all);
     return refuse(error, GSQ_INVALID_ARGUMENT, "INVALID_REQUEST");
   }
+  out->st = st;
+  out->all = all;
+  return GSQ_OK;
+}
+
+static uint64_t apply(const gsq_commit_request *request, looked *l) {
+  const uint64_t next = request->base_version + 1;
+  if (l->applied) return next;
+  database *d = l->d;
   version *v = &d->versions[next];
   *v = (version){.page_size = request->page_size,
                  .page_count = request->page_count,
                  .commit = request->commit};
-  v->pages = malloc((count + 1) * sizeof *v->pages);
+  v->pages = malloc((l->count + 1) * sizeof *v->pages);
   for (uint32_t n = 1; n <= request->page_count; n++) {
-    if (!all[n].number) continue;
-    put_page(d, next, &all[n]);
+    if (!l->all[n].number) continue;
+    put_page(d, next, &l->all[n]);
     v->pages[v->count++] = n;
   }
-  free(all);
-  if (st) free_stage(st);
+  if (l->st) free_stage(l->st);
   d->head = next;
-  last_commit_pages = count;
-  raise_floor(s, d, request->floor_version);
-  *out = next;
-  return GSQ_OK;
+  last_commit_pages = l->count;
+  raise_floor(l->s, d, request->floor_version);
+  return next;
+}
+
+static int commit_all(const gsq_page_client *client, const gsq_commit_request *const *requests,
+                      size_t count, uint64_t *out, gsq_error *error) {
+  static looked looks[GSQ_MAX_GROUP];
+  size_t wire_size = 0, seen = 0, applied = 0;
+  int code = GSQ_OK;
+  for (; seen < count && code == GSQ_OK; seen++) {
+    code = look(client, requests[seen], &looks[seen], error);
+    applied += looks[seen].applied != 0;
+    wire_size += GSQ_MESSAGE_OVERHEAD_BYTES +
+                 gsq_pages_wire_size(requests[seen]->page_size, requests[seen]->count);
+  }
+  if (code == GSQ_OK && applied != 0 && applied != count) {
+    code = refuse(error, GSQ_INVALID_ARGUMENT, "INVALID_REQUEST");
+  }
+  if (code == GSQ_OK && wire_size > max_message) {
+    code = refuse(error, GSQ_RESOURCE_EXHAUSTED, "");
+  }
+  for (size_t i = 0; code == GSQ_OK && i < count; i++) out[i] = apply(requests[i], &looks[i]);
+  for (size_t i = 0; i < seen; i++) free(looks[i].all);
+  return code;
 }
 
 int gsq_commit(const gsq_page_client *client, const gsq_commit_request *request, uint64_t *out,
                int64_t deadline_ms, gsq_error *error) {
-  SERVE(FAKE_COMMIT, commit(client, request, out, error));
+  SERVE(FAKE_COMMIT, commit_all(client, &request, 1, out, error));
+}
+
+int gsq_commit_group(const gsq_page_client *client, const gsq_commit_request *const *requests,
+                     size_t count, uint64_t *versions, int64_t deadline_ms, gsq_error *error) {
+  SERVE(FAKE_COMMIT_GROUP, commit_group ? commit_all(client, requests, count, versions, error)
+                                        : refuse(error, GSQ_UNIMPLEMENTED, "UNSUPPORTED"));
 }
 
 /* For tests. */
@@ -651,6 +696,7 @@ void fake_reset(void) {
   memset(&fault, 0, sizeof fault);
   memset(calls, 0, sizeof calls);
   page_service = 1;
+  commit_group = 1;
   ttl = 10000;
   max_message = 4u << 20;
   pthread_mutex_unlock(&mutex);
@@ -702,6 +748,10 @@ void fake_set_around(void (*function)(int begins)) {
 
 void fake_set_page_service(int on) {
   page_service = on;
+}
+
+void fake_set_commit_group(int on) {
+  commit_group = on;
 }
 
 void fake_set_ttl_ms(uint32_t ttl_ms) {

@@ -24,6 +24,7 @@ enum fake_method {
   FAKE_STAGE_PAGES,
   FAKE_DROP_STAGE,
   FAKE_COMMIT,
+  FAKE_COMMIT_GROUP,
   FAKE_METHODS
 };
 
@@ -68,6 +69,7 @@ void fake_fork(const char *from, const char *to);
 void fake_forget_before(const char *name, uint64_t version);
 
 void fake_set_page_service(int on);
+void fake_set_commit_group(int on);
 void fake_set_ttl_ms(uint32_t ttl_ms);
 void fake_set_max_message_bytes(uint32_t bytes);
 

@@ -277,30 +277,6 @@ static void names_and_parameters_are_checked(void) {
   CHECK_INT(0, fake_sessions());
 }
 
-static void a_transaction_over_two_databases(void) {
-  CASE("a transaction over two databases commits both, or is undone in both");
-  for (int fails = 0; fails < 2; fails++) {
-    sqlite3 *db = fresh("one.db");
-    SQL_OK(db, "ATTACH 'two.db' AS two; CREATE TABLE two.u(a); INSERT INTO two.u VALUES (1)");
-    SQL_OK(db, "BEGIN; INSERT INTO t VALUES (2); INSERT INTO u VALUES (2)");
-    if (fails) {
-      fake_set_fault((fake_fault){.method = FAKE_COMMIT,
-                                  .kind = FAKE_REFUSE,
-                                  .after = 1,
-                                  .code = GSQ_RESOURCE_EXHAUSTED,
-                                  .reason = "QUOTA"});
-    }
-    CHECK_INT(fails ? SQLITE_FULL : SQLITE_OK, sql_run(db, "COMMIT"));
-    CHECK_STR(fails ? "1" : "1|2", sql_get(db, "SELECT a FROM t"));
-    CHECK_STR(fails ? "1" : "1|2", sql_get(db, "SELECT a FROM u"));
-    SQL_OK(db, "BEGIN; INSERT INTO t VALUES (3); INSERT INTO u VALUES (3); COMMIT");
-    CHECK_STR(fails ? "1|3" : "1|2|3", sql_get(db, "SELECT a FROM t"));
-    CHECK_STR(fails ? "1|3" : "1|2|3", sql_get(db, "SELECT a FROM u"));
-    CHECK_STR("ok", sql_get(db, "PRAGMA integrity_check"));
-    sqlite3_close(db);
-  }
-}
-
 static void an_old_snapshot_that_is_gone(void) {
   CASE("P6: a snapshot that is no longer kept gives an error, never other data");
   sqlite3 *db = fresh("main.db");
@@ -339,7 +315,6 @@ int main(void) {
   a_stage_is_of_one_session();
   errors_while_opening_and_reading();
   names_and_parameters_are_checked();
-  a_transaction_over_two_databases();
   an_old_snapshot_that_is_gone();
   return check_done();
 }

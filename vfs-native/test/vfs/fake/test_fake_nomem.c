@@ -106,6 +106,56 @@ static void sweep(const char *pragmas, int forever) {
   CHECK(failed_ever > 60 / test_every());
 }
 
+/* The same with transactions over two databases: both or none, each time. */
+static void sweep_attached(const char *pragmas, int forever) {
+  static const char *const uris[] = {"file:one.db?timeout_ms=2000", "two.db"};
+  int failed_ever = 0, n = 1, hits;
+  fprintf(stderr, "- two databases, allocations fail %s; %s\n",
+          forever ? "from then on" : "once", pragmas);
+  do {
+    fake_reset();
+    fake_set_max_message_bytes(128 << 10);
+    for (int i = 0; i < 2; i++) {
+      sqlite3 *db = sql_open(uris[i]);
+      SQL_OK(db, "CREATE TABLE t(a, b); INSERT INTO t VALUES (0, zeroblob(30000))");
+      sqlite3_close(db);
+    }
+    int rc, done = 0;
+    alloc_fault_at(n, forever);
+    sqlite3 *db = sql_try_open(uris[0], &rc);
+    if (db && run(db, n, "ATTACH 'two.db' AS two") && run(db, n, pragmas)) {
+      for (int i = 0; i < 3; i++) {
+        if (!run(db, n, "BEGIN")) continue;
+        int all = run(db, n, "UPDATE main.t SET a = a + 1, b = randomblob(50000)");
+        all = all && run(db, n, "UPDATE two.t SET a = a + 1, b = randomblob(50000)");
+        if (all && run(db, n, "COMMIT")) {
+          done++;
+        } else if (!sqlite3_get_autocommit(db)) {
+          sql_run(db, "ROLLBACK");
+        }
+      }
+    }
+    CHECK_INT(SQLITE_OK, sqlite3_close(db));
+    hits = alloc_fault_hits();
+    alloc_fault_at(0, 0);
+    failed_ever += hits > 0;
+    if (hits == 0) CHECK_INT(3, done);
+    CHECK_INT(0, fake_stages());
+    for (int i = 0; i < 2; i++) {
+      char want[20];
+      snprintf(want, sizeof want, "%d", done);
+      db = sql_open(uris[i]);
+      if (!CHECK_STR(want, sql_get(db, "SELECT a FROM t"))) fprintf(stderr, "  n = %d\n", n);
+      CHECK_INT((uint64_t)done + 2, fake_head(i ? "two.db" : "one.db"));
+      CHECK_STR("ok", sql_get(db, "PRAGMA integrity_check"));
+      sqlite3_close(db);
+    }
+    n += test_every();
+  } while (hits > 0 && n < MAX_ALLOCATIONS);
+  fprintf(stderr, "  %d times, up to allocation %d\n", failed_ever, n);
+  CHECK(failed_ever > 60 / test_every());
+}
+
 int main(void) {
   CHECK_INT(SQLITE_OK, grpsqlite_register());
   fake_set_around(alloc_fault_pause);
@@ -113,5 +163,8 @@ int main(void) {
   sweep("PRAGMA cache_size=5", 1);
   sweep("PRAGMA cache_size=5; PRAGMA journal_mode=off", 0);
   sweep("PRAGMA cache_size=5; PRAGMA locking_mode=exclusive", 0);
+  sweep_attached("PRAGMA locking_mode=normal", 0);
+  sweep_attached("PRAGMA locking_mode=normal", 1);
+  sweep_attached("PRAGMA locking_mode=exclusive", 0);
   return check_done();
 }

@@ -426,10 +426,10 @@ static void a_crash_leaves_each_of_several_databases_whole(void) {
     sqlite3_close(db);
     vanished = fake_files_come_back();
     /* Another process has never heard of the super-journal. */
-    for (int k = 0; k < 64; k++) {
+    for (int k = 0; k < GSQ_MAX_SUPER_JOURNALS; k++) {
       char name[40];
       snprintf(name, sizeof name, "other %d.%d", n, k);
-      gsq_super_journal_add(name);
+      gsq_super_journal_add(name, NULL);
     }
     for (int i = 0; i < 2; i++) {
       db = sql_open(i ? "file:second.db?service=file" : URI);
