@@ -1,158 +1,36 @@
 /*
-** The lease and commit protocol of the page service: client processes, a server that may restart,
-** a durable store, and a network that delays, repeats and loses what it likes. README.md says what
-** is modelled and what is not; scripts/check-model runs it.
+** The lease and commit protocol of the page service: clients, a server that may restart, a durable
+** store, and a network that delays, repeats and loses what it likes. README.md says what is
+** modelled and what is not; scripts/check-model runs it.
 **
-** EVENTS. Every step is one atomic action on the state below, so that an interleaving of steps is
-** one of the world. A client process has a transaction that writes, other connections that read or
-** ask for the lease beside it, and a background thread. A process that is stopped, or has crashed, is one
-** that takes no steps: nothing here forces one.
+** EVENTS. Every step is one atomic action on the state (state.pml), so that an interleaving of
+** steps is one of the world. A client process has a transaction that writes, other connections
+** beside it that read or ask for the lease, and a background thread. A process that is stopped, or
+** has crashed, is one that takes no steps: nothing here forces one.
 **
-** MESSAGES. A request may be executed whenever it has been sent, as often as the network likes,
-** also after its sender gave it up. Request, execution and answer are one step only where what
-** could happen in between is the same as something before or after it. Otherwise they are several.
+** MESSAGES. A request may be executed whenever it has been sent, also after its sender gave it up.
+** Request, execution and answer are one step only where whatever could happen in between has the
+** same effect before or after it. Otherwise they are several.
 **
 ** TIME. There is no clock. A client's trust ends by its own clock before the server's patience
 ** does: so the step in which a session expires, or in which the time of grace after a restart
 ** ends, is one by which the trust that rests on what the server received before has ended.
 **
-** NAMES. Ghosts are what only the assertions look at. Each property is checked if its macro is set
-** (P3, P4, P5, P7); each MUTATION_ breaks one rule; each REACH_ asserts that something is never
-** reached that must be.
+** OTHERS. One client is here with all that its process does. The others are what the store sees of
+** any number of them: what each of them must not do, the one shows.
+**
+** MUTATIONS. Each MUTATION_ macro breaks one rule.
 */
-
-#ifndef CLIENTS
-#define CLIENTS 1
-#endif
-#ifndef COMMITS
-#define COMMITS 2 /* of each client */
-#endif
-#ifndef OTHERS_COMMITS
-#define OTHERS_COMMITS 2
-#endif
-#ifndef MAX_EPOCH
-#define MAX_EPOCH 4
-#endif
-#ifndef RESTARTS
-#define RESTARTS 1
-#endif
-#define VERSIONS (CLIENTS * COMMITS + OTHERS_COMMITS)
-
-/* -DONLY=7 checks P7 alone. */
-#ifndef ONLY
-#define ONLY 0
-#endif
-#define CHECK(property, truth) assert((ONLY != 0 && ONLY != property) || (truth))
-
-/* -DREACH=HANDOVER asserts that a handover is never reached. */
-#define HANDOVER 1          /* commits of one, another, the first again, each acknowledged */
-#define ANSWERED_AGAIN 2    /* a commit is acknowledged that an earlier sending applied */
-#define FENCED 3            /* a commit on the head is refused by its epoch alone */
-#define BEHIND 4            /* a commit under the current epoch is refused by its base alone */
-#define UNKNOWN_APPLIED 5   /* a commit that was given up is applied later */
-#define TRUSTED_IN_GRACE 6  /* the server restarted, and the holder reads on without asking */
-#define DISPLACED 7         /* a dead holder's lease goes to another */
-#ifndef REACH
-#define REACH 0
-#endif
-#define REACHED(what, truth) assert(REACH != what || !(truth))
-
-#define NONE 0
-
-/* The store: survives everything. Clients are numbered from 1 here. */
-byte holder;                 /* of the lease; NONE: free */
-byte epoch;                  /* of the holder, or of the last one */
-byte head;                   /* the newest version */
-byte made_by[VERSIONS + 1];  /* the commit id of each version */
-#define OTHERS (CLIENTS + 1)
-#define OTHERS_ID 0
-
-/* The server process: gone with a restart. */
-bool live[CLIENTS];          /* it has a session of this client */
-byte books[CLIENTS];         /* the epoch that the session is known to have; NONE: no lease */
-bool granted[CLIENTS];       /* ... because this session was given it, not for a commit under it */
-byte giving_back[CLIENTS];   /* an ended session's epoch, not yet released in the store */
-bool grace;                  /* less than one TTL since the restart */
-byte restarts;
-byte displacing;             /* others' AcquireLease found the holder of this epoch gone */
-
-/* The client process. */
-bool held[CLIENTS];          /* the lease, as far as it knows */
-byte held_epoch[CLIENTS];    /* of the lease that is, or was last, held */
-bool current[CLIENTS];       /* ... and was granted in the session that the client knows */
-byte known_head[CLIENTS];
-bool known_session[CLIENTS]; /* the client knows that the server's session of it is this one */
-
-/* Until when leases may be trusted, by what was received last of what was answered. */
-#define TRUST_OVER 0
-#define TRUST_BEFORE 1 /* by the server before it restarted */
-#define TRUST_NOW 2
-byte trust[CLIENTS];
-
-/* The lease on its way back. No more than one of these and an AcquireLease at a time. */
-#define NOT_RELEASING 0
-#define RELEASING 1
-#define DOUBTFUL 2 /* must be released, because a commit may still arrive under it */
-byte release[CLIENTS];
-byte release_epoch[CLIENTS]; /* of the last ReleaseLease sent, which may arrive at any time */
-
-/* AcquireLease. */
-#define NOT_ASKED 0
-#define GRANTED 1 /* ask_epoch, at ask_head: the answer is on its way */
-byte ask[CLIENTS];
-byte ask_epoch[CLIENTS];
-byte ask_head[CLIENTS];
-bool ask_current[CLIENTS];   /* no new session since it was sent */
-
-/* The transaction that writes. */
-#define IDLE 0
-#define RESERVED 1
-#define COMMITTING 2
-byte transaction[CLIENTS];
-byte base[CLIENTS];          /* the version that it reads */
-byte commit_epoch[CLIENTS];
-byte commits[CLIENTS];       /* how many were sent before */
-
-/* A Commit that was given up, or answered already, and may still arrive. */
-byte late_id[CLIENTS];
-byte late_epoch[CLIENTS];
-byte late_base[CLIENTS];
-
-byte others_commits;
-
-/* Ghosts. */
-byte acknowledged;           /* the newest version that a finished transaction made or saw */
-byte applied;                /* bit set of commit ids */
-byte refused;                /* those that a client was told to have failed */
-
-#define BIT(id) (1 << (id))
-#define IS_HOLDER(c) (holder == (c) + 1)
-#define COMMIT_ID(c) (1 + (c) + CLIENTS * commits[c])
-
-#ifdef MUTATION_TRUST_DURING_COMMIT
-#define COMMIT_UNANSWERED(c) false
-#else
-#define COMMIT_UNANSWERED(c) (transaction[c] == COMMITTING)
-#endif
-
-#define IS_TRUSTED(c)                                                               \
-  (held[c] && current[c] && trust[c] != TRUST_OVER && release[c] == NOT_RELEASING && \
-   !COMMIT_UNANSWERED(c))
-
-#ifdef MUTATION_NO_GRACE
-#define MAY_BE_ALIVE(c) live[c]
-#else
-#define MAY_BE_ALIVE(c) (live[c] || grace)
-#endif
+#include "state.pml"
 
 /* The store's steps. */
 
 inline store_release(c, of_epoch) {
   if
 #ifdef MUTATION_RELEASE_WITHOUT_EPOCH
-  :: holder == c + 1 -> holder = NONE
+  :: IS_HOLDER(c) -> holder = NONE
 #else
-  :: holder == c + 1 && epoch == of_epoch -> holder = NONE
+  :: IS_HOLDER(c) && epoch == of_epoch -> holder = NONE
 #endif
   :: else
   fi;
@@ -183,7 +61,7 @@ inline forget_in_books(c, of_epoch) {
 #ifdef MUTATION_NO_EPOCH_CHECK
 #define IS_FENCED(c, of_epoch) false
 #else
-#define IS_FENCED(c, of_epoch) (holder != c + 1 || epoch != of_epoch)
+#define IS_FENCED(c, of_epoch) (!IS_HOLDER(c) || epoch != of_epoch)
 #endif
 #ifdef MUTATION_NO_BASE_CHECK
 #define IS_BEHIND(of_base) false
@@ -385,8 +263,8 @@ proctype Client(byte c) {
        MAY_BEGIN(c) && (known_head[c] != head || acknowledged != head) -> begin(c)
      }
 
-  /* Some connection asks for the lease. What it asks for only at its own version is refused here
-  ** less often than it is: the commit is then refused instead. */
+  /* Some connection asks for the lease at any version. One that wants it at its own version only
+  ** does no more: where it would be refused, its commit is. */
   :: d_step {
        MAY_ASK(c) && !IS_TRUSTED(c) && GIVES_AGAIN(c) -> answer_granted(c); ask_current[c] = true
      }
@@ -444,8 +322,8 @@ proctype Client(byte c) {
   :: d_step { release[c] == RELEASING -> release[c] = NOT_RELEASING; lose_lease(c) }
 #endif
 
-  /* KeepAlive. An answer by another session of the same id than the client knows says that it is
-  ** to be taken for lost and opened again. */
+  /* KeepAlive. If another session of the same id answers than the client knows, its leases are
+  ** to be asked for again, as after opening a session. */
 #ifdef MUTATION_SESSION_KNOWN_BY_ID_ALONE
   :: d_step { live[c] && trust[c] != TRUST_NOW -> trust[c] = TRUST_NOW }
 #else
