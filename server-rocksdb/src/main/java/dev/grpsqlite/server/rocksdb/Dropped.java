@@ -22,6 +22,12 @@ final class Dropped {
 
   private static final byte[] PRUNED = {1};
 
+  /**
+   * In tables that hold other databases' pages too, so that they were not deleted with what is in
+   * them. Less than that waits for a compaction that has more to do.
+   */
+  private static final long MUCH = 16 << 20;
+
   private final Engine engine;
   private final Background background;
   private final ForkPoints forkPoints;
@@ -75,6 +81,9 @@ final class Dropped {
       engine.deletePages(batch, from, to);
       engine.writeInBackground(batch);
       batch.clear();
+      if (engine.pageBytes(from, to) >= MUCH) {
+        engine.compactPages(from, to);
+      }
       deleteKinds(batch, database, Keys.OF_A_DATABASE);
       deleteKinds(batch, database, Keys.FOR_ITS_FORKS);
       if (background.isClosing()) {
