@@ -26,6 +26,8 @@ import org.slf4j.LoggerFactory;
  * version is taken in turn, a page has one older image at most, so the cost is in proportion to
  * what changed.
  *
+ * <p>What a fork needs of it is entered for that fork instead of being deleted.
+ *
  * <p>The floor rises first, then images go. The order that keeps a pinned version safe: look at the
  * head, then at the pins (a session that pins in between looks at the head later still); raise the
  * floor; look at the pins again (a session whose version was found under the old floor had pinned
@@ -108,7 +110,13 @@ final class Collector {
           if (background.isClosing()) {
             return;
           }
-          more |= collect(number);
+          try {
+            more |= collect(number);
+          } catch (StoreException e) {
+            if (e.code() != StoreException.Code.NO_SUCH_DATABASE) {
+              throw e;
+            } // else it was dropped, just now
+          }
         }
       }
     } catch (StoreException | RocksDBException e) {
@@ -124,12 +132,7 @@ final class Collector {
     if (loaded == null) {
       return false; // dropped
     }
-    DatabaseState state;
-    try {
-      state = databases.get(loaded.id, Tier.DISK);
-    } catch (StoreException e) {
-      return false; // dropped, just now
-    }
+    DatabaseState state = databases.get(loaded.id, Tier.DISK);
     forkPoints.release(number);
     Retention own = state.retention;
     boolean mayRise = raiseFloor(state, own == null ? retention : own);
