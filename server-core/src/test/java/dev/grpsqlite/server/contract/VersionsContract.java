@@ -338,8 +338,7 @@ public abstract class VersionsContract {
     fork("forks/1", 1);
     Client first = new Client("forks/1");
     first.commit(4, 3, 4);
-    ForkDatabaseRequest again =
-        forkRequest("forks/2").setName("forks/1").setAtVersion(1).build();
+    ForkDatabaseRequest again = forkRequest("forks/2").setName("forks/1").setAtVersion(1).build();
     assertEquals("forks/1", admin().forkDatabase(again).getDatabase().getForkedFrom());
     Client second = new Client("forks/2");
 
@@ -369,8 +368,7 @@ public abstract class VersionsContract {
       assertEquals(content(page, 2), second.read(2, page));
     }
     second.release();
-    RestoreDatabaseRequest restore =
-        restoreRequest().setName("forks/2").setAtVersion(0).build();
+    RestoreDatabaseRequest restore = restoreRequest().setName("forks/2").setAtVersion(0).build();
     assertEquals(3, admin().restoreDatabase(restore).getVersion());
     assertEquals(content(2, 1), second.read(3, 2));
     assertEquals(content(4, 1), second.read(3, 4));

@@ -135,13 +135,13 @@ final class Collector {
     DatabaseState state = databases.get(loaded.id, Tier.DISK);
     forkPoints.release(number);
     Retention own = state.retention;
-    boolean mayRise = raiseFloor(state, own == null ? retention : own);
+    long head = state.head.version(); // before the pins
+    boolean mayRise = raiseFloor(state, own == null ? retention : own, head);
     byte[] stored = engine.get(Keys.of(Keys.COLLECTED, number), Tier.DISK);
     Progress progress = stored == null ? new Progress(0, 0) : Progress.read(stored);
     long upTo = Math.min(state.oldest, progress.upTo() + TURN);
     long forget = forgettable(state, progress, upTo);
     if (upTo == progress.upTo() && forget == progress.forgottenTo()) {
-      long head = state.head.version();
       if (!mayRise && forget >= Math.min(upTo - 1, head - HISTORY_VERSIONS)) {
         settle(state, head, own);
       }
@@ -163,13 +163,15 @@ final class Collector {
   }
 
   /** Says whether it may rise further, or later, even if nobody commits. */
-  private boolean raiseFloor(DatabaseState state, Retention rule) throws RocksDBException {
+  private boolean raiseFloor(DatabaseState state, Retention rule, long head)
+      throws RocksDBException {
     long before = state.oldest;
-    long head = state.head.version(); // before the pins
     long most = Math.min(head, pins.oldestPinned(state.id));
     long now = clock.millis();
     long floor = before;
-    while (floor < most && floor < before + TURN && collectableAt(state, rule, floor) <= now) {
+    while (floor < most
+        && floor < before + TURN
+        && collectableAt(state, rule, head, floor) <= now) {
       floor++;
     }
     if (floor > before) {
@@ -180,13 +182,13 @@ final class Collector {
         setFloor(state, floor);
       }
     }
-    return floor < head && collectableAt(state, rule, floor) != NEVER;
+    return floor < head && collectableAt(state, rule, head, floor) != NEVER;
   }
 
-  /** When retention stops keeping a version below the head, if the head stays. */
-  private long collectableAt(DatabaseState state, Retention rule, long version)
+  /** When retention stops keeping a version below the head, if that stays the head. */
+  private long collectableAt(DatabaseState state, Retention rule, long head, long version)
       throws RocksDBException {
-    if (rule.forever() || state.head.version() - version <= rule.versions()) {
+    if (rule.forever() || head - version <= rule.versions()) {
       return NEVER;
     }
     if (rule.duration().isZero()) {

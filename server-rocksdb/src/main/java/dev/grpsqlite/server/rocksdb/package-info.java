@@ -118,8 +118,8 @@
  *
  * <p><b>The parent's stages.</b> Nobody who reads a fork looks at its parent's stages: the parent
  * may be gone. When the fork is made, on the commit thread, <i>f</i> is not above the published
- * head. Hence no stage is entered with a version up to <i>f</i> any more (whoever enters it looks at
- * the head behind that), and none of those that have been can be committed as such a version. So
+ * head. Hence no stage is entered with a version up to <i>f</i> any more (whoever enters it looks
+ * at the head behind that), and none of those that have been can be committed as such a version. So
  * what was staged with versions up to <i>f</i> then is skipped by the fork for good, and is written
  * in its record. It is nothing, nearly always.
  *
@@ -127,21 +127,22 @@
  * version <i>b</i> that wrote it anew or cut it off. Once the floor has reached <i>b</i>, fork
  * points from <i>a</i> to before <i>b</i> may still need it, and nothing else. When the collector
  * comes to <i>b</i>, it looks for the newest fork point below: if that is not below <i>a</i>, the
- * image is entered under it (U) instead of being deleted. Forks of a version below the floor can't be
- * made, and the decision is the commit thread's, as the rise of the floor is; the collector looks
- * for fork points behind that. A fork that has written nothing is passed over by a fork of it: this
- * may be a fork point below the floor, but one that there was already, and still is, since a fork's
- * own fork point goes after it. So what is deleted was needed by none, nor will be.
+ * image is entered under it (U) instead of being deleted. Forks of a version below the floor can't
+ * be made, and the decision is the commit thread's, as the rise of the floor is; the collector
+ * looks for fork points behind that. A fork that has written nothing is passed over by a fork of
+ * it: this may be a fork point below the floor, but one that there was already, and still is, since
+ * a fork's own fork point goes after it. So what is deleted was needed by none, nor will be.
  *
- * <p>When the last fork of a version is gone, what was entered under it is deleted, or stays for the
- * fork point before it ({@link dev.grpsqlite.server.rocksdb.ForkPoints#release}). No other image is
- * looked at, and lists of changes need not be kept for it.
+ * <p>When the last fork of a version is gone, what was entered under it is deleted, or stays for
+ * the fork point before it ({@link dev.grpsqlite.server.rocksdb.ForkPoints#release}). No other
+ * image is looked at, and lists of changes need not be kept for it.
  *
  * <p><b>Dropped parents.</b> Name and id go at once. Then all images that no fork point needs are
  * deleted, and the others entered as above, in one pass over the database; then all else that
- * belonged to it. What is left is X, P, T, U and Z, and the images. When its last fork is gone, so is
- * it, and with it its own fork point. Each of these steps can be interrupted and begun again: an
- * image and its entry go by one batch, and a fork's last entries by the batch that tells the parent.
+ * belonged to it. What is left is X, P, T, U and Z, and the images. When its last fork is gone, so
+ * is it, and with it its own fork point. Each of these steps can be interrupted and begun again: an
+ * image and its entry go by one batch, and a fork's last entries by the batch that tells the
+ * parent.
  *
  * <p>A read goes through the databases that a fork of a fork descends from, one seek each, most of
  * which end at a Bloom filter. There are at most {@link
