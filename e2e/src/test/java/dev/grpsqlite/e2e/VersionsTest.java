@@ -7,14 +7,17 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /** Forks and restores, asked for from a stock shell. */
 class VersionsTest {
   @TempDir Path folder;
 
-  @Test
-  void aForkHasTheContentAndThenGoesItsOwnWay() throws Exception {
-    Client client = Kind.VERSIONED.client(folder);
+  @ParameterizedTest
+  @EnumSource(names = {"VERSIONED", "ROCKSDB"})
+  void aForkHasTheContentAndThenGoesItsOwnWay(Kind kind) throws Exception {
+    Client client = kind.client(folder);
     String parent = Kind.freshName("parent");
     String fork = Kind.freshName("fork");
     client.shell(parent, "CREATE TABLE t (x); INSERT INTO t VALUES (1), (2);").ok();
@@ -33,9 +36,10 @@ class VersionsTest {
         client.shell(fork, "VACUUM; SELECT sum(x) FROM t; PRAGMA integrity_check;").ok());
   }
 
-  @Test
-  void aRestoreIsACommitThatReadersSee() throws Exception {
-    Client client = Kind.VERSIONED.client(folder);
+  @ParameterizedTest
+  @EnumSource(names = {"VERSIONED", "ROCKSDB"})
+  void aRestoreIsACommitThatReadersSee(Kind kind) throws Exception {
+    Client client = kind.client(folder);
     String database = Kind.freshName("restored");
     client.shell(database, "CREATE TABLE t (x);").ok();
     String version = client.shell(database, "PRAGMA grpsqlite_version;").ok().strip();

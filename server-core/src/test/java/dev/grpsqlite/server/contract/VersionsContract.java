@@ -331,6 +331,50 @@ public abstract class VersionsContract {
   }
 
   @Test
+  void aForkOfAForkKeepsWhatItNeedsWhateverBecomesOfTheOthers() {
+    Client client = new Client(NAME);
+    client.commit(3, 1, 2, 3);
+    client.commit(3, 2);
+    fork("forks/1", 1);
+    Client first = new Client("forks/1");
+    first.commit(4, 3, 4);
+    ForkDatabaseRequest again = forkRequest("forks/2").setName("forks/1").setAtVersion(1).build();
+    assertEquals("forks/1", admin().forkDatabase(again).getDatabase().getForkedFrom());
+    Client second = new Client("forks/2");
+
+    // Cut off and grown again: nothing of what was there before comes back.
+    second.commit(1, 1);
+    second.commit(4, 2, 3, 4);
+    for (String name : List.of(NAME, "forks/1")) {
+      setRetention(name, retention(0));
+    }
+    first.commit(4, 1, 2, 3, 4);
+    first.refresh(2, 2);
+    client.commit(3, 1, 2, 3);
+    client.refresh(3, 3);
+    await(() -> stat(NAME).getOldestVersion() == 3 && stat("forks/1").getOldestVersion() == 2);
+    client.end();
+    first.end();
+    for (String name : List.of(NAME, "forks/1")) {
+      admin().dropDatabase(DropDatabaseRequest.newBuilder().setName(name).build());
+      refused("NO_SUCH_DATABASE", Status.Code.NOT_FOUND, () -> stat(name));
+    }
+    assertEquals(content(1, 1), second.read(0, 1), "the parent's");
+    assertEquals(content(2, 1), second.read(0, 2), "the parent's, at the version that was forked");
+    assertEquals(content(3, 1), second.read(0, 3), "the fork's");
+    assertEquals(content(4, 1), second.read(0, 4), "the fork's");
+    assertEquals(content(1, 1), second.read(1, 1));
+    for (int page = 2; page <= 4; page++) {
+      assertEquals(content(page, 2), second.read(2, page));
+    }
+    second.release();
+    RestoreDatabaseRequest restore = restoreRequest().setName("forks/2").setAtVersion(0).build();
+    assertEquals(3, admin().restoreDatabase(restore).getVersion());
+    assertEquals(content(2, 1), second.read(3, 2));
+    assertEquals(content(4, 1), second.read(3, 4));
+  }
+
+  @Test
   void whatCannotBeForkedIsRefused() {
     Client client = new Client(NAME);
     client.commit(1, 1);

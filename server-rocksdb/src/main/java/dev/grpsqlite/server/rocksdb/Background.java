@@ -27,8 +27,8 @@ final class Background {
   /** The entries of a batch of deletions. */
   static final int BATCH = 1000;
 
-  /** Of a stage: enough to be worth the writing of a table when they are deleted. */
-  private static final int MANY_PAGES = 4096;
+  /** Enough to be worth the writing of a table when they are deleted. */
+  static final int MANY_PAGES = 4096;
 
   private final Engine engine;
   private final ScheduledThreadPoolExecutor thread =
@@ -143,46 +143,6 @@ final class Background {
       engine.flush();
     }
     state.remove(stage);
-  }
-
-  /** Deletes all that is left of a dropped database. */
-  void deleteDropped(long database) {
-    Future<?> unused =
-        call(
-            () -> {
-              deleteDroppedNow(database);
-              return null;
-            });
-  }
-
-  private void deleteDroppedNow(long database) throws RocksDBException {
-    byte[] from = Keys.page(database, 0, -1, 0); // the complement of -1 is the lowest
-    byte[] to = Keys.page(database + 1, 0, -1, 0);
-    engine.deletePageFiles(from, to);
-    try (WriteBatch batch = new WriteBatch()) {
-      engine.deletePages(batch, from, to);
-      engine.writeInBackground(batch);
-      batch.clear();
-      for (byte kind : Keys.OF_A_DATABASE) {
-        byte[] prefix = Keys.of(kind, database);
-        try (RocksIterator each = engine.metaScan()) {
-          each.seek(prefix);
-          for (; each.isValid() && Keys.startsWith(each.key(), prefix); each.next()) {
-            engine.delete(batch, each.key());
-            if (batch.count() >= BATCH) {
-              engine.writeInBackground(batch);
-              batch.clear();
-              if (closing) {
-                return;
-              }
-            }
-          }
-          each.status();
-        }
-      }
-      engine.delete(batch, Keys.of(Keys.DROPPED, database));
-      engine.writeInBackground(batch);
-    }
   }
 
   /** The databases that have an entry of a kind. */

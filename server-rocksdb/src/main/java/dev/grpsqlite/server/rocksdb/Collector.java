@@ -1,14 +1,17 @@
 package dev.grpsqlite.server.rocksdb;
 
 import dev.grpsqlite.server.rocksdb.Engine.Tier;
+import dev.grpsqlite.server.spi.Retention;
 import dev.grpsqlite.server.spi.SnapshotPins;
 import dev.grpsqlite.server.spi.StoreException;
 import java.nio.ByteBuffer;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.List;
+import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
+import org.jspecify.annotations.Nullable;
 import org.rocksdb.RocksDBException;
 import org.rocksdb.RocksIterator;
 import org.rocksdb.WriteBatch;
@@ -22,6 +25,8 @@ import org.slf4j.LoggerFactory;
  * had before is of no use, and neither is any image of a page that <i>y</i> cut off. As each
  * version is taken in turn, a page has one older image at most, so the cost is in proportion to
  * what changed.
+ *
+ * <p>What a fork needs of it is entered for that fork instead of being deleted.
  *
  * <p>The floor rises first, then images go. The order that keeps a pinned version safe: look at the
  * head, then at the pins (a session that pins in between looks at the head later still); raise the
@@ -42,14 +47,20 @@ final class Collector {
   /** The versions of one database that are taken before it is the next one's turn. */
   private static final int TURN = 1000;
 
+  private static final long NEVER = Long.MAX_VALUE;
+
+  /** Longer than that is for ever, and its milliseconds are not looked at. */
+  private static final Duration LONGEST = Duration.ofDays(1_000_000_000);
+
   private final Engine engine;
   private final Databases databases;
   private final Versions versions;
   private final Committer committer;
   private final Background background;
+  private final ForkPoints forkPoints;
   private final SnapshotPins pins;
   private final Clock clock;
-  private final Duration retention;
+  private final Retention retention;
 
   Collector(
       Engine engine,
@@ -57,14 +68,16 @@ final class Collector {
       Versions versions,
       Committer committer,
       Background background,
+      ForkPoints forkPoints,
       SnapshotPins pins,
       Clock clock,
-      Duration retention) {
+      Retention retention) {
     this.engine = engine;
     this.databases = databases;
     this.versions = versions;
     this.committer = committer;
     this.background = background;
+    this.forkPoints = forkPoints;
     this.pins = pins;
     this.clock = clock;
     this.retention = retention;
@@ -97,7 +110,13 @@ final class Collector {
           if (background.isClosing()) {
             return;
           }
-          more |= collect(number);
+          try {
+            more |= collect(number);
+          } catch (StoreException e) {
+            if (e.code() != StoreException.Code.NO_SUCH_DATABASE) {
+              throw e;
+            } // else it was dropped, just now
+          }
         }
       }
     } catch (StoreException | RocksDBException e) {
@@ -113,21 +132,18 @@ final class Collector {
     if (loaded == null) {
       return false; // dropped
     }
-    DatabaseState state;
-    try {
-      state = databases.get(loaded.id, Tier.DISK);
-    } catch (StoreException e) {
-      return false; // dropped, just now
-    }
-    raiseFloor(state);
+    DatabaseState state = databases.get(loaded.id, Tier.DISK);
+    forkPoints.release(number);
+    Retention own = state.retention;
+    long head = state.head.version(); // before the pins
+    boolean mayRise = raiseFloor(state, own == null ? retention : own, head);
     byte[] stored = engine.get(Keys.of(Keys.COLLECTED, number), Tier.DISK);
     Progress progress = stored == null ? new Progress(0, 0) : Progress.read(stored);
     long upTo = Math.min(state.oldest, progress.upTo() + TURN);
     long forget = forgettable(state, progress, upTo);
     if (upTo == progress.upTo() && forget == progress.forgottenTo()) {
-      if (upTo == state.head.version()
-          && forget >= Math.min(upTo - 1, state.head.version() - HISTORY_VERSIONS)) {
-        settle(state);
+      if (!mayRise && forget >= Math.min(upTo - 1, head - HISTORY_VERSIONS)) {
+        settle(state, head, own);
       }
       return false;
     }
@@ -146,28 +162,43 @@ final class Collector {
     return true;
   }
 
-  private void raiseFloor(DatabaseState state) throws RocksDBException {
+  /** Says whether it may rise further, or later, even if nobody commits. */
+  private boolean raiseFloor(DatabaseState state, Retention rule, long head)
+      throws RocksDBException {
     long before = state.oldest;
-    long head = state.head.version(); // before the pins
     long most = Math.min(head, pins.oldestPinned(state.id));
-    long until = clock.millis() - retention.toMillis();
+    long now = clock.millis();
     long floor = before;
-    while (floor < most && floor < before + TURN) {
-      VersionRecord next = versions.find(state, floor + 1, Tier.DISK);
-      // Times of versions run ahead of the clock if they are more than one in a millisecond.
-      boolean young = !retention.isZero() && next != null && next.committedAtMillis() > until;
-      if (next == null || young) {
-        break;
-      }
+    while (floor < most
+        && floor < before + TURN
+        && collectableAt(state, rule, head, floor) <= now) {
       floor++;
     }
     if (floor > before) {
       setFloor(state, floor);
       long pinned = pins.oldestPinned(state.id);
       if (pinned < floor) {
-        setFloor(state, Math.max(before, pinned));
+        floor = Math.max(before, pinned);
+        setFloor(state, floor);
       }
     }
+    return floor < head && collectableAt(state, rule, head, floor) != NEVER;
+  }
+
+  /** When retention stops keeping a version below the head, if that stays the head. */
+  private long collectableAt(DatabaseState state, Retention rule, long head, long version)
+      throws RocksDBException {
+    if (rule.forever() || head - version <= rule.versions()) {
+      return NEVER;
+    }
+    if (rule.duration().isZero()) {
+      return 0; // not when it was followed: times run ahead of the clock in a busy millisecond
+    }
+    VersionRecord next = versions.find(state, version + 1, Tier.DISK);
+    if (next == null || rule.duration().compareTo(LONGEST) > 0) {
+      return NEVER;
+    }
+    return next.committedAtMillis() + rule.duration().toMillis();
   }
 
   private long forgettable(DatabaseState state, Progress progress, long collected)
@@ -204,15 +235,14 @@ final class Collector {
   }
 
   /** Takes a database out of the collector's list, unless it has changed. */
-  private void settle(DatabaseState state) {
-    long head = state.head.version();
+  private void settle(DatabaseState state, long head, @Nullable Retention seen) {
     CompletableFuture<Void> done = new CompletableFuture<>();
     committer.submit(
         new InTurn(state, done) {
           @Override
           public Runnable apply(Group group) throws RocksDBException {
             DatabaseState now = group.touch(state);
-            if (now.nextHead.version() == head) {
+            if (now.nextHead.version() == head && Objects.equals(now.nextRetention, seen)) {
               group.delete(Keys.of(Keys.TO_COLLECT, now.number));
               now.toCollect = false;
             }
@@ -260,12 +290,17 @@ final class Collector {
     private final WriteBatch batch = new WriteBatch();
     private final RocksIterator pages;
     private final RocksIterator lists;
+    private final RocksIterator forks;
+
+    /** The newest fork point below the version that is looked at. */
+    private long forked = ForkPoints.NONE;
 
     Deleting(DatabaseState state) {
       this.state = state;
       this.stages = state.stages(); // before the iterators, as for readers
       this.pages = engine.pageScan();
       this.lists = engine.metaScan();
+      this.forks = engine.metaScan(); // behind the floor: no fork begins below it any more
     }
 
     void uselessSince(long version) throws RocksDBException {
@@ -276,6 +311,7 @@ final class Collector {
             StoreException.Code.STORE_FAILED,
             "database %s: version %d is missing".formatted(state.name, version));
       }
+      forked = ForkPoints.below(forks, state.number, version);
       olderImages(record, Keys.INLINE);
       if (record.attempt() != Keys.INLINE) {
         olderImages(record, record.attempt());
@@ -315,10 +351,11 @@ final class Collector {
           needed = false;
           continue;
         }
-        delete(key);
         if (at < version.version()) {
+          deleteUnlessForked(key);
           return; // what was older still went when its successor was the version here
         }
+        delete(key);
       }
       pages.status();
     }
@@ -337,18 +374,44 @@ final class Collector {
       if (version.pageCount() >= pageCountBefore) {
         return;
       }
+      long page = 0;
+      boolean newest = true;
       pages.seek(Keys.page(state.number, version.pageCount() + 1, -1, Keys.INLINE));
       for (; pages.isValid(); pages.next()) {
         byte[] key = pages.key();
         if (Keys.pageDatabaseOf(key) != state.number || Keys.pageOf(key) > pageCountBefore) {
           return;
         }
+        if (Keys.pageOf(key) != page) {
+          page = Keys.pageOf(key);
+          newest = true;
+        }
         long at = Keys.pageVersionOf(key);
-        if (at <= version.version() && !PageReader.isStaged(stages, at, Keys.pageAttemptOf(key))) {
+        if (at > version.version() || PageReader.isStaged(stages, at, Keys.pageAttemptOf(key))) {
+          continue;
+        }
+        if (at == version.version()) {
           delete(key);
+        } else if (newest) {
+          newest = false;
+          deleteUnlessForked(key);
         }
       }
       pages.status();
+    }
+
+    /** Of an image that was the page until the version that is looked at. */
+    private void deleteUnlessForked(byte[] key) throws RocksDBException {
+      long at = Keys.pageVersionOf(key);
+      if (at > forked) {
+        delete(key);
+        return;
+      }
+      engine.put(
+          batch,
+          Keys.held(state.number, forked, at, Keys.pageOf(key), Keys.pageAttemptOf(key)),
+          new byte[0]);
+      flushIfFull();
     }
 
     private void delete(byte[] key) throws RocksDBException {
@@ -365,6 +428,10 @@ final class Collector {
 
     /** Forgets that there was this version. */
     void forget(long version) throws RocksDBException {
+      VersionRecord record = versions.find(state, version, Tier.DISK);
+      if (record != null && record.restored()) {
+        engine.delete(batch, Keys.restored(state.number, record.commit()));
+      }
       byte[] prefix = Keys.of(Keys.CHANGED, state.number);
       lists.seek(Keys.changed(state.number, version, Keys.INLINE));
       for (; lists.isValid(); lists.next()) {
@@ -392,6 +459,7 @@ final class Collector {
       batch.close();
       pages.close();
       lists.close();
+      forks.close();
     }
   }
 }

@@ -1,8 +1,11 @@
 package dev.grpsqlite.server.rocksdb;
 
 import dev.grpsqlite.server.spi.Commit;
+import dev.grpsqlite.server.spi.CommitId;
 import dev.grpsqlite.server.spi.LeaseState;
 import dev.grpsqlite.server.spi.PageImage;
+import dev.grpsqlite.server.spi.SessionId;
+import dev.grpsqlite.server.spi.StageId;
 import dev.grpsqlite.server.spi.StoreException;
 import java.time.Clock;
 import java.util.concurrent.CompletableFuture;
@@ -57,19 +60,45 @@ final class Commits {
       // Whatever comes, this can't be the next version any more; was it applied once?
       Futures.pipe(readers.answer(tier -> decided(state, commit, tier)), answer);
     } else if (commit.stage() == null) {
-      committer.submit(new Applying(state, commit, null, answer));
+      committer.submit(new Applying(state, commit, null, false, answer));
     } else {
-      Futures.when(
-          stages.seal(state, commit.holder(), commit.stage()),
-          (kept, failure) -> {
-            if (failure != null) {
-              answer.completeExceptionally(failure);
-            } else {
-              committer.submit(new Applying(state, commit, kept.orElse(null), answer));
-            }
-          });
+      sealAndSubmit(state, commit, commit.stage(), false, answer);
     }
   }
+
+  private void sealAndSubmit(
+      DatabaseState state,
+      Commit commit,
+      StageId stage,
+      boolean restores,
+      CompletableFuture<Long> answer) {
+    Futures.when(
+        stages.seal(state, commit.holder(), stage),
+        (kept, failure) -> {
+          if (failure != null) {
+            answer.completeExceptionally(failure);
+          } else {
+            committer.submit(new Applying(state, commit, kept.orElse(null), restores, answer));
+          }
+        });
+  }
+
+  /**
+   * Applies a commit that restores a version. Its id is found whatever it is based on. Fails with
+   * HEAD_MOVED also where a commit's stage would be moved: what differs is not the same any more.
+   */
+  CompletableFuture<Long> restore(DatabaseState state, Commit commit) {
+    CompletableFuture<Long> answer = new CompletableFuture<>();
+    if (commit.stage() == null) {
+      committer.submit(new Applying(state, commit, null, true, answer));
+    } else {
+      sealAndSubmit(state, commit, commit.stage(), true, answer);
+    }
+    return answer;
+  }
+
+  /** What one restore, sent twice, must not do twice in a group. */
+  record Restored(long database, CommitId commit) {}
 
   /** The answer to a commit whose base is not the head any more. */
   private long decided(DatabaseState state, Commit commit, Engine.Tier tier)
@@ -87,8 +116,13 @@ final class Commits {
   }
 
   private static void checkLease(DatabaseState state, LeaseState lease, Commit commit) {
-    if (lease.epoch() != commit.epoch() || !commit.holder().equals(lease.holder())) {
-      throw RocksErrors.leaseLost(state, commit.epoch(), lease.epoch());
+    checkLease(state, lease, commit.holder(), commit.epoch());
+  }
+
+  /** Fails with LEASE_LOST. */
+  static void checkLease(DatabaseState state, LeaseState lease, SessionId holder, long epoch) {
+    if (lease.epoch() != epoch || !holder.equals(lease.holder())) {
+      throw RocksErrors.leaseLost(state, epoch, lease.epoch());
     }
   }
 
@@ -97,16 +131,19 @@ final class Commits {
     private final DatabaseState before;
     private final Commit commit;
     private final @Nullable Stage stage;
+    private final boolean restores;
     private final CompletableFuture<Long> answer;
 
     Applying(
         DatabaseState before,
         Commit commit,
         @Nullable Stage stage,
+        boolean restores,
         CompletableFuture<Long> answer) {
       this.before = before;
       this.commit = commit;
       this.stage = stage;
+      this.restores = restores;
       this.answer = answer;
     }
 
@@ -120,17 +157,30 @@ final class Commits {
     }
 
     @Override
+    public @Nullable Object alone() {
+      return restores ? new Restored(before.number, commit.id()) : null;
+    }
+
+    @Override
     public Runnable apply(Group group) throws RocksDBException {
       DatabaseState state = group.touch(before);
       VersionRecord head = state.nextHead;
       long version = commit.baseVersion() + 1;
-      if (version < head.version()) {
+      if (restores) {
+        byte[] already = group.get(Keys.restored(state.number, commit.id()));
+        if (already != null) {
+          return () -> {
+            release(false);
+            answer.complete(Values.number(already));
+          };
+        }
+      } else if (version < head.version()) {
         return () -> {
           release(false);
           start(state, commit, answer);
         };
       }
-      if (version == head.version() && head.commit().equals(commit.id())) {
+      if (!restores && version == head.version() && head.commit().equals(commit.id())) {
         // It may be of this group, hence not durable yet; the answer is given behind the sync.
         return () -> {
           release(false);
@@ -163,7 +213,7 @@ final class Commits {
         throw RocksErrors.invalid(state, "a page count of " + commit.pageCount());
       }
       long kept = PageSet.keptOf(base, commit.pageSize());
-      PageSet inline = new PageSet(kept);
+      PageSet inline = new PageSet();
       for (PageImage page : commit.pages()) {
         Stages.check(state, page, commit.pageSize());
         if (page.number() > commit.pageCount()) {
@@ -174,7 +224,7 @@ final class Commits {
         inline.add(page.number());
       }
       for (long page = kept + 1; page <= commit.pageCount(); page++) {
-        if (!inline.has(page) && (stage == null || !stage.grown.has(page))) {
+        if (!inline.has(page) && (stage == null || !stage.pages.has(page))) {
           throw RocksErrors.invalid(
               state,
               "page %d is missing in a commit that makes %d pages out of %d"
@@ -192,7 +242,9 @@ final class Commits {
               Math.max(clock.millis(), state.nextHead.committedAtMillis() + 1),
               commit.id(),
               commit.epoch(),
-              stage == null ? Keys.INLINE : stage.attempt);
+              stage == null ? Keys.INLINE : stage.attempt,
+              pagesChanged(),
+              restores);
       long[] changed = new long[commit.pages().size()];
       int count = 0;
       for (PageImage page : commit.pages()) {
@@ -206,6 +258,9 @@ final class Commits {
       byte[] value = record.bytes();
       group.put(Keys.version(state.number, version), value);
       group.put(Keys.of(Keys.HEAD, state.number), value);
+      if (restores) {
+        group.put(Keys.restored(state.number, commit.id()), Values.number(version));
+      }
       if (stage != null) {
         group.delete(Keys.stage(state.number, version, stage.attempt));
       }
@@ -226,6 +281,17 @@ final class Commits {
       };
     }
 
+    private long pagesChanged() {
+      long count = commit.pages().size();
+      if (stage != null) {
+        count += stage.pages.countTo(commit.pageCount());
+        for (PageImage page : commit.pages()) {
+          count -= stage.pages.has(page.number()) ? 1 : 0;
+        }
+      }
+      return count;
+    }
+
     private void restage(DatabaseState state, Stage overtaken, VersionRecord base) {
       Futures.when(
           stages.moveTo(state, overtaken, base),
@@ -234,7 +300,7 @@ final class Commits {
               release(false);
               answer.completeExceptionally(failure);
             } else {
-              committer.submit(new Applying(state, commit, moved, answer));
+              committer.submit(new Applying(state, commit, moved, restores, answer));
             }
           });
     }

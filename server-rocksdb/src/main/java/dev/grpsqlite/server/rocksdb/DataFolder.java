@@ -27,7 +27,7 @@ import org.jspecify.annotations.Nullable;
  * </pre>
  */
 final class DataFolder implements AutoCloseable {
-  static final int LAYOUT = 1;
+  static final int LAYOUT = 2;
 
   private static final String FORMAT = "format";
   private static final String UNFINISHED = "format.new";
@@ -121,10 +121,17 @@ final class DataFolder implements AutoCloseable {
       throw damaged("its file " + FORMAT + " can't be read", null);
     }
     int layout = Integer.parseInt(content.group(1));
+    if (layout < LAYOUT) {
+      throw refused(
+          path,
+          "it has layout %d, and this server knows layout %d alone; name another folder"
+              .formatted(layout, LAYOUT),
+          null);
+    }
     if (layout > LAYOUT) {
       throw refused(
           path,
-          "it has layout %d, and this server knows layouts up to %d; start a newer rocksdb-server"
+          "it has layout %d, and this server knows layout %d alone; start a newer rocksdb-server"
               .formatted(layout, LAYOUT),
           null);
     }

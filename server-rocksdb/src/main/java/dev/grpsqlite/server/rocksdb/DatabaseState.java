@@ -1,8 +1,11 @@
 package dev.grpsqlite.server.rocksdb;
 
+import dev.grpsqlite.server.rocksdb.Values.Created;
+import dev.grpsqlite.server.rocksdb.Values.Forked;
 import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.DatabaseInfo;
 import dev.grpsqlite.server.spi.LeaseState;
+import dev.grpsqlite.server.spi.Retention;
 import dev.grpsqlite.server.spi.SessionId;
 import dev.grpsqlite.server.spi.StageId;
 import java.time.Instant;
@@ -24,6 +27,12 @@ final class DatabaseState {
   final String name;
   final Instant createdAt;
 
+  /** Version 0. */
+  final VersionRecord first;
+
+  /** If it is a fork: its own fork point, its parent's, and so on. */
+  final List<Forked> origins;
+
   volatile VersionRecord head;
   volatile LeaseState lease;
 
@@ -39,42 +48,66 @@ final class DatabaseState {
   /** Was looked up since the last search for objects that can go. */
   volatile boolean used = true;
 
+  /** Its own; null where the store's setting holds. */
+  volatile @Nullable Retention retention;
+
   private volatile List<Stage> stages;
 
   // The commit thread's.
   VersionRecord nextHead;
   LeaseState nextLease;
+  @Nullable Retention nextRetention;
 
   /** The collector has been told durably that there is something to collect. */
   boolean toCollect;
 
   DatabaseState(
-      DatabaseId id,
       long number,
-      String name,
-      Instant createdAt,
+      Created created,
+      List<Forked> origins,
       VersionRecord head,
       LeaseState lease,
+      @Nullable Retention retention,
       long oldest,
       boolean toCollect,
       List<Stage> stages) {
-    this.id = id;
+    this.id = created.id();
     this.number = number;
-    this.name = name;
-    this.createdAt = createdAt;
+    this.name = created.name();
+    this.createdAt = Instant.ofEpochMilli(created.atMillis());
+    this.origins = List.copyOf(origins);
+    this.first = first(created, origins);
     this.head = head;
+    this.retention = retention;
     this.lease = lease;
     this.oldest = oldest;
     this.toCollect = toCollect;
     this.stages = List.copyOf(stages);
     this.nextHead = head;
     this.nextLease = lease;
+    this.nextRetention = retention;
+  }
+
+  /** Version 0 of a database. */
+  static VersionRecord first(Created created, List<Forked> origins) {
+    return origins.isEmpty()
+        ? VersionRecord.first(0, 0, created.atMillis())
+        : VersionRecord.first(
+            origins.get(0).pageSize(), origins.get(0).pageCount(), created.atMillis());
   }
 
   DatabaseInfo info() {
+    long oldestNow = oldest; // before the head, which is never below it
     VersionRecord now = head;
     return new DatabaseInfo(
-        id, name, now.snapshot(), oldest, createdAt, Instant.ofEpochMilli(now.committedAtMillis()));
+        id,
+        name,
+        now.snapshot(),
+        oldestNow,
+        createdAt,
+        Instant.ofEpochMilli(now.committedAtMillis()),
+        retention,
+        origins.isEmpty() ? null : origins.get(0).told());
   }
 
   /** Those that wait for their commit, and those whose pages are still being deleted. */

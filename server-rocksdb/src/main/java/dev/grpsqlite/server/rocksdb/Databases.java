@@ -2,9 +2,9 @@ package dev.grpsqlite.server.rocksdb;
 
 import dev.grpsqlite.server.rocksdb.Engine.Tier;
 import dev.grpsqlite.server.rocksdb.Values.Created;
+import dev.grpsqlite.server.rocksdb.Values.Forked;
 import dev.grpsqlite.server.rocksdb.Values.StageRecord;
 import dev.grpsqlite.server.spi.DatabaseId;
-import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
@@ -79,19 +79,29 @@ final class Databases {
     VersionRecord newest = VersionRecord.read(head);
     byte[] oldest = engine.get(Keys.of(Keys.OLDEST, number), tier);
     return new DatabaseState(
-        database.id(),
         number,
-        database.name(),
-        Instant.ofEpochMilli(database.atMillis()),
+        database,
+        loadOrigins(number, tier),
         newest,
         Values.lease(engine.get(Keys.of(Keys.LEASE, number), tier)),
+        Values.retention(engine.get(Keys.of(Keys.RETENTION, number), tier)),
         oldest == null ? 0 : Values.number(oldest),
         engine.get(Keys.of(Keys.TO_COLLECT, number), tier) != null,
-        loadStages(number, newest, tier));
+        loadStages(number, tier));
   }
 
-  private List<Stage> loadStages(long number, VersionRecord head, Tier tier)
-      throws RocksDBException {
+  private List<Forked> loadOrigins(long number, Tier tier) throws RocksDBException {
+    List<Forked> origins = new ArrayList<>();
+    byte[] forked = engine.get(Keys.of(Keys.FORKED_FROM, number), tier);
+    while (forked != null) {
+      Forked origin = Forked.read(forked);
+      origins.add(origin);
+      forked = engine.get(Keys.of(Keys.FORKED_FROM, origin.parent()), tier);
+    }
+    return origins;
+  }
+
+  private List<Stage> loadStages(long number, Tier tier) throws RocksDBException {
     List<Stage> stages = new ArrayList<>();
     byte[] prefix = Keys.of(Keys.STAGE, number);
     try (RocksIterator each = engine.metaIterator(tier)) {
@@ -102,9 +112,7 @@ final class Databases {
           break;
         }
         StageRecord record = StageRecord.read(each.value());
-        PageSet grown = new PageSet(PageSet.keptOf(head, record.pageSize()));
-        Stage stage = new Stage(number, Keys.versionOf(key), Keys.attemptOf(key), record, grown);
-        stages.add(stage);
+        stages.add(new Stage(number, Keys.versionOf(key), Keys.attemptOf(key), record));
       }
       each.status();
     }
@@ -121,7 +129,7 @@ final class Databases {
       for (; each.isValid() && Keys.startsWith(each.key(), prefix); each.next()) {
         stage.chunks = Keys.chunkOf(each.key()) + 1;
         for (long page : Values.pages(each.value())) {
-          stage.grown.add(page);
+          stage.pages.add(page);
         }
       }
       each.status();
@@ -143,6 +151,8 @@ final class Databases {
       if (stored != null) {
         state.nextHead = stored.head;
         state.nextLease = stored.lease;
+        state.nextRetention = stored.retention;
+        state.retention = stored.retention;
         state.toCollect = stored.toCollect;
         state.oldest = stored.oldest;
         state.lease = stored.lease;

@@ -17,16 +17,20 @@ import org.rocksdb.Cache;
 import org.rocksdb.ColumnFamilyDescriptor;
 import org.rocksdb.ColumnFamilyHandle;
 import org.rocksdb.ColumnFamilyOptions;
+import org.rocksdb.CompactRangeOptions;
 import org.rocksdb.CompressionType;
 import org.rocksdb.DBOptions;
 import org.rocksdb.FlushOptions;
 import org.rocksdb.LRUCache;
 import org.rocksdb.Options;
+import org.rocksdb.Range;
 import org.rocksdb.ReadOptions;
 import org.rocksdb.ReadTier;
 import org.rocksdb.RocksDB;
 import org.rocksdb.RocksDBException;
 import org.rocksdb.RocksIterator;
+import org.rocksdb.SizeApproximationFlag;
+import org.rocksdb.Slice;
 import org.rocksdb.Statistics;
 import org.rocksdb.TablePropertiesCollectorFactory;
 import org.rocksdb.WALRecoveryMode;
@@ -296,6 +300,23 @@ final class Engine implements AutoCloseable {
   /** Frees at once the tables that hold nothing else. Never again read anything in the range. */
   void deletePageFiles(byte[] from, byte[] to) throws RocksDBException {
     db.deleteFilesInRanges(pages, List.of(from, to), false);
+  }
+
+  /** How much of the tables is in a range, about, deleted or not. */
+  long pageBytes(byte[] from, byte[] to) {
+    try (Slice first = new Slice(from);
+        Slice last = new Slice(to)) {
+      return db.getApproximateSizes(
+              pages, List.of(new Range(first, last)), SizeApproximationFlag.INCLUDE_FILES)[0];
+    }
+  }
+
+  /** Makes room of what was deleted in a range. Waits for it. */
+  void compactPages(byte[] from, byte[] to) throws RocksDBException {
+    try (CompactRangeOptions options =
+        new CompactRangeOptions().setExclusiveManualCompaction(false)) {
+      db.compactRange(pages, from, to, options);
+    }
   }
 
   /** A thread's way to put pages into batches, with one copy outside the batch. */

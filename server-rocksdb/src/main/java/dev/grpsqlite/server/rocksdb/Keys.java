@@ -1,5 +1,6 @@
 package dev.grpsqlite.server.rocksdb;
 
+import dev.grpsqlite.server.spi.CommitId;
 import dev.grpsqlite.server.spi.DatabaseId;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
@@ -25,6 +26,12 @@ final class Keys {
   static final byte FILE = 'F';
   static final byte TO_COLLECT = 'Q';
   static final byte DROPPED = 'X';
+  static final byte RESTORED = 'R';
+  static final byte RETENTION = 'E';
+  static final byte FORKED_FROM = 'P';
+  static final byte FORK_POINT = 'T';
+  static final byte HELD = 'U';
+  static final byte RELEASED = 'Z';
   static final byte STORE = 'M';
 
   /** What is under {@link #STORE}. */
@@ -34,8 +41,22 @@ final class Keys {
 
   /** The kinds of all that belongs to one database, begins with its number and goes with it. */
   static final byte[] OF_A_DATABASE = {
-    DATABASE, HEAD, LEASE, OLDEST, COLLECTED, VERSION, CHANGED, STAGE, FILE, TO_COLLECT
+    DATABASE,
+    HEAD,
+    LEASE,
+    OLDEST,
+    COLLECTED,
+    VERSION,
+    CHANGED,
+    STAGE,
+    FILE,
+    TO_COLLECT,
+    RESTORED,
+    RETENTION
   };
+
+  /** What stays with the images that its forks need, until the last of them is gone. */
+  static final byte[] FOR_ITS_FORKS = {FORK_POINT, HELD, RELEASED};
 
   /** A page's key: database 8, page 4, complement of the version 8, attempt 4. */
   static final int PAGE_BYTES = 24;
@@ -47,6 +68,8 @@ final class Keys {
   static final int INLINE = 0;
 
   static final int CHUNK_BYTES = 1 + 8 + 8 + 4 + 4;
+
+  private static final int HELD_BYTES = 1 + 8 + 8 + 8 + 4 + 4;
 
   private Keys() {}
 
@@ -78,7 +101,12 @@ final class Keys {
   }
 
   static byte[] version(long database, long version) {
-    return ByteBuffer.allocate(17).put(VERSION).putLong(database).putLong(version).array();
+    return of(VERSION, database, version);
+  }
+
+  /** Of the kinds whose keys go on with a version. */
+  static byte[] of(byte kind, long database, long version) {
+    return ByteBuffer.allocate(17).put(kind).putLong(database).putLong(version).array();
   }
 
   static long versionOf(byte[] key) {
@@ -119,6 +147,48 @@ final class Keys {
 
   static int chunkOf(byte[] key) {
     return ByteBuffer.wrap(key).getInt(21);
+  }
+
+  static byte[] restored(long database, CommitId commit) {
+    ByteBuffer key = ByteBuffer.allocate(9 + CommitId.BYTES).put(RESTORED).putLong(database);
+    commit.write(key);
+    return key.array();
+  }
+
+  /** That a version of a database is the beginning of another one. */
+  static byte[] forkPoint(long database, long version, long fork) {
+    return ByteBuffer.allocate(25)
+        .put(FORK_POINT)
+        .putLong(database)
+        .putLong(version)
+        .putLong(fork)
+        .array();
+  }
+
+  /** That an image is kept for forks alone, and which fork point was the newest to need it. */
+  static byte[] held(long database, long forkPoint, long version, long page, int attempt) {
+    return ByteBuffer.allocate(HELD_BYTES)
+        .put(HELD)
+        .putLong(database)
+        .putLong(forkPoint)
+        .putLong(version)
+        .putInt((int) page)
+        .putInt(attempt)
+        .array();
+  }
+
+  static long heldVersionOf(byte[] key) {
+    return ByteBuffer.wrap(key).getLong(17);
+  }
+
+  /** The image's own key. */
+  static byte[] heldPageOf(byte[] key) {
+    ByteBuffer from = ByteBuffer.wrap(key);
+    return page(
+        from.getLong(1),
+        Integer.toUnsignedLong(from.getInt(25)),
+        from.getLong(17),
+        from.getInt(29));
   }
 
   static byte[] page(long database, long page, long version, int attempt) {

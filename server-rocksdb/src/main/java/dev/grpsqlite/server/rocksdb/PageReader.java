@@ -1,6 +1,8 @@
 package dev.grpsqlite.server.rocksdb;
 
 import dev.grpsqlite.server.rocksdb.Engine.Tier;
+import dev.grpsqlite.server.rocksdb.Values.Attempt;
+import dev.grpsqlite.server.rocksdb.Values.Forked;
 import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.PageImage;
 import dev.grpsqlite.server.spi.SessionId;
@@ -112,6 +114,17 @@ final class PageReader {
       }
     }
     images.status();
+    for (Forked origin : state.origins) {
+      images.seek(Keys.page(origin.parent(), page, origin.version(), Keys.INLINE));
+      for (; images.isValid(); images.next()) {
+        byte[] key = images.key();
+        Attempt attempt = new Attempt(Keys.pageVersionOf(key), Keys.pageAttemptOf(key));
+        if (!origin.skipped().contains(attempt)) {
+          return image(state, page, 0, at.pageSize(), images.value());
+        }
+      }
+      images.status();
+    }
     throw new IllegalStateException(
         "page %d of database %s, version %d, is missing".formatted(page, state.name, at.version()));
   }

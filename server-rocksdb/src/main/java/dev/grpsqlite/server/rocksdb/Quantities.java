@@ -1,22 +1,17 @@
 package dev.grpsqlite.server.rocksdb;
 
-import java.time.Duration;
 import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** Sizes, times and counts as people write them in settings. */
+/** Sizes and counts as people write them in settings. */
 final class Quantities {
   private static final Pattern NUMBER_AND_UNIT = Pattern.compile("(\\d{1,12})\\s*([A-Za-z]*)");
 
   private static final Map<String, Long> BYTES =
       Map.of("", 1L, "KiB", 1L << 10, "MiB", 1L << 20, "GiB", 1L << 30);
 
-  private static final Map<String, Long> SECONDS =
-      Map.of("s", 1L, "m", 60L, "h", 3600L, "d", 86400L);
-
   private static final long MOST_BYTES = 1L << 50;
-  private static final Duration LONGEST = Duration.ofDays(36500);
 
   private Quantities() {}
 
@@ -29,17 +24,6 @@ final class Quantities {
 
   static long size(String value) {
     return parse(value, BYTES);
-  }
-
-  static String durationProblem(String value) {
-    long seconds = value.equals("0") ? 0 : parse(value, SECONDS);
-    return seconds < 0 || seconds > LONGEST.toSeconds()
-        ? "not a time like 30s, 10m, 24h, 7d or 0: " + value
-        : "";
-  }
-
-  static Duration duration(String value) {
-    return value.equals("0") ? Duration.ZERO : Duration.ofSeconds(parse(value, SECONDS));
   }
 
   static String countProblem(String value, int least, int most) {

@@ -3,11 +3,13 @@ package dev.grpsqlite.server.rocksdb;
 import dev.grpsqlite.server.rocksdb.Engine.Tier;
 import dev.grpsqlite.server.spi.Changes;
 import dev.grpsqlite.server.spi.Commit;
+import dev.grpsqlite.server.spi.CommitId;
 import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.DatabaseInfo;
 import dev.grpsqlite.server.spi.LeaseState;
 import dev.grpsqlite.server.spi.PageImage;
 import dev.grpsqlite.server.spi.PageStore;
+import dev.grpsqlite.server.spi.Retention;
 import dev.grpsqlite.server.spi.SessionId;
 import dev.grpsqlite.server.spi.SideFiles;
 import dev.grpsqlite.server.spi.Snapshot;
@@ -15,12 +17,14 @@ import dev.grpsqlite.server.spi.SnapshotPins;
 import dev.grpsqlite.server.spi.StageId;
 import dev.grpsqlite.server.spi.StoreCapabilities;
 import dev.grpsqlite.server.spi.StoreOpenException;
+import dev.grpsqlite.server.spi.VersionInfo;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
@@ -64,7 +68,7 @@ final class RocksPageStore implements PageStore {
   record Settings(
       Path data,
       long cacheBytes,
-      Duration retention,
+      Retention retention,
       int readThreads,
       int databasesInMemory,
       Duration collectFirst,
@@ -85,6 +89,8 @@ final class RocksPageStore implements PageStore {
   private final Leases leases;
   private final Catalog catalog;
   private final Collector collector;
+  private final Dropped dropped;
+  private final Restores restores;
   private final RocksSideFiles sideFiles;
   private boolean closed; // protected by this
 
@@ -107,10 +113,23 @@ final class RocksPageStore implements PageStore {
     committer = new Committer(engine, databases, mark);
     commits = new Commits(databases, readers, versions, stages, committer, clock);
     leases = new Leases(databases, readers, committer, stages);
-    catalog = new Catalog(engine, databases, readers, committer, stages, background, clock);
+    Holds holds = new Holds(pins);
+    restores =
+        new Restores(databases, readers, versions, pageReader, stages, committer, commits, holds);
+    ForkPoints forkPoints = new ForkPoints(engine, background);
+    dropped = new Dropped(engine, background, forkPoints);
+    catalog = new Catalog(engine, databases, readers, committer, stages, versions, dropped, clock);
     collector =
         new Collector(
-            engine, databases, versions, committer, background, pins, clock, settings.retention());
+            engine,
+            databases,
+            versions,
+            committer,
+            background,
+            forkPoints,
+            holds,
+            clock,
+            settings.retention());
     sideFiles = new RocksSideFiles(engine, databases, readers, committer);
   }
 
@@ -163,10 +182,10 @@ final class RocksPageStore implements PageStore {
   private void start(Settings settings) throws RocksDBException {
     boolean sameBoot = noteBoot();
     List<Long> withStages = background.databasesWith(Keys.STAGE);
-    List<Long> dropped = background.databasesWith(Keys.DROPPED);
+    List<Long> leftToDelete = background.databasesWith(Keys.DROPPED);
     committer.start();
     stages.takeOver(withStages, sameBoot);
-    dropped.forEach(background::deleteDropped);
+    leftToDelete.forEach(dropped::delete);
     background.repeat(collector::run, settings.collectFirst(), settings.collectEvery());
     background.later(stages::dropInherited, INHERITED_STAGE);
   }
@@ -192,7 +211,7 @@ final class RocksPageStore implements PageStore {
 
   @Override
   public StoreCapabilities capabilities() {
-    return new StoreCapabilities(false, false, false);
+    return new StoreCapabilities(true, false, true);
   }
 
   @Override
@@ -307,6 +326,35 @@ final class RocksPageStore implements PageStore {
   @Override
   public CompletableFuture<Long> commit(Commit commit) {
     return commits.commit(commit);
+  }
+
+  @Override
+  public CompletableFuture<Snapshot> snapshotAt(DatabaseId database, Instant time) {
+    return readers.answer(
+        tier -> versions.at(databases.get(database, tier), time, tier).snapshot());
+  }
+
+  @Override
+  public CompletableFuture<List<VersionInfo>> history(DatabaseId database, long below, int limit) {
+    Readers.Reading<List<VersionInfo>> reading =
+        tier -> versions.history(databases.get(database, tier), below, limit, tier);
+    return limit > MANY_VERSIONS ? readers.answerFromDisk(reading) : readers.answer(reading);
+  }
+
+  @Override
+  public CompletableFuture<DatabaseInfo> fork(DatabaseId parent, long version, String newName) {
+    return catalog.fork(parent, version, newName);
+  }
+
+  @Override
+  public CompletableFuture<Long> restore(
+      DatabaseId database, SessionId holder, long epoch, CommitId id, long version) {
+    return restores.restore(database, holder, epoch, id, version);
+  }
+
+  @Override
+  public CompletableFuture<Void> setRetention(DatabaseId database, Optional<Retention> retention) {
+    return catalog.setRetention(database, retention);
   }
 
   @Override

@@ -2,6 +2,7 @@ package dev.grpsqlite.server.rocksdb;
 
 import dev.grpsqlite.server.spi.PageStore;
 import dev.grpsqlite.server.spi.PageStoreProvider;
+import dev.grpsqlite.server.spi.Retention;
 import dev.grpsqlite.server.spi.SnapshotPins;
 import dev.grpsqlite.server.spi.StoreOpenException;
 import java.nio.file.InvalidPathException;
@@ -38,12 +39,11 @@ public final class RocksPageStoreProvider implements PageStoreProvider {
             value -> Quantities.sizeProblem(value, LEAST_CACHE_BYTES)),
         new Setting(
             "retention",
-            "TIME",
-            "How long old versions are kept beyond what sessions still read, e.g. 10m, 24h, 7d;"
-                + " 0 for no longer.",
+            "HOW-LONG",
+            "How far back versions are kept: " + Retention.SYNTAX + ".",
             "10m",
             false,
-            Quantities::durationProblem),
+            Retention::problem),
         new Setting(
             "read-threads",
             "N",
@@ -68,7 +68,7 @@ public final class RocksPageStoreProvider implements PageStoreProvider {
         new RocksPageStore.Settings(
             Path.of(value(settings, "data")),
             Quantities.size(value(settings, "block-cache")),
-            Quantities.duration(value(settings, "retention")),
+            Retention.parse(value(settings, "retention")),
             Integer.parseInt(value(settings, "read-threads")),
             RocksPageStore.DATABASES_IN_MEMORY,
             RocksPageStore.COLLECT_FIRST,

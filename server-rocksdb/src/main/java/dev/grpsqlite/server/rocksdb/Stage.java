@@ -6,7 +6,7 @@ import dev.grpsqlite.server.spi.StageId;
 
 /**
  * Pages that wait for their commit, under the version that they would be: the one after the head at
- * the time. {@code grown}, {@code chunks}, {@code sealed} and {@code unwanted} are the stage
+ * the time. {@code pages}, {@code chunks}, {@code sealed} and {@code unwanted} are the stage
  * thread's; while it is sealed nobody changes the first two.
  */
 final class Stage {
@@ -15,8 +15,8 @@ final class Stage {
   final int attempt;
   final StageRecord record;
 
-  /** Those of its pages that the version before does not have. */
-  final PageSet grown;
+  /** Which pages it has. */
+  final PageSet pages = new PageSet();
 
   /** How many chunks its list of pages has. */
   int chunks;
@@ -30,12 +30,11 @@ final class Stage {
   /** Nobody finds it any more; its pages are being deleted. */
   volatile boolean abandoned;
 
-  Stage(long database, long version, int attempt, StageRecord record, PageSet grown) {
+  Stage(long database, long version, int attempt, StageRecord record) {
     this.database = database;
     this.version = version;
     this.attempt = attempt;
     this.record = record;
-    this.grown = grown;
     this.abandoned = record.abandoned();
   }
 

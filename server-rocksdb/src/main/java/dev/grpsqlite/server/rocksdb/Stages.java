@@ -164,15 +164,8 @@ final class Stages {
             "database %s has %d stages; no more are allowed"
                 .formatted(state.name, MOST_OF_A_DATABASE));
       }
-      VersionRecord head = state.head;
-      long version = head.version() + 1;
-      Stage stage =
-          new Stage(
-              state.number,
-              version,
-              state.freeAttempt(version),
-              record,
-              new PageSet(PageSet.keptOf(head, record.pageSize())));
+      long version = state.head.version() + 1;
+      Stage stage = new Stage(state.number, version, state.freeAttempt(version), record);
       if (!state.add(stage)) {
         throw new StoreException(
             StoreException.Code.STORE_FAILED, "database " + state.name + " was just closed");
@@ -194,7 +187,7 @@ final class Stages {
     for (PageImage page : pages) {
       pageWriter.put(batch, stage.database, stage.version, stage.attempt, page);
       numbers[count++] = page.number();
-      stage.grown.add(page.number());
+      stage.pages.add(page.number());
     }
     if (count > 0) {
       engine.put(
@@ -272,13 +265,7 @@ final class Stages {
     long version = base.version() + 1;
     return onThread(
         () -> {
-          Stage to =
-              new Stage(
-                  state.number,
-                  version,
-                  state.freeAttempt(version),
-                  from.record,
-                  new PageSet(PageSet.keptOf(base, from.record.pageSize())));
+          Stage to = new Stage(state.number, version, state.freeAttempt(version), from.record);
           to.sealed = true;
           if (from.unwanted || !state.add(to)) {
             throw RocksErrors.noSuchStage(state);
@@ -321,7 +308,7 @@ final class Stages {
       try (WriteBatch batch = new WriteBatch();
           RocksIterator images = engine.pageIterator(Tier.DISK)) {
         for (long page : Values.pages(list)) {
-          to.grown.add(page);
+          to.pages.add(page);
           byte[] key = Keys.page(from.database, page, from.version, from.attempt);
           images.seek(key);
           images.status();

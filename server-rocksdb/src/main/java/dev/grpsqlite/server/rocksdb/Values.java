@@ -1,11 +1,16 @@
 package dev.grpsqlite.server.rocksdb;
 
 import dev.grpsqlite.server.spi.DatabaseId;
+import dev.grpsqlite.server.spi.ForkPoint;
 import dev.grpsqlite.server.spi.LeaseState;
+import dev.grpsqlite.server.spi.Retention;
 import dev.grpsqlite.server.spi.SessionId;
 import dev.grpsqlite.server.spi.StageId;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /** The small values, to bytes and back. */
@@ -50,7 +55,82 @@ final class Values {
     }
   }
 
+  /** A stage's images, as their keys tell them from others. */
+  record Attempt(long version, int number) {}
+
+  /**
+   * Where a database's pages come from that it has no image of.
+   *
+   * @param parent the number of the database whose images those are
+   * @param version the version at which it has them
+   * @param pageSize of that version
+   * @param pageCount of that version
+   * @param skipped images up to that version that were staged and not committed at the time
+   * @param told what it was forked from, as those who asked for it named it
+   */
+  record Forked(
+      long parent,
+      long version,
+      int pageSize,
+      long pageCount,
+      List<Attempt> skipped,
+      ForkPoint told) {
+    static Forked read(byte[] value) {
+      ByteBuffer from = ByteBuffer.wrap(value);
+      long parent = from.getLong();
+      long version = from.getLong();
+      int pageSize = from.getInt();
+      long pageCount = from.getLong();
+      long toldVersion = from.getLong();
+      List<Attempt> skipped = new ArrayList<>();
+      for (int count = from.getInt(); count > 0; count--) {
+        skipped.add(new Attempt(from.getLong(), from.getInt()));
+      }
+      String name = StandardCharsets.UTF_8.decode(from).toString();
+      return new Forked(
+          parent,
+          version,
+          pageSize,
+          pageCount,
+          List.copyOf(skipped),
+          new ForkPoint(name, toldVersion));
+    }
+
+    byte[] bytes() {
+      byte[] utf8 = told.parentName().getBytes(StandardCharsets.UTF_8);
+      ByteBuffer to =
+          ByteBuffer.allocate(8 + 8 + 4 + 8 + 8 + 4 + 12 * skipped.size() + utf8.length)
+              .putLong(parent)
+              .putLong(version)
+              .putInt(pageSize)
+              .putLong(pageCount)
+              .putLong(told.version())
+              .putInt(skipped.size());
+      skipped.forEach(each -> to.putLong(each.version()).putInt(each.number()));
+      return to.put(utf8).array();
+    }
+  }
+
   private Values() {}
+
+  static byte[] retention(Retention retention) {
+    return ByteBuffer.allocate(1 + 8 + 4 + 8)
+        .put((byte) (retention.forever() ? 1 : 0))
+        .putLong(retention.duration().toSeconds())
+        .putInt(retention.duration().toNanosPart())
+        .putLong(retention.versions())
+        .array();
+  }
+
+  static @Nullable Retention retention(byte @Nullable [] value) {
+    if (value == null) {
+      return null;
+    }
+    ByteBuffer from = ByteBuffer.wrap(value);
+    boolean forever = from.get() != 0;
+    Duration duration = Duration.ofSeconds(from.getLong(), from.getInt());
+    return new Retention(forever, duration, from.getLong());
+  }
 
   static byte[] number(long number) {
     return ByteBuffer.allocate(8).putLong(number).array();

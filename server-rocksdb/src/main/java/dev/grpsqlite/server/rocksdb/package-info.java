@@ -18,11 +18,17 @@
  * <pre>
  * N name → id          I id → number        D number → id, time, name
  * H number → the head's version record      L number → epoch, holder
- * V number, version → page size and count, time, commit id, epoch, attempt
+ * V number, version → page size and count, time, commit id, epoch, attempt, pages changed
+ * R number, commit id → version, of restores
  * C number, version, attempt, chunk → numbers of the pages that are under version and attempt
  * S number, version, attempt → session, stage id, epoch, page size; removed by the commit
+ * E number → its own retention
  * O number → oldest version that can be read          K number → how far the collector is
  * Q number: the collector has something to do         X number: dropped, not yet deleted
+ * P number → number and version of what it was forked from, and what is to be skipped there
+ * T number, version, fork's number → page count; a fork point
+ * U number, fork point, version, page, attempt: an image that is kept for forks alone
+ * Z number, version: a fork of that version is gone
  * F number, file → size; F number, file, chunk → bytes
  * M: the next number; the machine's last boot
  * </pre>
@@ -37,7 +43,9 @@
  *   <li>{@code rocksdb-stage} alone writes staged pages, and makes, seals and abandons stages
  *       ({@link dev.grpsqlite.server.rocksdb.Stages}).
  *   <li>{@code rocksdb-background} deletes: old images, abandoned stages, dropped databases ({@link
- *       dev.grpsqlite.server.rocksdb.Collector}, {@link dev.grpsqlite.server.rocksdb.Background}).
+ *       dev.grpsqlite.server.rocksdb.Collector}, {@link dev.grpsqlite.server.rocksdb.ForkPoints},
+ *       {@link dev.grpsqlite.server.rocksdb.Dropped}, {@link
+ *       dev.grpsqlite.server.rocksdb.Background}).
  * </ul>
  *
  * <h2>Why the promises hold</h2>
@@ -90,12 +98,55 @@
  * that was made before (4) still has it. An object that describes a database may be forgotten to
  * make room; who has it in hand sees at (4) that it is stale, and begins again.
  *
- * <h2>What is left for later</h2>
+ * <p><b>Restores</b> are commits like others: what differs is staged, at the store's own instance,
+ * and then committed (see {@link dev.grpsqlite.server.rocksdb.Restores}). Their ids can't be looked
+ * up by a base, so they are entered one by one, by the same batch, and forgotten with the version.
  *
- * Versions are kept for a retention time already, but nothing lets one ask for them by time. A fork
- * would be a database with a parent and a version: its reads go on in the parent's images where it
- * has none, and the parent's floor stays below. A restored version is a commit whose list says what
- * differs.
+ * <h2>Forks</h2>
+ *
+ * A fork is a database record that names a parent and a version of it, <i>f</i>. It is one small
+ * batch, whatever the size. A page of which the fork has no image at or below the version wanted is
+ * looked for in the parent, at <i>f</i>, and if the parent is a fork, in its parent, and so on.
+ *
+ * <p><b>What is found there is right.</b> Let the page <i>p</i> be within the page count of the
+ * fork's version <i>v</i>, and the fork have no image of it at or below <i>v</i>. Had a version up
+ * to <i>v</i> cut <i>p</i> off, the one that grew the database by it again would have named it; had
+ * one changed the page size, it would have named all pages. So <i>p</i> was in all versions from 0
+ * to <i>v</i>, and none wrote it: it is the parent's at <i>f</i>. The fork's collector takes no
+ * image away that one of its own readable versions or fork points needs, so that there is none
+ * means that there was none.
+ *
+ * <p><b>The parent's stages.</b> Nobody who reads a fork looks at its parent's stages: the parent
+ * may be gone. When the fork is made, on the commit thread, <i>f</i> is not above the published
+ * head. Hence no stage is entered with a version up to <i>f</i> any more (whoever enters it looks
+ * at the head behind that), and none of those that have been can be committed as such a version. So
+ * what was staged with versions up to <i>f</i> then is skipped by the fork for good, and is written
+ * in its record. It is nothing, nearly always.
+ *
+ * <p><b>What the collector leaves.</b> An image that version <i>a</i> wrote is the page until the
+ * version <i>b</i> that wrote it anew or cut it off. Once the floor has reached <i>b</i>, fork
+ * points from <i>a</i> to before <i>b</i> may still need it, and nothing else. When the collector
+ * comes to <i>b</i>, it looks for the newest fork point below: if that is not below <i>a</i>, the
+ * image is entered under it (U) instead of being deleted. Forks of a version below the floor can't
+ * be made, and the decision is the commit thread's, as the rise of the floor is; the collector
+ * looks for fork points behind that. A fork that has written nothing is passed over by a fork of
+ * it: this may be a fork point below the floor, but one that there was already, and still is, since
+ * a fork's own fork point goes after it. So what is deleted was needed by none, nor will be.
+ *
+ * <p>When the last fork of a version is gone, what was entered under it is deleted, or stays for
+ * the fork point before it ({@link dev.grpsqlite.server.rocksdb.ForkPoints#release}). No other
+ * image is looked at, and lists of changes need not be kept for it.
+ *
+ * <p><b>Dropped parents.</b> Name and id go at once. Then all images that no fork point needs are
+ * deleted, and the others entered as above, in one pass over the database; then all else that
+ * belonged to it. What is left is X, P, T, U and Z, and the images. When its last fork is gone, so
+ * is it, and with it its own fork point. Each of these steps can be interrupted and begun again: an
+ * image and its entry go by one batch, and a fork's last entries by the batch that tells the
+ * parent.
+ *
+ * <p>A read goes through the databases that a fork of a fork descends from, one seek each, most of
+ * which end at a Bloom filter. There are at most {@link
+ * dev.grpsqlite.server.rocksdb.Catalog#MOST_ORIGINS}.
  */
 @NullMarked
 package dev.grpsqlite.server.rocksdb;

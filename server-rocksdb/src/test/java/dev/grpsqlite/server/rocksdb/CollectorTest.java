@@ -10,6 +10,7 @@ import dev.grpsqlite.server.contract.SettablePins;
 import dev.grpsqlite.server.contract.TestPages;
 import dev.grpsqlite.server.spi.Changes;
 import dev.grpsqlite.server.spi.PageImage;
+import dev.grpsqlite.server.spi.Retention;
 import dev.grpsqlite.server.spi.StageId;
 import dev.grpsqlite.server.spi.StoreException;
 import java.nio.file.Path;
@@ -35,7 +36,7 @@ class CollectorTest {
 
   private final SettablePins pins = new SettablePins();
 
-  private RocksPageStore open(Duration retention, Clock clock) throws Exception {
+  private RocksPageStore open(Retention retention, Clock clock) throws Exception {
     return RocksPageStore.open(
         TestStores.settings(folder, retention, Duration.ofHours(1)), pins, clock);
   }
@@ -54,7 +55,7 @@ class CollectorTest {
     long head = 0;
     long pinned = 0;
     for (int round = 0; round < 8; round++) {
-      try (RocksPageStore store = open(Duration.ZERO, Clock.systemUTC())) {
+      try (RocksPageStore store = open(Retention.NONE, Clock.systemUTC())) {
         TestWriter writer = new TestWriter(store, "a");
         pins.pin(writer.database, pinned);
         for (int i = 0; i < 20; i++) {
@@ -142,7 +143,7 @@ class CollectorTest {
 
   @Test
   void p6_versionsBelowTheFloorAreTooOldAndTheirCommitIdsStillKnown() throws Exception {
-    try (RocksPageStore store = open(Duration.ZERO, Clock.systemUTC())) {
+    try (RocksPageStore store = open(Retention.NONE, Clock.systemUTC())) {
       TestWriter writer = new TestWriter(store, "a");
       for (int i = 1; i <= 5; i++) {
         writer.commit(1, TestPages.page(1, PAGE_SIZE, i));
@@ -168,7 +169,7 @@ class CollectorTest {
     AtomicLong looks = new AtomicLong();
     try (RocksPageStore store =
         RocksPageStore.open(
-            TestStores.settings(folder, Duration.ZERO, Duration.ofHours(1)),
+            TestStores.settings(folder, Retention.NONE, Duration.ofHours(1)),
             database -> looks.getAndIncrement() == 0 ? Long.MAX_VALUE : 2,
             Clock.systemUTC())) {
       TestWriter writer = new TestWriter(store, "a");
@@ -186,7 +187,7 @@ class CollectorTest {
   void versionsAreKeptForTheRetentionAndNoLonger() throws Exception {
     AtomicLong millis = new AtomicLong(1_000_000_000);
     Clock clock = clock(() -> Instant.ofEpochMilli(millis.get()));
-    try (RocksPageStore store = open(Duration.ofMinutes(10), clock)) {
+    try (RocksPageStore store = open(Retention.lasting(Duration.ofMinutes(10)), clock)) {
       TestWriter writer = new TestWriter(store, "a");
       for (int i = 1; i <= 5; i++) {
         writer.commit(1, TestPages.page(1, PAGE_SIZE, i));
@@ -209,7 +210,7 @@ class CollectorTest {
   void p5_commitIdsAreForgottenAfterManyVersionsAndSomeTime() throws Exception {
     AtomicLong millis = new AtomicLong(1_000_000_000);
     Clock clock = clock(() -> Instant.ofEpochMilli(millis.get()));
-    try (RocksPageStore store = open(Duration.ZERO, clock)) {
+    try (RocksPageStore store = open(Retention.NONE, clock)) {
       TestWriter writer = new TestWriter(store, "a");
       long versions = Collector.HISTORY_VERSIONS + 50;
       List<java.util.concurrent.CompletableFuture<Long>> answers = new ArrayList<>();

@@ -1,5 +1,6 @@
 package dev.grpsqlite.server.rocksdb;
 
+import dev.grpsqlite.server.spi.Retention;
 import dev.grpsqlite.server.spi.SnapshotPins;
 import dev.grpsqlite.server.spi.StoreException;
 import dev.grpsqlite.server.spi.StoreOpenException;
@@ -24,10 +25,10 @@ final class TestStores {
 
   /** Keeps nothing longer than it must, in memory too, and collects all the time. */
   static RocksPageStore.Settings settings(Path folder) {
-    return settings(folder, Duration.ZERO, Duration.ofMillis(2));
+    return settings(folder, Retention.NONE, Duration.ofMillis(2));
   }
 
-  static RocksPageStore.Settings settings(Path folder, Duration retention, Duration collectEvery) {
+  static RocksPageStore.Settings settings(Path folder, Retention retention, Duration collectEvery) {
     return new RocksPageStore.Settings(
         folder, 8 << 20, retention, 4, 1, collectEvery, collectEvery, null);
   }
@@ -36,7 +37,7 @@ final class TestStores {
     return new RocksPageStore.Settings(
         folder,
         8 << 20,
-        Duration.ZERO,
+        Retention.NONE,
         4,
         100,
         Duration.ofHours(1),
@@ -47,7 +48,7 @@ final class TestStores {
   /** Collects only when it is told to. */
   static RocksPageStore open(Path folder) throws StoreOpenException {
     return RocksPageStore.open(
-        settings(folder, Duration.ZERO, Duration.ofHours(1)), NO_PINS, Clock.systemUTC());
+        settings(folder, Retention.NONE, Duration.ofHours(1)), NO_PINS, Clock.systemUTC());
   }
 
   static <T> T get(CompletableFuture<T> future) {
