@@ -3,7 +3,6 @@ package dev.grpsqlite.server.rocksdb;
 import dev.grpsqlite.server.spi.Commit;
 import dev.grpsqlite.server.spi.CommitId;
 import dev.grpsqlite.server.spi.LeaseState;
-import dev.grpsqlite.server.spi.PageImage;
 import dev.grpsqlite.server.spi.SessionId;
 import dev.grpsqlite.server.spi.StageId;
 import dev.grpsqlite.server.spi.StoreException;
@@ -60,7 +59,7 @@ final class Commits {
       // Whatever comes, this can't be the next version any more; was it applied once?
       Futures.pipe(readers.answer(tier -> decided(state, commit, tier)), answer);
     } else if (commit.stage() == null) {
-      committer.submit(new Applying(state, commit, null, false, answer));
+      committer.submit(new Applying(new CommitPart(state, commit, null, false), answer));
     } else {
       sealAndSubmit(state, commit, commit.stage(), false, answer);
     }
@@ -78,7 +77,8 @@ final class Commits {
           if (failure != null) {
             answer.completeExceptionally(failure);
           } else {
-            committer.submit(new Applying(state, commit, kept.orElse(null), restores, answer));
+            CommitPart part = new CommitPart(state, commit, kept.orElse(null), restores);
+            committer.submit(new Applying(part, answer));
           }
         });
   }
@@ -90,7 +90,7 @@ final class Commits {
   CompletableFuture<Long> restore(DatabaseState state, Commit commit) {
     CompletableFuture<Long> answer = new CompletableFuture<>();
     if (commit.stage() == null) {
-      committer.submit(new Applying(state, commit, null, true, answer));
+      committer.submit(new Applying(new CommitPart(state, commit, null, true), answer));
     } else {
       sealAndSubmit(state, commit, commit.stage(), true, answer);
     }
@@ -111,12 +111,8 @@ final class Commits {
     if (record.commit().equals(commit.id())) {
       return version;
     }
-    checkLease(state, state.lease, commit);
+    checkLease(state, state.lease, commit.holder(), commit.epoch());
     throw RocksErrors.headMoved(state, commit.baseVersion(), state.head.version());
-  }
-
-  private static void checkLease(DatabaseState state, LeaseState lease, Commit commit) {
-    checkLease(state, lease, commit.holder(), commit.epoch());
   }
 
   /** Fails with LEASE_LOST. */
@@ -128,168 +124,63 @@ final class Commits {
 
   /** A commit in line. */
   private final class Applying implements Change {
-    private final DatabaseState before;
-    private final Commit commit;
-    private final @Nullable Stage stage;
-    private final boolean restores;
+    private final CommitPart part;
     private final CompletableFuture<Long> answer;
 
-    Applying(
-        DatabaseState before,
-        Commit commit,
-        @Nullable Stage stage,
-        boolean restores,
-        CompletableFuture<Long> answer) {
-      this.before = before;
-      this.commit = commit;
-      this.stage = stage;
-      this.restores = restores;
+    Applying(CommitPart part, CompletableFuture<Long> answer) {
+      this.part = part;
       this.answer = answer;
     }
 
     @Override
     public long bytes() {
-      long bytes = 0;
-      for (PageImage page : commit.pages()) {
-        bytes += page.data().remaining();
-      }
-      return bytes;
+      return part.bytes();
     }
 
     @Override
     public @Nullable Object alone() {
-      return restores ? new Restored(before.number, commit.id()) : null;
+      return part.restores ? new Restored(part.before.number, part.commit.id()) : null;
     }
 
     @Override
     public Runnable apply(Group group) throws RocksDBException {
-      DatabaseState state = group.touch(before);
+      DatabaseState state = group.touch(part.before);
+      Commit commit = part.commit;
       VersionRecord head = state.nextHead;
-      long version = commit.baseVersion() + 1;
-      if (restores) {
+      long version = part.version();
+      if (part.restores) {
         byte[] already = group.get(Keys.restored(state.number, commit.id()));
         if (already != null) {
           return () -> {
-            release(false);
+            part.release(stages, false);
             answer.complete(Values.number(already));
           };
         }
       } else if (version < head.version()) {
         return () -> {
-          release(false);
+          part.release(stages, false);
           start(state, commit, answer);
         };
       }
-      if (!restores && version == head.version() && head.commit().equals(commit.id())) {
+      if (!part.restores && version == head.version() && head.commit().equals(commit.id())) {
         // It may be of this group, hence not durable yet; the answer is given behind the sync.
         return () -> {
-          release(false);
+          part.release(stages, false);
           answer.complete(version);
         };
       }
-      checkLease(state, state.nextLease, commit);
-      if (commit.baseVersion() != head.version()) {
-        throw RocksErrors.headMoved(state, commit.baseVersion(), head.version());
+      part.checkNext(state);
+      Stage overtaken = part.overtaken();
+      if (overtaken != null) {
+        return () -> restage(state, overtaken, head);
       }
-      if (commit.stage() != null && stage == null) {
-        throw RocksErrors.noSuchStage(state);
-      }
-      if (stage != null && stage.record.pageSize() != commit.pageSize()) {
-        throw RocksErrors.invalid(
-            state,
-            "a commit of pages of %d bytes, staged as pages of %d"
-                .formatted(commit.pageSize(), stage.record.pageSize()));
-      }
-      if (stage != null && stage.version != version) {
-        return () -> restage(state, stage, head);
-      }
-      checkPages(state, head);
-      return apply(group, state, version);
-    }
-
-    /** What there is fits, and every page that the base does not have is there. */
-    private void checkPages(DatabaseState state, VersionRecord base) {
-      if (commit.pageCount() < 0 || commit.pageCount() > PageReader.LAST_PAGE) {
-        throw RocksErrors.invalid(state, "a page count of " + commit.pageCount());
-      }
-      long kept = PageSet.keptOf(base, commit.pageSize());
-      PageSet inline = new PageSet();
-      for (PageImage page : commit.pages()) {
-        Stages.check(state, page, commit.pageSize());
-        if (page.number() > commit.pageCount()) {
-          throw RocksErrors.invalid(
-              state,
-              "page %d is above the page count of %d".formatted(page.number(), commit.pageCount()));
-        }
-        inline.add(page.number());
-      }
-      for (long page = kept + 1; page <= commit.pageCount(); page++) {
-        if (!inline.has(page) && (stage == null || !stage.pages.has(page))) {
-          throw RocksErrors.invalid(
-              state,
-              "page %d is missing in a commit that makes %d pages out of %d"
-                  .formatted(page, commit.pageCount(), kept));
-        }
-      }
-    }
-
-    private Runnable apply(Group group, DatabaseState state, long version) throws RocksDBException {
-      VersionRecord record =
-          new VersionRecord(
-              version,
-              commit.pageSize(),
-              commit.pageCount(),
-              Math.max(clock.millis(), state.nextHead.committedAtMillis() + 1),
-              commit.id(),
-              commit.epoch(),
-              stage == null ? Keys.INLINE : stage.attempt,
-              pagesChanged(),
-              restores);
-      long[] changed = new long[commit.pages().size()];
-      int count = 0;
-      for (PageImage page : commit.pages()) {
-        group.putPage(state, version, page);
-        changed[count++] = page.number();
-      }
-      if (count > 0) {
-        group.put(
-            Keys.changed(state.number, version, Keys.INLINE, 0), Values.pages(changed, count));
-      }
-      byte[] value = record.bytes();
-      group.put(Keys.version(state.number, version), value);
-      group.put(Keys.of(Keys.HEAD, state.number), value);
-      if (restores) {
-        group.put(Keys.restored(state.number, commit.id()), Values.number(version));
-      }
-      if (stage != null) {
-        group.delete(Keys.stage(state.number, version, stage.attempt));
-      }
-      if (!state.toCollect) {
-        group.put(Keys.of(Keys.TO_COLLECT, state.number), new byte[0]);
-        state.toCollect = true;
-      }
-      group.mustBeDurable();
-      state.nextHead = record;
+      part.checkPages(state);
+      Runnable publish = part.write(group, state, clock.millis());
       return () -> {
-        if (stage != null) {
-          // Before the head: who may read this version must not take its pages for staged ones.
-          state.remove(stage);
-        }
-        state.head = record;
-        release(true);
+        publish.run();
+        part.release(stages, true);
         answer.complete(version);
       };
-    }
-
-    private long pagesChanged() {
-      long count = commit.pages().size();
-      if (stage != null) {
-        count += stage.pages.countTo(commit.pageCount());
-        for (PageImage page : commit.pages()) {
-          count -= stage.pages.has(page.number()) ? 1 : 0;
-        }
-      }
-      return count;
     }
 
     private void restage(DatabaseState state, Stage overtaken, VersionRecord base) {
@@ -297,23 +188,17 @@ final class Commits {
           stages.moveTo(state, overtaken, base),
           (moved, failure) -> {
             if (failure != null) {
-              release(false);
+              part.release(stages, false);
               answer.completeExceptionally(failure);
             } else {
-              committer.submit(new Applying(state, commit, moved, restores, answer));
+              committer.submit(new Applying(part.with(moved), answer));
             }
           });
     }
 
-    private void release(boolean committed) {
-      if (stage != null) {
-        stages.unseal(before, stage, committed);
-      }
-    }
-
     @Override
     public void fail(StoreException why) {
-      release(false);
+      part.release(stages, false);
       answer.completeExceptionally(why);
     }
   }

@@ -86,6 +86,7 @@ final class RocksPageStore implements PageStore {
   private final Stages stages;
   private final Committer committer;
   private final Commits commits;
+  private final CommitsTogether commitsTogether;
   private final Leases leases;
   private final Catalog catalog;
   private final Collector collector;
@@ -112,6 +113,7 @@ final class RocksPageStore implements PageStore {
     stages = new Stages(engine, databases, readers, background);
     committer = new Committer(engine, databases, mark);
     commits = new Commits(databases, readers, versions, stages, committer, clock);
+    commitsTogether = new CommitsTogether(databases, readers, versions, stages, committer, clock);
     leases = new Leases(databases, readers, committer, stages);
     Holds holds = new Holds(pins);
     restores =
@@ -211,7 +213,7 @@ final class RocksPageStore implements PageStore {
 
   @Override
   public StoreCapabilities capabilities() {
-    return new StoreCapabilities(true, false, true);
+    return new StoreCapabilities(true, true, true);
   }
 
   @Override
@@ -326,6 +328,11 @@ final class RocksPageStore implements PageStore {
   @Override
   public CompletableFuture<Long> commit(Commit commit) {
     return commits.commit(commit);
+  }
+
+  @Override
+  public CompletableFuture<List<Long>> commitGroup(List<Commit> group) {
+    return commitsTogether.commit(group);
   }
 
   @Override

@@ -60,6 +60,11 @@
  * are taken over only by a process that finds the machine's boot unchanged. A stage is marked as
  * abandoned before the first of its pages is deleted.
  *
+ * <p>Commits of several databases together are one change of the commit thread, hence in one batch:
+ * it looks at all of them first, refuses all if one is to be refused, and then adds them all
+ * ({@link dev.grpsqlite.server.rocksdb.CommitsTogether}). Their stages are sealed one after the
+ * other in the order of the databases' ids, so no two groups wait for each other.
+ *
  * <p><b>P2.</b> The batch is written with {@code sync}, which makes RocksDB sync every log file
  * that is not synced, hence all that was written earlier, the staged pages included. Commits that
  * arrive while a sync is under way are the next group, and share the next one. A database whose log
@@ -71,7 +76,7 @@
  *
  * <p><b>P5.</b> A commit with base <i>b</i> can only have become version <i>b</i>+1, whose record
  * has its id. It is looked at first. An answer that rests on a commit of the same group is given
- * behind the group's sync.
+ * behind the group's sync. Of commits that were made together, one that is found tells of all.
  *
  * <p><b>P6.</b> The newest image at or below a version is the page's content at it. So a reader
  * seeks to (page, version, 0) and takes the first image that belongs to no stage. It takes these

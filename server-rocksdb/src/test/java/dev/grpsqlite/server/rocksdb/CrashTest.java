@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.grpsqlite.server.contract.TestPages;
+import dev.grpsqlite.server.spi.Commit;
 import dev.grpsqlite.server.spi.PageImage;
 import dev.grpsqlite.server.spi.SessionId;
 import dev.grpsqlite.server.spi.StageId;
@@ -17,6 +18,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -26,7 +28,11 @@ import org.junit.jupiter.api.io.TempDir;
  * is killed at random moments. What it said is there, and nothing is half there (P1, P2).
  */
 class CrashTest {
-  private static final int DATABASES = 3;
+  private static final int DATABASES = 5;
+
+  /** The first of those that are committed to together. */
+  private static final int TOGETHER = 3;
+
   private static final int PAGES = 30;
   private static final int KILLS = 20;
 
@@ -44,6 +50,9 @@ class CrashTest {
       try (RocksPageStore store = TestStores.open(folder)) {
         for (int database = 0; database < DATABASES; database++) {
           check(store, database, acknowledged[database]);
+        }
+        for (int database = TOGETHER; database < DATABASES; database++) {
+          assertEquals(head(store, TOGETHER), head(store, database), "committed together");
         }
         TestStores.settle(store);
         for (int database = 0; database < DATABASES; database++) {
@@ -111,6 +120,10 @@ class CrashTest {
     }
   }
 
+  private static long head(RocksPageStore store, int database) {
+    return get(store.find("database-" + database)).orElseThrow().head().version();
+  }
+
   /** The pages of stages that nobody has dropped, as their holder may still come back. */
   private static int stagedNow(RocksPageStore store) {
     int pages = 0;
@@ -141,7 +154,8 @@ class CrashTest {
   }
 
   private static SessionId session(int database) {
-    return new SessionId(database, database);
+    int first = Math.min(database, TOGETHER);
+    return new SessionId(first, first);
   }
 
   /** The process: commits until it is killed. */
@@ -153,10 +167,13 @@ class CrashTest {
             TestStores.NO_PINS,
             java.time.Clock.systemUTC())) {
       List<CompletableFuture<Void>> running = new ArrayList<>();
-      for (int i = 0; i < DATABASES; i++) {
+      Executor threads = task -> new Thread(task).start();
+      for (int i = 0; i < TOGETHER; i++) {
         int database = i;
-        running.add(CompletableFuture.runAsync(() -> commitForEver(store, database, output)));
+        running.add(
+            CompletableFuture.runAsync(() -> commitForEver(store, database, output), threads));
       }
+      running.add(CompletableFuture.runAsync(() -> commitTogether(store, output), threads));
       for (CompletableFuture<Void> each : running) {
         each.join();
       }
@@ -176,6 +193,33 @@ class CrashTest {
       long version = get(writer.commitLater(base, PAGES, stage, pages));
       synchronized (output) {
         output.print(database + " " + version + ".\n");
+        output.flush();
+      }
+    }
+  }
+
+  private static void commitTogether(RocksPageStore store, PrintStream output) {
+    List<TestWriter> writers = new ArrayList<>();
+    for (int i = TOGETHER; i < DATABASES; i++) {
+      writers.add(new TestWriter(store, "database-" + i, session(i)));
+    }
+    for (long base = writers.get(0).head(); ; base++) {
+      List<Commit> commits = new ArrayList<>();
+      for (int i = 0; i < writers.size(); i++) {
+        PageImage[] pages = TestWriter.all(PAGES, base + 1);
+        StageId stage = null;
+        if ((base + i) % 3 == 0) {
+          stage = new StageId(base, 0);
+          writers.get(i).stage(stage, pages);
+          pages = new PageImage[0];
+        }
+        commits.add(writers.get(i).next(base, PAGES, stage, pages));
+      }
+      List<Long> versions = get(store.commitGroup(commits));
+      synchronized (output) {
+        for (int i = 0; i < versions.size(); i++) {
+          output.print((TOGETHER + i) + " " + versions.get(i) + ".\n");
+        }
         output.flush();
       }
     }

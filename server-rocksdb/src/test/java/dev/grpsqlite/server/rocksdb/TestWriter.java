@@ -56,17 +56,20 @@ final class TestWriter {
 
   CompletableFuture<Long> commitLater(
       long base, int pageCount, @Nullable StageId stage, PageImage... pages) {
-    return store.commit(
-        new Commit(
-            database,
-            session,
-            epoch,
-            new CommitId(epoch, base),
-            base,
-            PAGE_SIZE,
-            pageCount,
-            stage,
-            Arrays.asList(pages)));
+    return store.commit(next(base, pageCount, stage, pages));
+  }
+
+  Commit next(long base, int pageCount, @Nullable StageId stage, PageImage... pages) {
+    return new Commit(
+        database,
+        session,
+        epoch,
+        new CommitId(epoch, base),
+        base,
+        PAGE_SIZE,
+        pageCount,
+        stage,
+        Arrays.asList(pages));
   }
 
   void stage(StageId stage, PageImage... pages) {
