@@ -25,7 +25,7 @@ static void check_changes(gsq_changes *changes) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (size == 0) return 0;
-  int which = *data++ % 7;
+  int which = *data++ % 8;
   size--;
   gsq_error error;
   unsigned sink;
@@ -72,6 +72,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     case 5: {
       uint64_t version;
       gsq_decode_commit(data, size, 1, &version, &error);
+      break;
+    }
+    case 7: {
+      const gsq_commit_request one = {.base_version = 1}, two = {.base_version = 300};
+      const gsq_commit_request *requests[] = {&one, &two};
+      uint64_t versions[2];
+      gsq_decode_commit_group(data, size, requests, 2, versions, &error);
       break;
     }
     default: {

@@ -256,6 +256,54 @@ static int call_stage(gsq_channel *channel, int64_t deadline_ms, gsq_error *erro
   return gsq_stage_pages(&it, &database, 3, &stage, 512, three_pages(), 3, deadline_ms, error);
 }
 
+static void answer_commit_group(builder *b) {
+  b_bytes(b, 1, "\x08\x09", 2); /* 8, 9, packed */
+}
+
+static int call_commit_group(gsq_channel *channel, int64_t deadline_ms, gsq_error *error) {
+  gsq_page_client it = client(channel);
+  gsq_page_ref pages[] = {{1, page_bytes[0], 512}, {2, NULL, 0}, {70000, page_bytes[2], 512}};
+  gsq_commit_request with_pages = {.database = database,
+                                   .epoch = 3,
+                                   .commit = commit,
+                                   .base_version = 7,
+                                   .page_size = 512,
+                                   .page_count = 70000,
+                                   .pages = pages,
+                                   .count = 3};
+  gsq_commit_request staged = {.database = stage,
+                               .epoch = 4,
+                               .commit = database,
+                               .base_version = 8,
+                               .page_size = 1024,
+                               .page_count = 5,
+                               .stage = &stage,
+                               .floor_version = 6};
+  const gsq_commit_request *requests[] = {&with_pages, &staged};
+  uint64_t versions[2] = {0};
+  int code = gsq_commit_group(&it, requests, 2, versions, deadline_ms, error);
+  return code == GSQ_OK && (versions[0] != 8 || versions[1] != 9) ? GSQ_UNKNOWN : code;
+}
+
+static const char *problem_commit_group(const uint8_t *message, size_t message_size) {
+  gsq_field part;
+  WANT(session_problem(message, message_size) == NULL);
+  WANT(find(message, message_size, 2, 0, &part));
+  const uint8_t *data = part.data;
+  size_t size = part.size;
+  WANT(database_problem(data, size) == NULL);
+  WANT(IS_UINT(3, 3) && IS_ID(4, commit) && IS_UINT(5, 7) && IS_UINT(6, 512));
+  WANT(IS_UINT(7, 70000) && !find(data, size, 8, 0, &part));
+  WANT(pages_problem(data, size, 9) == NULL);
+  WANT(find(message, message_size, 2, 1, &part));
+  data = part.data;
+  size = part.size;
+  WANT(IS_ID(2, stage) && IS_UINT(3, 4) && IS_ID(4, database) && IS_UINT(5, 8));
+  WANT(IS_UINT(6, 1024) && IS_UINT(7, 5) && IS_ID(8, stage) && IS_UINT(10, 6));
+  WANT(!find(data, size, 9, 0, &part) && !find(message, message_size, 2, 2, &part));
+  return NULL;
+}
+
 static const char *problem_stage(const uint8_t *data, size_t size) {
   WANT(database_problem(data, size) == NULL);
   WANT(IS_UINT(3, 3) && IS_ID(4, stage) && IS_UINT(5, 512));
@@ -491,6 +539,7 @@ const service_call service_calls[] = {
     {PAGE("AcquireLease"), answer_lease, call_lease, problem_lease},
     {PAGE("ReleaseLease"), nothing, call_release, problem_release},
     {PAGE("Commit"), answer_commit, call_commit, problem_commit},
+    {PAGE("CommitGroup"), answer_commit_group, call_commit_group, problem_commit_group},
     {PAGE("StagePages"), nothing, call_stage, problem_stage},
     {PAGE("DropStage"), nothing, call_drop, problem_drop},
     {FILE_SERVICE("GetCapabilities"), answer_capabilities, call_capabilities,

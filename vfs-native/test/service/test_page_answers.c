@@ -196,7 +196,8 @@ static void test_open_database(void) {
     b_page(&b, 4, 1, 7, 0, 0, 0);
     CHECK_INT(GSQ_BAD_ANSWER, open_database(&plain, &out, &got));
   }
-  open_answer(0, 512, 3, 0, 0); /* a fork has content at version 0, and pages inherited from it */
+  open_answer(0, 512, 3, 0,
+              0); /* a fork has content at version 0, and pages inherited from it */
   b_page(&b, 4, 1, 0, 512, 'p', 0);
   CHECK_INT(GSQ_OK, open_database(&plain, &out, &got));
   CHECK(out.snapshot.version == 0 && out.snapshot.page_size == 512 &&
@@ -354,6 +355,39 @@ static void test_commit(void) {
   CHECK_INT(GSQ_BAD_ANSWER, gsq_decode_commit(b.bytes, 0, UINT64_MAX, &version, &error));
 }
 
+static void test_commit_group(void) {
+  CASE("CommitGroup: as many versions as commits, each behind its base");
+  static const struct {
+    const char *bytes;
+    size_t size;
+    int code;
+  } answers[] = {
+      {"\x0a\x02\x08\x65", 4, GSQ_OK},               /* packed */
+      {"\x08\x08\x08\x65", 4, GSQ_OK},               /* one by one */
+      {"\x0a\x01\x08\x08\x65", 5, GSQ_OK},           /* both */
+      {"\x0a\x00\x0a\x02\x08\x65", 6, GSQ_OK},       /* none, then two */
+      {"\x10\x07\x0a\x02\x08\x65", 6, GSQ_OK},       /* a field of later */
+      {"\x0a\x02\x65\x08", 4, GSQ_BAD_ANSWER},       /* the other way round */
+      {"\x0a\x01\x08", 3, GSQ_BAD_ANSWER},           /* too few */
+      {"", 0, GSQ_BAD_ANSWER},                       /* none */
+      {"\x0a\x03\x08\x65\x66", 5, GSQ_BAD_ANSWER},   /* too many */
+      {"\x0a\x02\x08\xe5", 4, GSQ_BAD_ANSWER},       /* half a number */
+      {"\x09\x08\0\0\0\0\0\0\0", 9, GSQ_BAD_ANSWER}, /* of another type */
+      {"\x0a\x05\x08", 3, GSQ_BAD_ANSWER},           /* cut off */
+  };
+  const gsq_commit_request one = {.base_version = 7}, two = {.base_version = 100};
+  const gsq_commit_request *requests[] = {&one, &two};
+  for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
+    uint64_t versions[2] = {0};
+    if (!CHECK_INT(answers[i].code,
+                   gsq_decode_commit_group((const uint8_t *)answers[i].bytes, answers[i].size,
+                                           requests, 2, versions, &error))) {
+      fprintf(stderr, "  answer %zu\n", i);
+    }
+    if (answers[i].code == GSQ_OK) CHECK(versions[0] == 8 && versions[1] == 101);
+  }
+}
+
 /* ---- reading ---- */
 
 static int read_message(gsq_reading *reading) {
@@ -401,9 +435,9 @@ static void test_read_pages(void) {
     uint32_t size;
     uint64_t damage;
     int code;
-  } bad[] = {{0, 7, 512, 0, GSQ_BAD_ANSWER},         {5, 8, 512, 0, GSQ_BAD_ANSWER},
-             {5, 7, 1024, 0, GSQ_BAD_ANSWER},        {5, 7, 512, 1, GSQ_DATA_LOSS},
-             {7, 7, 512, 0, GSQ_BAD_ANSWER},         {UINT32_MAX, 7, 512, 0, GSQ_BAD_ANSWER}};
+  } bad[] = {{0, 7, 512, 0, GSQ_BAD_ANSWER},  {5, 8, 512, 0, GSQ_BAD_ANSWER},
+             {5, 7, 1024, 0, GSQ_BAD_ANSWER}, {5, 7, 512, 1, GSQ_DATA_LOSS},
+             {7, 7, 512, 0, GSQ_BAD_ANSWER},  {UINT32_MAX, 7, 512, 0, GSQ_BAD_ANSWER}};
   request.prefetch_credit_bytes = 0;
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
     CHECK_INT(GSQ_OK, gsq_reading_begin(&reading, &request, on_page, &got, &error));
@@ -516,6 +550,7 @@ int main(void) {
   test_refresh();
   test_lease();
   test_commit();
+  test_commit_group();
   test_read_pages();
   test_broken_bytes();
   return check_done();

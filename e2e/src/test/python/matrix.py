@@ -15,6 +15,7 @@ import sys
 import time
 
 import client
+from forks import await_byte, child
 
 JOURNAL_MODES = ["delete", "truncate", "persist", "memory", "off"]
 SYNCHRONOUS = ["off", "normal", "full", "extra"]
@@ -103,31 +104,6 @@ def witness(name, acknowledged, context, pipe):
     assert generation in (0, 1), f"{context}: generation {generation}"
     assert generation == 1 or not acknowledged, f"{context}: an acknowledged commit is lost"
     os.write(pipe, b"01"[generation : generation + 1])
-
-
-def child(function, *arguments):
-    """Runs function(*arguments, pipe) in a child process; returns its id and the pipe's end."""
-    end, pipe = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        status = 1
-        try:
-            os.close(end)
-            function(*arguments, pipe)
-            status = 0
-        except BaseException as e:
-            sys.stderr.write(f"{e!r}\n")
-            sys.stderr.flush()
-        finally:
-            os._exit(status)
-    os.close(pipe)
-    return pid, end
-
-
-def await_byte(end, seconds, context):
-    if not select.select([end], [], [], seconds)[0]:
-        raise AssertionError(f"{context}: nothing happened in {seconds} s")
-    return os.read(end, 1)
 
 
 def kills(prefix, rounds, seed):

@@ -23,6 +23,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.atomic.AtomicLong;
+import org.jspecify.annotations.Nullable;
 import org.rocksdb.RocksDBException;
 import org.rocksdb.RocksIterator;
 import org.rocksdb.WriteBatch;
@@ -138,6 +139,10 @@ final class Stages {
     try (WriteBatch batch = new WriteBatch()) {
       if (stage == null) {
         stage = begin(state, new StageRecord(session, id, epoch, pageSize, false));
+        if (stage == null) {
+          write(databases.get(state.id, Tier.DISK), session, epoch, id, pageSize, pages);
+          return;
+        }
         engine.put(
             batch, Keys.stage(state.number, stage.version, stage.attempt), stage.record.bytes());
       }
@@ -156,8 +161,10 @@ final class Stages {
    * Enters a new stage under the version behind the head. If the head moves between the look at it
    * and the entry, a reader of that version could take the stage's pages for the version's; so look
    * again behind the entry, before there is a page.
+   *
+   * @return null if the object has become stale
    */
-  private Stage begin(DatabaseState state, StageRecord record) throws RocksDBException {
+  private @Nullable Stage begin(DatabaseState state, StageRecord record) {
     while (true) {
       if (state.stages().size() >= MOST_OF_A_DATABASE) {
         throw RocksErrors.limit(
@@ -167,8 +174,7 @@ final class Stages {
       long version = state.head.version() + 1;
       Stage stage = new Stage(state.number, version, state.freeAttempt(version), record);
       if (!state.add(stage)) {
-        throw new StoreException(
-            StoreException.Code.STORE_FAILED, "database " + state.name + " was just closed");
+        return null;
       }
       if (state.head.version() < version) {
         bySession

@@ -1,0 +1,199 @@
+package dev.grpsqlite.e2e;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Random;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** P1, P2 and P5 of transactions over several attached databases of one server. */
+class AttachTest {
+  /** {@code -Dgrpsqlite.attachKills=N} is for more of them: N clients, N / 8 servers. */
+  private static final int KILLS = Integer.getInteger("grpsqlite.attachKills", 120);
+
+  private static final int MOST_PAUSE_MS = 100;
+  private static final int LARGER_THAN_ALL_BUT_COMMITS = 4096;
+
+  @TempDir Path folder;
+
+  @ParameterizedTest
+  @EnumSource(names = {"MEMORY", "VERSIONED", "ROCKSDB"})
+  void p1_twoDatabasesAreCommittedTogether(Kind kind) throws Exception {
+    assertEquals(
+        "18 combinations\n",
+        kind.client(folder)
+            .python("attach.py", "transactions", Kind.freshName("attached"), "2")
+            .ok());
+  }
+
+  @Test
+  void p1_fiveDatabasesAreCommittedTogether() throws Exception {
+    assertEquals(
+        "18 combinations\n",
+        Kind.ROCKSDB
+            .client(folder)
+            .python("attach.py", "transactions", Kind.freshName("attached"), "5")
+            .ok());
+  }
+
+  @Test
+  void p1_aKilledClientLeavesAllOrNothing() throws Exception {
+    long seed = Long.getLong("grpsqlite.seed", new Random().nextInt(Integer.MAX_VALUE));
+    Finished run =
+        Kind.ROCKSDB
+            .client(folder)
+            .python("attach.py", "kills", Kind.freshName("a"), "" + KILLS, "" + seed);
+    assertEquals(0, run.exit(), "-Dgrpsqlite.seed=" + seed + ": " + run);
+    System.out.print("AttachTest: " + run.out());
+    Matcher line =
+        Pattern.compile(KILLS + " kills: (\\d+) before, (\\d+) after\n").matcher(run.out());
+    assertTrue(line.matches(), run.out());
+    // Else the moments were all on one side of the commit, and nothing was shown.
+    assertTrue(Integer.parseInt(line.group(1)) >= KILLS / 20, run.out());
+    assertTrue(Integer.parseInt(line.group(2)) >= KILLS / 20, run.out());
+  }
+
+  @Test
+  void p2_acknowledgedTransactionsSurviveKillsOfTheServer() throws Exception {
+    long seed = Long.getLong("grpsqlite.seed", new Random().nextInt(Integer.MAX_VALUE));
+    Random random = new Random(seed);
+    String context = "-Dgrpsqlite.seed=" + seed;
+    long acknowledged = 0;
+    try (ServerProcess server = ServerProcess.rocksdb(Kind.Folders.make("attach-kills"))) {
+      Client client = new Client(folder, server.url());
+      try (Program writer = client.startPython("attach.py", "write", "one.db", "two.db")) {
+        writer.readTo("writing");
+        for (int kill = 0; kill < KILLS / 8; kill++) {
+          acknowledged = awaitProgress(writer, acknowledged);
+          // The moment is what is random here; nothing is waited for.
+          Thread.sleep(random.nextInt(MOST_PAUSE_MS));
+          server.kill();
+          acknowledged = last(writer.drain(), acknowledged);
+          server.start();
+        }
+        long before = awaitProgress(writer, acknowledged);
+        Finished ended = writer.finish();
+        assertEquals(0, ended.exit(), context + ": " + ended);
+        acknowledged = last(ended.out().lines().toList(), before);
+      }
+      System.out.print(
+          "AttachTest: "
+              + client.python("attach.py", "check", "one.db", "two.db", "" + acknowledged).ok());
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"MEMORY", "ROCKSDB"})
+  void p5_aTransactionWhoseAnswerIsLostIsAppliedOnceAndSucceeds(Kind kind) throws Exception {
+    String one = Kind.freshName("lost");
+    String two = Kind.freshName("lost");
+    String both = "BEGIN|INSERT INTO main.t VALUES (randomblob(5000))|INSERT INTO two.t VALUES (1)";
+    try (CutProxy proxy = new CutProxy(kind.server().port(), LARGER_THAN_ALL_BUT_COMMITS);
+        Program session = new Client(folder, proxy.url()).startPython("session.py", one)) {
+      session.readTo("--");
+      run(session, "ATTACH '" + two + "' AS two|CREATE TABLE main.t (x)|CREATE TABLE two.t (x)");
+      for (int lost = 1; lost <= 5; lost++) {
+        run(session, both);
+        proxy.arm(1);
+        assertEquals("", answer(session, "COMMIT"));
+        assertEquals(lost, proxy.fired(), "the answer was not lost");
+        assertEquals(
+            lost + "|" + lost + "\n",
+            answer(session, "SELECT (SELECT count(*) FROM main.t), (SELECT count(*) FROM two.t)"));
+      }
+      session.finish().ok();
+    }
+    assertEquals(
+        "5\n5\nok\n",
+        kind.client(folder)
+            .shell(
+                one,
+                "ATTACH '"
+                    + two
+                    + "' AS two; SELECT count(*) FROM main.t; SELECT count(*) FROM two.t;"
+                    + " PRAGMA integrity_check;")
+            .ok());
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"MEMORY", "VERSIONED", "ROCKSDB"})
+  void aSmallTransactionOverTwoDatabasesIsOneRpc(Kind kind) throws Exception {
+    try (Program session = kind.client(folder).startPython("session.py", Kind.freshName("one"))) {
+      session.readTo("--");
+      run(session, "ATTACH '" + Kind.freshName("two") + "' AS two|CREATE TABLE main.t (x)");
+      run(session, "CREATE TABLE two.u (x)|INSERT INTO t VALUES (0)|INSERT INTO u VALUES (0)");
+      for (int i = 0; i < 5; i++) {
+        long before = rpcs(session);
+        run(session, "BEGIN|UPDATE t SET x = x + 1|UPDATE u SET x = x + 1|COMMIT");
+        assertEquals(before + 1, rpcs(session));
+      }
+      assertEquals("5|5\n", answer(session, "SELECT t.x, u.x FROM t, u"));
+      session.finish().ok();
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"MEMORY", "FILES", "FILES_NOT_ATOMIC"})
+  void besideALocalFileItWorks(Kind kind) throws Exception {
+    Path local = folder.resolve("local.db");
+    String database = Kind.freshName("mixed");
+    String sql =
+        "ATTACH 'file:%s?vfs=unix' AS l; CREATE TABLE main.t (x); CREATE TABLE l.t (x);"
+            + " BEGIN; INSERT INTO main.t VALUES (1); INSERT INTO l.t VALUES (2); COMMIT;"
+            + " SELECT * FROM main.t; SELECT * FROM l.t; PRAGMA integrity_check;";
+    assertEquals(
+        "1\n2\nok\n", kind.client(folder).shell(database, sql.formatted(local) + "\n").ok());
+    Client client = kind.client(folder);
+    assertEquals("2\n", client.localShell(local, "SELECT * FROM t;").ok());
+    assertEquals("1\n", client.shell(database, "SELECT * FROM t;").ok());
+  }
+
+  /** Returns when the writer has had another commit acknowledged. */
+  private static long awaitProgress(Program writer, long before) throws Exception {
+    AtomicLong last = new AtomicLong(before);
+    Await.until(
+        "the writer to go on",
+        Duration.ofMinutes(1),
+        () -> {
+          if (!writer.isAlive()) {
+            throw new AssertionError("the writer ended: " + writer.errors());
+          }
+          last.set(last(writer.drain(), last.get()));
+          return last.get() > before;
+        },
+        writer::errors);
+    return last.get();
+  }
+
+  private static long last(List<String> lines, long otherwise) {
+    return lines.isEmpty() ? otherwise : Long.parseLong(lines.get(lines.size() - 1));
+  }
+
+  /** Statements, one after the other, that have no answer. */
+  private static void run(Program session, String statements) throws Exception {
+    for (String sql : statements.split("\\|", -1)) {
+      assertEquals("", answer(session, sql), sql);
+    }
+  }
+
+  private static String answer(Program session, String sql) throws Exception {
+    session.send(sql + "\n");
+    return session.readTo("--");
+  }
+
+  private static long rpcs(Program session) throws Exception {
+    String stats = answer(session, "PRAGMA grpsqlite_stats");
+    Matcher line = Pattern.compile("(?m)^rpcs (\\d+)$").matcher(stats);
+    assertTrue(line.find(), stats);
+    return Long.parseLong(line.group(1));
+  }
+}
