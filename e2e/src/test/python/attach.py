@@ -78,7 +78,7 @@ def read(db, count):
     ]
 
 
-def generation_of(db, count, context):
+def generation_of(db, count, context, integrity=True):
     rows = read(db, count)
     if len({generation for _, generation in rows}) > 1:
         # Each database is read at a version of its own. What a killed client had sent may have
@@ -87,8 +87,9 @@ def generation_of(db, count, context):
     assert sum(units for units, _ in rows) == count * UNITS, f"{context}: units are lost: {rows}"
     generations = {generation for _, generation in rows}
     assert len(generations) == 1, f"{context}: a part of a transaction: {rows}"
-    checks = {client.one(db, f"PRAGMA {s}.integrity_check") for s in schemas(count)}
-    assert checks == {"ok"}, f"{context}: {checks}"
+    for schema in schemas(count) if integrity else []:
+        check = client.one(db, f"PRAGMA {schema}.integrity_check")
+        assert check == "ok", f"{context}: {check}"
     return generations.pop()
 
 
@@ -110,10 +111,13 @@ def transactions(prefix, count):
         db.execute("BEGIN")
         change(db, count, -generation, settings[3])
         db.execute("ROLLBACK")
-        assert generation_of(db, count, settings) == generation, f"{settings}: not committed"
+        # By the same connection, whose caches must have forgotten, and by a new one.
+        there = generation_of(db, count, settings, settings[3])
+        assert there == generation, f"{settings}: {there}, not what was committed"
         db.close()
         db = open_all(names)
-        assert generation_of(db, count, settings) == generation, f"{settings}: not committed"
+        there = generation_of(db, count, settings, settings[3])
+        assert there == generation, f"{settings}: {there}, not what was committed"
         db.close()
     client.say(f"{len(ALL)} combinations")
 
