@@ -22,21 +22,28 @@ final class ServedStore implements AutoCloseable {
   final AtomicLong nanos = new AtomicLong();
   final StorageServer server;
   final ManagedChannel channel;
+  private final InetSocketAddress address;
   private final HttpClient http = HttpClient.newHttpClient();
   private ListenAddress.@Nullable Tcp metrics;
 
   ServedStore(ServerOptions options, StorageServer.StoreOpener opener) throws Exception {
     server =
         StorageServer.builder("test-server", opener).options(options).nanoTime(nanos::get).open();
-    ListenAddress.Tcp address =
+    ListenAddress.Tcp listening =
         (ListenAddress.Tcp)
             server.listen(
                 new ListenAddress.Tcp(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0)));
+    address = listening.address();
     channel =
-        NettyChannelBuilder.forAddress(address.address())
+        NettyChannelBuilder.forAddress(address)
             .usePlaintext()
             .maxInboundMessageSize(64 << 20)
             .build();
+  }
+
+  /** Another channel, on which little is under way. The caller shuts it down. */
+  ManagedChannel narrowChannel() {
+    return NettyChannelBuilder.forAddress(address).usePlaintext().flowControlWindow(65_535).build();
   }
 
   /** Lets time pass for sessions, and has the server look at it. */
@@ -47,14 +54,14 @@ final class ServedStore implements AutoCloseable {
 
   /** What the server shows to Prometheus under this name. */
   synchronized double metric(String name) throws Exception {
-    ListenAddress.Tcp address = metrics;
-    if (address == null) {
-      address =
+    ListenAddress.Tcp shown = metrics;
+    if (shown == null) {
+      shown =
           server.listenForMetrics(
               new ListenAddress.Tcp(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0)));
-      metrics = address;
+      metrics = shown;
     }
-    URI uri = URI.create("http://127.0.0.1:" + address.address().getPort() + "/metrics");
+    URI uri = URI.create("http://127.0.0.1:" + shown.address().getPort() + "/metrics");
     return http.send(HttpRequest.newBuilder(uri).build(), HttpResponse.BodyHandlers.ofString())
         .body()
         .lines()
