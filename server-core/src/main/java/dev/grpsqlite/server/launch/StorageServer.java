@@ -4,9 +4,12 @@ import dev.grpsqlite.server.file.FileService;
 import dev.grpsqlite.server.launch.ServerOptions.Service;
 import dev.grpsqlite.server.page.AdminService;
 import dev.grpsqlite.server.page.PageStoreService;
+import dev.grpsqlite.server.session.AnnouncingStore;
+import dev.grpsqlite.server.session.Heads;
 import dev.grpsqlite.server.session.Leases;
 import dev.grpsqlite.server.session.SessionTable;
 import dev.grpsqlite.server.session.Versions;
+import dev.grpsqlite.server.session.Watches;
 import dev.grpsqlite.server.spi.PageStore;
 import dev.grpsqlite.server.spi.SnapshotPins;
 import dev.grpsqlite.server.spi.StoreOpenException;
@@ -28,6 +31,7 @@ import java.util.List;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
+import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
@@ -52,6 +56,8 @@ public final class StorageServer implements AutoCloseable {
   private final ServerOptions options;
   private final SessionTable sessions;
   private final PageStore store;
+  private final Leases leases;
+  private final Watches watches;
   private final Metrics metrics;
   private final HealthStatusManager health = new HealthStatusManager();
   private final List<ServerServiceDefinition> services = new ArrayList<>();
@@ -66,16 +72,27 @@ public final class StorageServer implements AutoCloseable {
     options = builder.options;
     listeners = new Listeners(options);
     sessions = new SessionTable(builder.nanoTime, options.sessionTtl(), options.maxSessions());
-    metrics = new Metrics(sessions);
-    store = builder.opener.open(sessions);
-    Leases leases = new Leases(store, sessions);
-    Versions versions = new Versions(store, sessions, leases);
+    AnnouncingStore announcing = new AnnouncingStore(builder.opener.open(sessions));
+    store = announcing;
+    ticker = ticker(options.sessionTtl());
+    Heads heads = new Heads(announcing);
+    leases = new Leases(announcing, sessions, heads, builder.nanoTime, ticker);
+    watches = new Watches(heads, sessions, leases, builder.nanoTime, ticker);
+    metrics = new Metrics(sessions, leases, watches);
+    Versions versions = new Versions(store, sessions, leases, ticker);
     List<BindableService> bindable = new ArrayList<>();
     // Without atomic commits there is the file service's write-through path alone.
     if (options.services().contains(Service.PAGE) && options.atomicBatch()) {
       bindable.add(
           new PageStoreService(
-              store, sessions, leases, options.pageServiceLimits(), metrics, builder.name));
+              store,
+              sessions,
+              leases,
+              heads,
+              watches,
+              options.pageServiceLimits(),
+              metrics,
+              builder.name));
       bindable.add(new AdminService(store, leases, versions));
     }
     if (options.services().contains(Service.FILE)) {
@@ -96,7 +113,6 @@ public final class StorageServer implements AutoCloseable {
     }
     services.add(health.getHealthService().bindService());
     services.add(ProtoReflectionServiceV1.newInstance().bindService());
-    ticker = ticker(options.sessionTtl());
   }
 
   private ScheduledExecutorService ticker(Duration ttl) {
@@ -108,6 +124,9 @@ public final class StorageServer implements AutoCloseable {
               thread.setDaemon(true);
               return thread;
             });
+    executor.setRemoveOnCancelPolicy(true);
+    // What comes when the server has ended its calls is for nobody.
+    executor.setRejectedExecutionHandler(new ThreadPoolExecutor.DiscardPolicy());
     long period = Math.max(10, Math.min(1000, ttl.toMillis() / 10));
     ScheduledFuture<?> unused =
         executor.scheduleWithFixedDelay(
@@ -202,6 +221,8 @@ public final class StorageServer implements AutoCloseable {
     closed = true;
     health.enterTerminalState();
     servers.forEach(Server::shutdown);
+    watches.close();
+    leases.close();
     long deadline = System.nanoTime() + options.drain().toNanos();
     boolean interrupted = false;
     for (Server server : servers) {

@@ -31,16 +31,18 @@ import dev.grpsqlite.proto.v1.StagePagesResponse;
 import dev.grpsqlite.proto.v1.View;
 import dev.grpsqlite.proto.v1.WatchRequest;
 import dev.grpsqlite.proto.v1.WatchResponse;
+import dev.grpsqlite.server.session.Heads;
+import dev.grpsqlite.server.session.LeaseAnswer;
+import dev.grpsqlite.server.session.LeaseWish;
 import dev.grpsqlite.server.session.Leases;
 import dev.grpsqlite.server.session.Session;
 import dev.grpsqlite.server.session.Session.PendingView;
 import dev.grpsqlite.server.session.SessionTable;
-import dev.grpsqlite.server.spi.Changes;
+import dev.grpsqlite.server.session.Watches;
 import dev.grpsqlite.server.spi.Commit;
 import dev.grpsqlite.server.spi.CommitGroups;
 import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.DatabaseInfo;
-import dev.grpsqlite.server.spi.LeaseState;
 import dev.grpsqlite.server.spi.PageImage;
 import dev.grpsqlite.server.spi.PageStore;
 import dev.grpsqlite.server.spi.Snapshot;
@@ -56,14 +58,18 @@ import dev.grpsqlite.server.wire.Reason;
 import dev.grpsqlite.server.wire.RequestException;
 import dev.grpsqlite.server.wire.Statuses;
 import dev.grpsqlite.server.wire.Traffic;
+import io.grpc.Context;
+import io.grpc.Deadline;
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
+import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -71,16 +77,21 @@ import org.jspecify.annotations.Nullable;
  * books, and passes on to the store. Thread-safe; waits for nothing.
  */
 public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
-  /** A client with more changed pages than this is told to forget all: 320 KiB on the wire. */
-  private static final int MAX_CHANGES = 65_536;
-
   private static final int MAX_CLIENT_NAME_BYTES = 256;
+
+  /** Who wants to wait longer asks again and has its place still. */
+  private static final long MAX_LEASE_WAIT_MS = 10_000;
+
+  /** What is left of a call's deadline for its answer to arrive. */
+  private static final long ANSWER_MS = 20;
 
   private static final int LIVE_VIEW = 0;
 
   private final PageStore store;
   private final SessionTable sessions;
   private final Leases leases;
+  private final Heads heads;
+  private final Watches watches;
   private final PageServiceLimits limits;
   private final Traffic traffic;
   private final String serverName;
@@ -89,12 +100,16 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
       PageStore store,
       SessionTable sessions,
       Leases leases,
+      Heads heads,
+      Watches watches,
       PageServiceLimits limits,
       Traffic traffic,
       String serverName) {
     this.store = store;
     this.sessions = sessions;
     this.leases = leases;
+    this.heads = heads;
+    this.watches = watches;
     this.limits = limits;
     this.traffic = traffic;
     this.serverName = serverName;
@@ -119,6 +134,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
                   .setCapabilities(
                       Capabilities.newBuilder()
                           .setCommitGroup(store.capabilities().commitGroup())
+                          .setWatch(true)
                           .setTimeTravel(store.capabilities().timeTravel())
                           .setFork(store.capabilities().fork()))
                   .setMaxMessageBytes(limits.messageBytes())
@@ -143,7 +159,10 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
           }
           KeepAliveResponse.Builder answer =
               KeepAliveResponse.newBuilder().setTtlMs((int) sessions.ttl().toMillis());
-          session.lostLeases().forEach(database -> answer.addLostLeases(Ids.bytes(database)));
+          session
+              .lostLeases()
+              .keySet()
+              .forEach(database -> answer.addLostLeases(Ids.bytes(database)));
           return done(answer.build());
         });
   }
@@ -238,7 +257,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
     OpenDatabaseResponse.Builder answer =
         OpenDatabaseResponse.newBuilder()
             .setDatabaseId(Ids.bytes(info.id()))
-            .setSnapshot(message(snapshot))
+            .setSnapshot(Messages.of(snapshot))
             .setOldestVersion(info.oldestVersion())
             .setHeadVersion(info.head().version());
     for (PageImage page : pages) {
@@ -257,17 +276,14 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
           DatabaseId database = Ids.database(request.getDatabaseId());
           long have = Fields.version(request.getHaveVersion());
           session.raiseFloor(database, LIVE_VIEW, Fields.version(request.getFloorVersion()));
-          return store
-              .head(database)
-              .thenCompose(
-                  head ->
-                      changes(database, have, head.version())
-                          .thenApply(
-                              changes ->
-                                  RefreshResponse.newBuilder()
-                                      .setHead(message(head))
-                                      .setChanges(message(changes))
-                                      .build()))
+          return heads
+              .since(database, have)
+              .thenApply(
+                  move ->
+                      RefreshResponse.newBuilder()
+                          .setHead(Messages.of(move.head()))
+                          .setChanges(Messages.of(move.changes()))
+                          .build())
               .whenComplete((answer, error) -> forgetViewIfGone(session, database, error));
         });
   }
@@ -283,15 +299,6 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
   private static boolean isNoSuchDatabase(@Nullable Throwable error) {
     Throwable cause = error instanceof CompletionException ? error.getCause() : error;
     return cause instanceof StoreException e && e.code() == Code.NO_SUCH_DATABASE;
-  }
-
-  private CompletableFuture<Changes> changes(DatabaseId database, long have, long head) {
-    if (have == head) {
-      return CompletableFuture.completedFuture(Changes.NONE);
-    }
-    return have > head
-        ? CompletableFuture.completedFuture(Changes.ALL)
-        : store.changes(database, have, head, MAX_CHANGES);
   }
 
   @Override
@@ -344,14 +351,13 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
       AcquireLeaseRequest request, StreamObserver<AcquireLeaseResponse> observer) {
     Calls.answer(
         observer,
-        () -> {
+        cancelled -> {
           Session session = sessions.get(Ids.session(request.getSessionId()));
           DatabaseId database = Ids.database(request.getDatabaseId());
           long have = Fields.version(request.getHaveVersion());
           long floor = Fields.version(request.getFloorVersion());
-          if (request.getWaitMs() != 0) {
-            throw unsupported("this server does not ask holders to yield; wait_ms must be 0");
-          }
+          Duration wait = leaseWait(request);
+          LeaseWish wish = new LeaseWish(OptionalLong.of(have), request.getAtAnyVersion());
           return store
               .head(database)
               .thenCompose(
@@ -360,52 +366,42 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
                     if (head.version() != have && !request.getAtAnyVersion()) {
                       return done(notGranted(Outcome.OUTCOME_HEAD_MOVED, head));
                     }
-                    OptionalLong epochBefore = session.leaseEpoch(database);
                     return leases
-                        .acquire(session, database)
-                        .thenCompose(
-                            state ->
-                                session.id().equals(state.holder())
-                                    ? granted(session, database, state, epochBefore, request)
-                                    : done(notGranted(Outcome.OUTCOME_HELD, head)));
+                        .acquire(session, database, wish, wait, cancelled)
+                        .thenCompose(answer -> answer(database, answer));
                   });
         });
   }
 
-  /** The lease is taken; only now does the head stand still. */
-  private CompletableFuture<AcquireLeaseResponse> granted(
-      Session session,
-      DatabaseId database,
-      LeaseState state,
-      OptionalLong epochBefore,
-      AcquireLeaseRequest request) {
-    long have = request.getHaveVersion();
-    return store
-        .head(database)
-        .thenCompose(
-            head -> {
-              if (head.version() != have && !request.getAtAnyVersion()) {
-                CompletableFuture<Void> givenBack =
-                    epochBefore.equals(OptionalLong.of(state.epoch()))
-                        ? CompletableFuture.completedFuture(null)
-                        : leases.release(session, database, state.epoch());
-                return givenBack.thenApply(
-                    released -> notGranted(Outcome.OUTCOME_HEAD_MOVED, head));
-              }
-              return changes(database, have, head.version())
-                  .thenApply(
-                      changes ->
-                          AcquireLeaseResponse.newBuilder()
-                              .setOutcome(Outcome.OUTCOME_GRANTED)
-                              .setEpoch(state.epoch())
-                              .setHead(message(head))
-                              .setChanges(message(changes))
-                              .build());
-            });
+  private static Duration leaseWait(AcquireLeaseRequest request) {
+    long millis = Math.min(Integer.toUnsignedLong(request.getWaitMs()), MAX_LEASE_WAIT_MS);
+    Deadline deadline = Context.current().getDeadline();
+    if (deadline != null) {
+      long left = deadline.timeRemaining(TimeUnit.MILLISECONDS);
+      millis = Math.min(millis, Math.max(0, left - ANSWER_MS));
+    }
+    return Duration.ofMillis(millis);
+  }
+
+  private CompletableFuture<AcquireLeaseResponse> answer(DatabaseId database, LeaseAnswer answer) {
+    Heads.Move move = answer.move();
+    if (move == null) {
+      return store.head(database).thenApply(head -> notGranted(Outcome.OUTCOME_HELD, head));
+    }
+    if (!answer.isGranted()) {
+      return done(notGranted(Outcome.OUTCOME_HEAD_MOVED, move.head()));
+    }
+    return done(
+        AcquireLeaseResponse.newBuilder()
+            .setOutcome(Outcome.OUTCOME_GRANTED)
+            .setEpoch(answer.state().epoch())
+            .setHead(Messages.of(move.head()))
+            .setChanges(Messages.of(move.changes()))
+            .build());
   }
 
   private static AcquireLeaseResponse notGranted(Outcome outcome, Snapshot head) {
-    return AcquireLeaseResponse.newBuilder().setOutcome(outcome).setHead(message(head)).build();
+    return AcquireLeaseResponse.newBuilder().setOutcome(outcome).setHead(Messages.of(head)).build();
   }
 
   @Override
@@ -605,11 +601,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
 
   @Override
   public void watch(WatchRequest request, StreamObserver<WatchResponse> observer) {
-    Calls.answer(
-        observer,
-        () -> {
-          throw unsupported("this server has nothing to watch");
-        });
+    WatchCall.open((ServerCallStreamObserver<WatchResponse>) observer, request, sessions, watches);
   }
 
   private static long bytes(List<PageImage> pages) {
@@ -630,22 +622,5 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
 
   private static <T> CompletableFuture<T> done(T value) {
     return CompletableFuture.completedFuture(value);
-  }
-
-  private static dev.grpsqlite.proto.v1.Snapshot message(Snapshot snapshot) {
-    return dev.grpsqlite.proto.v1.Snapshot.newBuilder()
-        .setVersion(snapshot.version())
-        .setPageSize(snapshot.pageSize())
-        .setPageCount((int) snapshot.pageCount())
-        .build();
-  }
-
-  private static dev.grpsqlite.proto.v1.Changes message(Changes changes) {
-    dev.grpsqlite.proto.v1.Changes.Builder message =
-        dev.grpsqlite.proto.v1.Changes.newBuilder().setAll(changes.all());
-    for (long page : changes.pages()) {
-      message.addPages((int) page);
-    }
-    return message.build();
   }
 }

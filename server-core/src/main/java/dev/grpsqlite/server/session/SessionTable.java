@@ -9,6 +9,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Function;
 import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
 
 /**
  * All sessions of a server process.
@@ -100,6 +101,18 @@ public final class SessionTable implements SnapshotPins {
     return session;
   }
 
+  /** A session that has not been ended yet, if only because nobody looked. */
+  @Nullable Session find(SessionId id) {
+    return sessions.get(id);
+  }
+
+  /** For how long {@link #mayBeAlive} says yes, if the session is not heard of. */
+  long nanosToLive(SessionId id) {
+    long now = nanoTime.getAsLong();
+    Session session = sessions.get(id);
+    return session == null ? startNanos + ttlNanos - now : session.nanosToLive(now);
+  }
+
   /**
    * Whether the holder of a lease must be thought alive: it has a session, or may have had one at
    * the server before the last restart. Once this said no, the session is over for good.
@@ -157,6 +170,10 @@ public final class SessionTable implements SnapshotPins {
       return CompletableFuture.completedFuture(null);
     }
     sessions.remove(session.id(), session);
+    Watch watch = session.watch();
+    if (watch != null) {
+      watch.end(SessionException.noSuchSession());
+    }
     return whenEnded.apply(session);
   }
 }

@@ -1,4 +1,7 @@
-/** Who is there: sessions, what they may still read, what they hold, and when they end. */
+/**
+ * Who is there: sessions, what they may still read, what they hold and wait for, what they are
+ * told, and when they end.
+ */
 @NullMarked
 package dev.grpsqlite.server.session;
 

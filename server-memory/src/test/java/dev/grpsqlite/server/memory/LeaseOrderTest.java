@@ -1,0 +1,156 @@
+package dev.grpsqlite.server.memory;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.grpsqlite.server.session.AnnouncingStore;
+import dev.grpsqlite.server.session.Heads;
+import dev.grpsqlite.server.session.LeaseAnswer;
+import dev.grpsqlite.server.session.LeaseWish;
+import dev.grpsqlite.server.session.Leases;
+import dev.grpsqlite.server.session.Session;
+import dev.grpsqlite.server.session.SessionTable;
+import dev.grpsqlite.server.spi.DatabaseId;
+import dev.grpsqlite.server.spi.LeaseState;
+import dev.grpsqlite.server.spi.PageStore;
+import dev.grpsqlite.server.spi.SessionId;
+import java.lang.reflect.Proxy;
+import java.time.Clock;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.Optional;
+import java.util.Queue;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
+import org.junit.jupiter.api.Test;
+
+/** Waiting for a lease, without the wire. */
+class LeaseOrderTest {
+  private static final int LIMIT = 1024;
+
+  @Test
+  void p9_onlySoManyWaitAndAllOfThemAreServed() {
+    ScheduledExecutorService timer = Executors.newSingleThreadScheduledExecutor();
+    SessionTable sessions = new SessionTable(() -> 0, Duration.ofSeconds(10), 10_000);
+    try (AnnouncingStore store =
+        new AnnouncingStore(new MemoryPageStore(sessions, Clock.systemUTC()))) {
+      Leases leases = new Leases(store, sessions, new Heads(store), () -> 0, timer);
+      DatabaseId database = store.findOrCreate("db").join().id();
+      Session holder = sessions.open(new SessionId(0, 1), "holder");
+      long epoch = leases.acquire(holder, database, LeaseWish.ANY).join().state().epoch();
+      ArrayDeque<CompletableFuture<LeaseAnswer>> waiting = new ArrayDeque<>();
+      ArrayDeque<Session> waiters = new ArrayDeque<>();
+      for (int i = 1; i <= LIMIT; i++) {
+        Session waiter = sessions.open(new SessionId(1, i), "waiter");
+        waiters.add(waiter);
+        waiting.add(ask(leases, waiter, database));
+        assertFalse(waiting.getLast().isDone());
+      }
+      assertEquals(LIMIT, leases.waiting());
+      Session late = sessions.open(new SessionId(2, 1), "late");
+      LeaseAnswer refused = ask(leases, late, database).join();
+      assertEquals(LeaseAnswer.Outcome.HELD, refused.outcome());
+      assertEquals(LIMIT, leases.waiting());
+
+      leases.release(holder, database, epoch).join();
+      while (!waiting.isEmpty()) {
+        CompletableFuture<LeaseAnswer> first = waiting.remove();
+        assertTrue(first.isDone());
+        leases.release(waiters.remove(), database, first.join().state().epoch()).join();
+      }
+      assertEquals(0, leases.waiting());
+      assertTrue(ask(leases, late, database).join().isGranted());
+    } finally {
+      timer.shutdownNow();
+    }
+  }
+
+  @Test
+  void whoAsksWhileAFreeLeaseIsOnItsWayToAWaiterDoesNotOvertake() {
+    ScheduledExecutorService timer = Executors.newSingleThreadScheduledExecutor();
+    SessionTable sessions = new SessionTable(() -> 0, Duration.ofSeconds(10), 10);
+    MemoryPageStore memory = new MemoryPageStore(sessions, Clock.systemUTC());
+    SessionId slow = new SessionId(1, 1);
+    ArrayDeque<Runnable> heldBack = new ArrayDeque<>();
+    try (AnnouncingStore store = new AnnouncingStore(slowFor(memory, slow, heldBack))) {
+      Leases leases = new Leases(store, sessions, new Heads(store), () -> 0, timer);
+      DatabaseId database = store.findOrCreate("db").join().id();
+      Session holder = sessions.open(new SessionId(0, 1), "holder");
+      long epoch = leases.acquire(holder, database, LeaseWish.ANY).join().state().epoch();
+      CompletableFuture<LeaseAnswer> asked = ask(leases, sessions.open(slow, "slow"), database);
+      heldBack.remove().run();
+      assertFalse(asked.isDone());
+
+      leases.release(holder, database, epoch).join();
+      assertNull(memory.lease(database).join().holder());
+      assertFalse(leases.acquire(holder, database, LeaseWish.ANY).join().isGranted());
+      CompletableFuture<LeaseAnswer> behind = ask(leases, holder, database);
+      heldBack.remove().run();
+      assertTrue(asked.join().isGranted());
+      assertFalse(behind.isDone());
+    } finally {
+      timer.shutdownNow();
+    }
+  }
+
+  @Test
+  void aLeaseThatArrivesWhenNobodyWaitsForItAnyMoreGoesToTheNext() {
+    ScheduledExecutorService timer = Executors.newSingleThreadScheduledExecutor();
+    SessionTable sessions = new SessionTable(() -> 0, Duration.ofSeconds(10), 10);
+    SessionId slow = new SessionId(1, 1);
+    ArrayDeque<Runnable> heldBack = new ArrayDeque<>();
+    MemoryPageStore memory = new MemoryPageStore(sessions, Clock.systemUTC());
+    try (AnnouncingStore store = new AnnouncingStore(slowFor(memory, slow, heldBack))) {
+      Leases leases = new Leases(store, sessions, new Heads(store), () -> 0, timer);
+      DatabaseId database = store.findOrCreate("db").join().id();
+      CompletableFuture<Void> cancelled = new CompletableFuture<>();
+      CompletableFuture<LeaseAnswer> first =
+          leases.acquire(
+              sessions.open(slow, "slow"),
+              database,
+              LeaseWish.ANY,
+              Duration.ofMinutes(1),
+              cancelled);
+      Session other = sessions.open(new SessionId(0, 1), "other");
+      CompletableFuture<LeaseAnswer> second = ask(leases, other, database);
+      cancelled.complete(null);
+      assertFalse(first.join().isGranted());
+      heldBack.remove().run();
+      assertTrue(second.join().isGranted());
+      assertEquals(other.id(), memory.lease(database).join().holder());
+      assertEquals(0, leases.waiting());
+    } finally {
+      timer.shutdownNow();
+    }
+  }
+
+  /** A store in which one session's requests for leases wait until they are run. */
+  private static PageStore slowFor(PageStore store, SessionId slow, Queue<Runnable> heldBack) {
+    return (PageStore)
+        Proxy.newProxyInstance(
+            PageStore.class.getClassLoader(),
+            new Class<?>[] {PageStore.class},
+            (proxy, method, arguments) -> {
+              if (!method.getName().equals("acquireLease") || !slow.equals(arguments[1])) {
+                return method.invoke(store, arguments);
+              }
+              CompletableFuture<LeaseState> answer = new CompletableFuture<>();
+              heldBack.add(
+                  () ->
+                      answer.complete(
+                          store
+                              .acquireLease((DatabaseId) arguments[0], slow, Optional.empty())
+                              .join()));
+              return answer;
+            });
+  }
+
+  private static CompletableFuture<LeaseAnswer> ask(
+      Leases leases, Session session, DatabaseId database) {
+    return leases.acquire(
+        session, database, LeaseWish.ANY, Duration.ofMinutes(1), new CompletableFuture<>());
+  }
+}
