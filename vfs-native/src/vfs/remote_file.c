@@ -307,10 +307,6 @@ static int may_write(gsq_remote_file *file, int *drop) {
     return gsq_fail(&file->report, SQLITE_IOERR_WRITE, "%s: a write without a lock",
                     file->settings.name);
   }
-  if (file->state == GSQ_REMOTE_PREPARED) {
-    gsq_remote_drop_writes(file);
-    file->state = GSQ_REMOTE_ABORTED;
-  }
   *drop = file->state != GSQ_REMOTE_GOOD;
   return SQLITE_OK;
 }
@@ -358,6 +354,9 @@ static int remote_truncate(sqlite3_file *base, sqlite3_int64 size) {
 /* A sync while the transaction is not GOOD. */
 static int sync_after_failure(gsq_remote_file *file) {
   switch (file->state) {
+    case GSQ_REMOTE_PREPARED: /* another database of the transaction failed */
+      gsq_remote_drop_writes(file);
+      return SQLITE_OK;
     case GSQ_REMOTE_BROKEN:
       file->state = GSQ_REMOTE_ABORTED;
       return gsq_fail(&file->report, SQLITE_FULL,
@@ -436,10 +435,6 @@ static int prepare(gsq_remote_file *file, const char *super_journal) {
 int gsq_remote_sync(gsq_remote_file *file, const char *super_journal) {
   gsq_error error = {0};
   if (gsq_remote_is_inherited(file)) return SQLITE_IOERR_FSYNC;
-  if (file->state == GSQ_REMOTE_PREPARED) {
-    gsq_remote_drop_writes(file);
-    return SQLITE_OK;
-  }
   if (file->state != GSQ_REMOTE_GOOD) return sync_after_failure(file);
   if (gsq_write_buffer_is_empty(file->buffer)) return SQLITE_OK;
   /* Beside local files alone there is nothing to wait for. This way round they are rolled back if

@@ -16,7 +16,8 @@ enum gsq_remote_state {
   /* Nothing bad: the buffer has what was written, if anything. */
   GSQ_REMOTE_GOOD,
   /* Its part of a commit over several databases is ready (group.h), and waits for the deletion of
-  ** the super-journal, which ends this state. A write or a sync before that rolls it back. */
+  ** the super-journal, which ends this state. If SQLite rolls back before that, it writes and syncs
+  ** as in ABORTED. */
   GSQ_REMOTE_PREPARED,
   /* It failed for good, and SQLite knows: it rolls back by writing old pages and syncing. That
   ** sync succeeds and ends this state. Reads show the snapshot. */

@@ -103,7 +103,8 @@ def transactions(prefix, count):
     db = open_all(names)
     create(db, count)
     db.close()
-    for generation, settings in enumerate(ALL, 1):
+    several = ALL if count == 2 else ALL[::3]
+    for generation, settings in enumerate(several, 1):
         db = open_all(names, settings)
         db.execute("BEGIN")
         change(db, count, generation, settings[3])
@@ -119,7 +120,7 @@ def transactions(prefix, count):
         there = generation_of(db, count, settings, settings[3])
         assert there == generation, f"{settings}: {there}, not what was committed"
         db.close()
-    client.say(f"{len(ALL)} combinations")
+    client.say(f"{len(several)} combinations")
 
 
 def victim(names, settings, pipe):
@@ -147,8 +148,8 @@ def kills(prefix, rounds, seed):
     longest = {False: 0.02, True: 0.2}
     before = after = 0
     for n in range(rounds):
-        settings = ALL[n % len(ALL)]
-        large = settings[3]
+        large = n // len(ALL) % 3 != 0
+        settings = ALL[n % len(ALL)][:3] + (large,)
         context = f"round {n}, {settings}"
         names = names_of(f"{prefix}{n}", 2)
         pid, end = child(victim, names, settings)

@@ -38,7 +38,7 @@ class AttachTest {
   @Test
   void p1_fiveDatabasesAreCommittedTogether() throws Exception {
     assertEquals(
-        "18 combinations\n",
+        "6 combinations\n",
         Kind.ROCKSDB
             .client(folder)
             .python("attach.py", "transactions", Kind.freshName("attached"), "5")
