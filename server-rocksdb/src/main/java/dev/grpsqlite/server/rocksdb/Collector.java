@@ -7,7 +7,9 @@ import dev.grpsqlite.server.spi.StoreException;
 import java.nio.ByteBuffer;
 import java.time.Clock;
 import java.time.Duration;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
@@ -52,6 +54,9 @@ final class Collector {
   /** Longer than that is for ever, and its milliseconds are not looked at. */
   private static final Duration LONGEST = Duration.ofDays(1_000_000_000);
 
+  /** Some megabytes. If there are more, they are looked at again. */
+  private static final int MOST_WAITING = 100_000;
+
   private final Engine engine;
   private final Databases databases;
   private final Versions versions;
@@ -61,6 +66,9 @@ final class Collector {
   private final SnapshotPins pins;
   private final Clock clock;
   private final Retention retention;
+
+  /** Databases that have nothing to collect before a time, by number. The thread's own. */
+  private final Map<Long, Long> waiting = new HashMap<>();
 
   Collector(
       Engine engine,
@@ -100,6 +108,11 @@ final class Collector {
     }
   }
 
+  /** Looks at all databases anew: retention has changed. */
+  void reconsider() {
+    waiting.clear();
+  }
+
   /** Collects until there is nothing to collect. */
   void run() {
     try {
@@ -109,6 +122,9 @@ final class Collector {
         for (long number : background.databasesWith(Keys.TO_COLLECT)) {
           if (background.isClosing()) {
             return;
+          }
+          if (waiting.getOrDefault(number, 0L) > clock.millis()) {
+            continue;
           }
           try {
             more |= collect(number);
@@ -136,14 +152,18 @@ final class Collector {
     forkPoints.release(number);
     Retention own = state.retention;
     long head = state.head.version(); // before the pins
-    boolean mayRise = raiseFloor(state, own == null ? retention : own, head);
+    long due = raiseFloor(state, own == null ? retention : own, head);
     byte[] stored = engine.get(Keys.of(Keys.COLLECTED, number), Tier.DISK);
     Progress progress = stored == null ? new Progress(0, 0) : Progress.read(stored);
     long upTo = Math.min(state.oldest, progress.upTo() + TURN);
     long forget = forgettable(state, progress, upTo);
     if (upTo == progress.upTo() && forget == progress.forgottenTo()) {
-      if (!mayRise && forget >= Math.min(upTo - 1, head - HISTORY_VERSIONS)) {
-        settle(state, head, own);
+      if (forget >= Math.min(upTo - 1, head - HISTORY_VERSIONS)) {
+        if (due == NEVER) {
+          settle(state, head, own);
+        } else {
+          waitFor(number, due);
+        }
       }
       return false;
     }
@@ -162,9 +182,15 @@ final class Collector {
     return true;
   }
 
-  /** Says whether it may rise further, or later, even if nobody commits. */
-  private boolean raiseFloor(DatabaseState state, Retention rule, long head)
-      throws RocksDBException {
+  private void waitFor(long number, long due) {
+    if (waiting.size() >= MOST_WAITING) {
+      waiting.clear();
+    }
+    waiting.put(number, due);
+  }
+
+  /** Says from when on it may rise further, if nobody commits. */
+  private long raiseFloor(DatabaseState state, Retention rule, long head) throws RocksDBException {
     long before = state.oldest;
     long most = Math.min(head, pins.oldestPinned(state.id));
     long now = clock.millis();
@@ -182,7 +208,7 @@ final class Collector {
         setFloor(state, floor);
       }
     }
-    return floor < head && collectableAt(state, rule, head, floor) != NEVER;
+    return floor < head ? collectableAt(state, rule, head, floor) : NEVER;
   }
 
   /** When retention stops keeping a version below the head, if that stays the head. */

@@ -23,8 +23,8 @@ final class Dropped {
   private static final byte[] PRUNED = {1};
 
   /**
-   * In tables that hold other databases' pages too, so that they were not deleted with what is in
-   * them. Less than that waits for a compaction that has more to do.
+   * Of what is left behind the deletion of whole tables, in those of the first level and in memory:
+   * more than that does not wait for a compaction that comes anyway.
    */
   private static final long MUCH = 16 << 20;
 
@@ -56,11 +56,12 @@ final class Dropped {
             });
   }
 
-  /** Returns a dropped database that may need less now. */
+  /** Returns a database that may need less now: the one that this was a fork of. */
   private long deleteNow(long database) throws RocksDBException {
     byte[] mark = engine.get(Keys.of(Keys.DROPPED, database), Tier.DISK);
     if (mark == null) {
-      return NONE; // gone already
+      forkPoints.release(database); // it is the parent, and was not dropped
+      return NONE;
     }
     if (!forkPoints.any(database)) {
       return deleteAll(database);

@@ -302,12 +302,15 @@ final class Engine implements AutoCloseable {
     db.deleteFilesInRanges(pages, List.of(from, to), false);
   }
 
-  /** How much of the tables is in a range, about, deleted or not. */
+  /** How much is stored in a range, about, deleted or not; what is being written out too. */
   long pageBytes(byte[] from, byte[] to) {
     try (Slice first = new Slice(from);
         Slice last = new Slice(to)) {
       return db.getApproximateSizes(
-              pages, List.of(new Range(first, last)), SizeApproximationFlag.INCLUDE_FILES)[0];
+              pages,
+              List.of(new Range(first, last)),
+              SizeApproximationFlag.INCLUDE_FILES,
+              SizeApproximationFlag.INCLUDE_MEMTABLES)[0];
     }
   }
 

@@ -29,6 +29,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Future;
 import org.jspecify.annotations.Nullable;
 import org.rocksdb.RocksDBException;
 import org.rocksdb.Statistics;
@@ -361,7 +362,17 @@ final class RocksPageStore implements PageStore {
 
   @Override
   public CompletableFuture<Void> setRetention(DatabaseId database, Optional<Retention> retention) {
-    return catalog.setRetention(database, retention);
+    return Futures.then(
+        catalog.setRetention(database, retention),
+        done -> {
+          Future<?> unused =
+              background.call(
+                  () -> {
+                    collector.reconsider();
+                    return null;
+                  });
+          return CompletableFuture.completedFuture(null);
+        });
   }
 
   @Override

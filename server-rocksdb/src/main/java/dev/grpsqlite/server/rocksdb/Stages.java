@@ -119,30 +119,36 @@ final class Stages {
       int pageSize,
       List<PageImage> pages)
       throws RocksDBException {
-    DatabaseState state = before.stale ? databases.get(before.id, Tier.DISK) : before;
-    LeaseState lease = state.lease;
-    if (lease.epoch() != epoch || !session.equals(lease.holder())) {
-      throw RocksErrors.leaseLost(state, epoch, lease.epoch());
+    DatabaseState state = before;
+    Stage stage = null;
+    boolean isNew = false;
+    while (stage == null) {
+      if (state.stale) {
+        state = databases.get(before.id, Tier.DISK);
+      }
+      LeaseState lease = state.lease;
+      if (lease.epoch() != epoch || !session.equals(lease.holder())) {
+        throw RocksErrors.leaseLost(state, epoch, lease.epoch());
+      }
+      for (PageImage page : pages) {
+        check(state, page, pageSize);
+      }
+      stage = state.stage(session, id);
+      isNew = stage == null;
+      if (stage == null) {
+        stage = begin(state, new StageRecord(session, id, epoch, pageSize, false));
+      }
     }
-    for (PageImage page : pages) {
-      check(state, page, pageSize);
-    }
-    Stage stage = state.stage(session, id);
-    if (stage != null && stage.sealed) {
+    if (stage.sealed) {
       throw RocksErrors.invalid(state, "the stage is being committed");
     }
-    if (stage != null && stage.record.pageSize() != pageSize) {
+    if (stage.record.pageSize() != pageSize) {
       throw RocksErrors.invalid(
           state,
           "the stage has pages of %d bytes, not %d".formatted(stage.record.pageSize(), pageSize));
     }
     try (WriteBatch batch = new WriteBatch()) {
-      if (stage == null) {
-        stage = begin(state, new StageRecord(session, id, epoch, pageSize, false));
-        if (stage == null) {
-          write(databases.get(state.id, Tier.DISK), session, epoch, id, pageSize, pages);
-          return;
-        }
+      if (isNew) {
         engine.put(
             batch, Keys.stage(state.number, stage.version, stage.attempt), stage.record.bytes());
       }
@@ -150,9 +156,7 @@ final class Stages {
       append(batch, stage, pages);
       engine.writeUnsynced(batch);
     } catch (RocksDBException e) {
-      if (stage != null) {
-        abandon(state, stage); // what it has is not known
-      }
+      abandon(state, stage); // what it has is not known
       throw e;
     }
   }
@@ -162,9 +166,9 @@ final class Stages {
    * and the entry, a reader of that version could take the stage's pages for the version's; so look
    * again behind the entry, before there is a page.
    *
-   * @return null if the object has become stale
+   * @return null if this is not the database's object any more
    */
-  private @Nullable Stage begin(DatabaseState state, StageRecord record) {
+  private @Nullable Stage begin(DatabaseState state, StageRecord record) throws RocksDBException {
     while (true) {
       if (state.stages().size() >= MOST_OF_A_DATABASE) {
         throw RocksErrors.limit(
