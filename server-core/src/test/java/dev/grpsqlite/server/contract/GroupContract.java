@@ -257,6 +257,55 @@ public abstract class GroupContract {
   }
 
   @Test
+  void p1_whatWasStagedBeforeOtherCommitsIsCommittedBehindThem() {
+    List<Member> members = members("a", "b");
+    StageId stage = stage();
+    List<Commit> group = new ArrayList<>();
+    for (Member member : members) {
+      member.stage(stage, page(1, PAGE_SIZE, 7), page(3, PAGE_SIZE, 8));
+      PageImage[] two = {page(1, PAGE_SIZE, 1), page(2, PAGE_SIZE, 2)};
+      assertEquals(1, get(store().commit(member.commit(2, null, two))));
+      group.add(member.at(1).commit(3, stage));
+    }
+    assertEquals(List.of(2L, 2L), get(store().commitGroup(group)));
+    members.forEach(member -> member.has(2, 7, 2, 8));
+  }
+
+  @Test
+  void p5_aGroupSentManyTimesAtOnceIsAppliedOnce() throws Exception {
+    List<Member> members = members("a", "b", "c");
+    ExecutorService threads = Executors.newFixedThreadPool(4);
+    try {
+      for (int base = 0; base < 20; base++) {
+        StageId stage = stage();
+        List<Commit> group = new ArrayList<>();
+        for (Member member : members) {
+          member.stage(stage, page(1, PAGE_SIZE, base + 1));
+          group.add(member.at(base).commit(1, stage));
+        }
+        List<Commit> reversed = new ArrayList<>(group);
+        Collections.reverse(reversed);
+        List<Long> versions = Collections.nCopies(3, base + 1L);
+        List<Callable<List<Long>>> sendings =
+            List.of(
+                () -> get(store().commitGroup(group)),
+                () -> get(store().commitGroup(reversed)),
+                () -> get(store().commitGroup(group)),
+                () -> get(store().commitGroup(reversed)));
+        for (Future<List<Long>> sending : threads.invokeAll(sendings)) {
+          assertEquals(versions, sending.get(60, TimeUnit.SECONDS));
+        }
+        for (Member member : members) {
+          assertEquals(base + 1, member.head().version());
+          member.has(base + 1, base + 1);
+        }
+      }
+    } finally {
+      threads.shutdownNow();
+    }
+  }
+
+  @Test
   void p5_aRefusedGroupIsNotRemembered() {
     List<Member> members = members("a", "b");
     Member b = members.get(1);
