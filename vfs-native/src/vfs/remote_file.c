@@ -411,7 +411,7 @@ void gsq_remote_not_sent(gsq_remote_file *file) {
 
 void gsq_remote_applied_alone(gsq_remote_file *file) {
   gsq_fail(&file->report, SQLITE_IOERR,
-           "%s was committed, but databases of another server in the same transaction were not",
+           "%s was committed, but other databases of the same transaction were not",
            file->settings.name);
   poison(file);
 }

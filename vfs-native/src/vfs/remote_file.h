@@ -86,7 +86,7 @@ int gsq_remote_ended(gsq_remote_file *file, enum gsq_commit_outcome outcome,
                      const gsq_error *error);
 /* Its part was not sent: another was refused before. */
 void gsq_remote_not_sent(gsq_remote_file *file);
-/* Its part was applied, but another server refused its own. */
+/* Its part was applied, but others of the transaction, sent after it, were not. */
 void gsq_remote_applied_alone(gsq_remote_file *file);
 
 #endif
