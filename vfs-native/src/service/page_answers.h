@@ -27,6 +27,9 @@ int gsq_decode_lease(const uint8_t *data, size_t size, uint64_t have_version,
 int gsq_decode_commit(const uint8_t *data, size_t size, uint64_t base_version,
                       uint64_t *version, gsq_error *error);
 
+/* On GSQ_OK, out->changes is the caller's to free. */
+int gsq_decode_watch(const uint8_t *data, size_t size, gsq_watch_event *out, gsq_error *error);
+
 /* The messages of one ReadPages: which pages came, and how much credit is left. */
 typedef struct gsq_reading {
   const gsq_read_request *request;
