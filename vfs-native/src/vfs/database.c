@@ -352,6 +352,12 @@ void gsq_database_committed(gsq_database *database, gsq_pin *pin, const gsq_snap
                              pages[i].size ? pages[i].data : NULL, next->page_size);
   }
   pthread_mutex_lock(&database->mutex);
+  /* Watch may have told of this very version already: then nothing can be ahead of it. */
+  const int told = gsq_page_cache_version(database->cache) == next->version;
+  for (size_t i = 0; told && i < page_count; i++) {
+    gsq_page_cache_put(database->cache, pages[i].number, next->version, next->version,
+                       pages[i].size ? pages[i].data : NULL, next->page_size);
+  }
   gsq_page_cache_advance(database->cache, next->version, all, changed, changed_count);
   if (next->version > database->head.version) database->head = *next;
   pin_(database, pin, next);

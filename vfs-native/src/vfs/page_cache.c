@@ -314,10 +314,6 @@ void gsq_page_cache_put_ahead(gsq_page_cache *cache, uint32_t page, uint64_t ver
   }
   if (version > cache->version) {
     add(cache, e, &dropped);
-  } else if (version == cache->version) {
-    e->state = CURRENT;
-    absorb(cache, e, &dropped);
-    add(cache, e, &dropped);
   } else {
     e->next_in_bucket = dropped;
     dropped = e;

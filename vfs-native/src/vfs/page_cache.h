@@ -33,8 +33,7 @@ void gsq_page_cache_put(gsq_page_cache *cache, uint32_t page, uint64_t from_vers
                         uint64_t snapshot, const void *data, uint32_t size);
 
 /* Remembers what the next version will have, ahead of gsq_page_cache_advance to it: put as
-** current from `version` on, invisible until then, dropped by advancing to another version. The cache
-** may be there already: then it is what gsq_page_cache_put does. */
+** current from `version` on, invisible until then, dropped by advancing to another version. */
 void gsq_page_cache_put_ahead(gsq_page_cache *cache, uint32_t page, uint64_t version,
                               const void *data, uint32_t size);
 
