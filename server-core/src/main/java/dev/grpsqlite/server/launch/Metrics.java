@@ -1,6 +1,7 @@
 package dev.grpsqlite.server.launch;
 
 import dev.grpsqlite.server.session.SessionTable;
+import dev.grpsqlite.server.session.Watches;
 import dev.grpsqlite.server.wire.Traffic;
 import io.grpc.ForwardingServerCall.SimpleForwardingServerCall;
 import io.grpc.ForwardingServerCallListener.SimpleForwardingServerCallListener;
@@ -72,9 +73,10 @@ final class Metrics implements Traffic, ServerInterceptor {
           .help("Bytes of them.")
           .register(registry);
 
-  Metrics(SessionTable sessions) {
+  Metrics(SessionTable sessions, Watches watches) {
     gauge("grpsqlite_sessions", "Sessions that are open.", sessions::size);
     gauge("grpsqlite_leases", "Leases that open sessions were given.", sessions::leases);
+    gauge("grpsqlite_watches", "Watch streams that are open.", watches::size);
     gauge(
         "grpsqlite_staged_bytes",
         "Bytes that open sessions have staged for commits to come.",

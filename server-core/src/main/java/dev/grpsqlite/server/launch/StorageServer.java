@@ -4,9 +4,12 @@ import dev.grpsqlite.server.file.FileService;
 import dev.grpsqlite.server.launch.ServerOptions.Service;
 import dev.grpsqlite.server.page.AdminService;
 import dev.grpsqlite.server.page.PageStoreService;
+import dev.grpsqlite.server.session.AnnouncingStore;
+import dev.grpsqlite.server.session.Heads;
 import dev.grpsqlite.server.session.Leases;
 import dev.grpsqlite.server.session.SessionTable;
 import dev.grpsqlite.server.session.Versions;
+import dev.grpsqlite.server.session.Watches;
 import dev.grpsqlite.server.spi.PageStore;
 import dev.grpsqlite.server.spi.SnapshotPins;
 import dev.grpsqlite.server.spi.StoreOpenException;
@@ -52,6 +55,7 @@ public final class StorageServer implements AutoCloseable {
   private final ServerOptions options;
   private final SessionTable sessions;
   private final PageStore store;
+  private final Watches watches;
   private final Metrics metrics;
   private final HealthStatusManager health = new HealthStatusManager();
   private final List<ServerServiceDefinition> services = new ArrayList<>();
@@ -66,8 +70,12 @@ public final class StorageServer implements AutoCloseable {
     options = builder.options;
     listeners = new Listeners(options);
     sessions = new SessionTable(builder.nanoTime, options.sessionTtl(), options.maxSessions());
-    metrics = new Metrics(sessions);
-    store = builder.opener.open(sessions);
+    AnnouncingStore announcing = new AnnouncingStore(builder.opener.open(sessions));
+    store = announcing;
+    ticker = ticker(options.sessionTtl());
+    Heads heads = new Heads(announcing);
+    watches = new Watches(heads, sessions, builder.nanoTime, ticker);
+    metrics = new Metrics(sessions, watches);
     Leases leases = new Leases(store, sessions);
     Versions versions = new Versions(store, sessions, leases);
     List<BindableService> bindable = new ArrayList<>();
@@ -75,7 +83,14 @@ public final class StorageServer implements AutoCloseable {
     if (options.services().contains(Service.PAGE) && options.atomicBatch()) {
       bindable.add(
           new PageStoreService(
-              store, sessions, leases, options.pageServiceLimits(), metrics, builder.name));
+              store,
+              sessions,
+              leases,
+              heads,
+              watches,
+              options.pageServiceLimits(),
+              metrics,
+              builder.name));
       bindable.add(new AdminService(store, leases, versions));
     }
     if (options.services().contains(Service.FILE)) {
@@ -96,7 +111,6 @@ public final class StorageServer implements AutoCloseable {
     }
     services.add(health.getHealthService().bindService());
     services.add(ProtoReflectionServiceV1.newInstance().bindService());
-    ticker = ticker(options.sessionTtl());
   }
 
   private ScheduledExecutorService ticker(Duration ttl) {
@@ -108,6 +122,7 @@ public final class StorageServer implements AutoCloseable {
               thread.setDaemon(true);
               return thread;
             });
+    executor.setRemoveOnCancelPolicy(true);
     long period = Math.max(10, Math.min(1000, ttl.toMillis() / 10));
     ScheduledFuture<?> unused =
         executor.scheduleWithFixedDelay(
@@ -202,6 +217,7 @@ public final class StorageServer implements AutoCloseable {
     closed = true;
     health.enterTerminalState();
     servers.forEach(Server::shutdown);
+    watches.close();
     long deadline = System.nanoTime() + options.drain().toNanos();
     boolean interrupted = false;
     for (Server server : servers) {

@@ -31,11 +31,12 @@ import dev.grpsqlite.proto.v1.StagePagesResponse;
 import dev.grpsqlite.proto.v1.View;
 import dev.grpsqlite.proto.v1.WatchRequest;
 import dev.grpsqlite.proto.v1.WatchResponse;
+import dev.grpsqlite.server.session.Heads;
 import dev.grpsqlite.server.session.Leases;
 import dev.grpsqlite.server.session.Session;
 import dev.grpsqlite.server.session.Session.PendingView;
 import dev.grpsqlite.server.session.SessionTable;
-import dev.grpsqlite.server.spi.Changes;
+import dev.grpsqlite.server.session.Watches;
 import dev.grpsqlite.server.spi.Commit;
 import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.DatabaseInfo;
@@ -69,9 +70,6 @@ import org.jspecify.annotations.Nullable;
  * books, and passes on to the store. Thread-safe; waits for nothing.
  */
 public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
-  /** A client with more changed pages than this is told to forget all: 320 KiB on the wire. */
-  private static final int MAX_CHANGES = 65_536;
-
   private static final int MAX_CLIENT_NAME_BYTES = 256;
 
   private static final int LIVE_VIEW = 0;
@@ -79,6 +77,8 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
   private final PageStore store;
   private final SessionTable sessions;
   private final Leases leases;
+  private final Heads heads;
+  private final Watches watches;
   private final PageServiceLimits limits;
   private final Traffic traffic;
   private final String serverName;
@@ -87,12 +87,16 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
       PageStore store,
       SessionTable sessions,
       Leases leases,
+      Heads heads,
+      Watches watches,
       PageServiceLimits limits,
       Traffic traffic,
       String serverName) {
     this.store = store;
     this.sessions = sessions;
     this.leases = leases;
+    this.heads = heads;
+    this.watches = watches;
     this.limits = limits;
     this.traffic = traffic;
     this.serverName = serverName;
@@ -116,6 +120,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
                   .setTtlMs((int) sessions.ttl().toMillis())
                   .setCapabilities(
                       Capabilities.newBuilder()
+                          .setWatch(true)
                           .setTimeTravel(store.capabilities().timeTravel())
                           .setFork(store.capabilities().fork()))
                   .setMaxMessageBytes(limits.messageBytes())
@@ -235,7 +240,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
     OpenDatabaseResponse.Builder answer =
         OpenDatabaseResponse.newBuilder()
             .setDatabaseId(Ids.bytes(info.id()))
-            .setSnapshot(message(snapshot))
+            .setSnapshot(Messages.of(snapshot))
             .setOldestVersion(info.oldestVersion())
             .setHeadVersion(info.head().version());
     for (PageImage page : pages) {
@@ -254,17 +259,14 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
           DatabaseId database = Ids.database(request.getDatabaseId());
           long have = Fields.version(request.getHaveVersion());
           session.raiseFloor(database, LIVE_VIEW, Fields.version(request.getFloorVersion()));
-          return store
-              .head(database)
-              .thenCompose(
-                  head ->
-                      changes(database, have, head.version())
-                          .thenApply(
-                              changes ->
-                                  RefreshResponse.newBuilder()
-                                      .setHead(message(head))
-                                      .setChanges(message(changes))
-                                      .build()))
+          return heads
+              .since(database, have)
+              .thenApply(
+                  move ->
+                      RefreshResponse.newBuilder()
+                          .setHead(Messages.of(move.head()))
+                          .setChanges(Messages.of(move.changes()))
+                          .build())
               .whenComplete((answer, error) -> forgetViewIfGone(session, database, error));
         });
   }
@@ -280,15 +282,6 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
   private static boolean isNoSuchDatabase(@Nullable Throwable error) {
     Throwable cause = error instanceof CompletionException ? error.getCause() : error;
     return cause instanceof StoreException e && e.code() == Code.NO_SUCH_DATABASE;
-  }
-
-  private CompletableFuture<Changes> changes(DatabaseId database, long have, long head) {
-    if (have == head) {
-      return CompletableFuture.completedFuture(Changes.NONE);
-    }
-    return have > head
-        ? CompletableFuture.completedFuture(Changes.ALL)
-        : store.changes(database, have, head, MAX_CHANGES);
   }
 
   @Override
@@ -346,9 +339,6 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
           DatabaseId database = Ids.database(request.getDatabaseId());
           long have = Fields.version(request.getHaveVersion());
           long floor = Fields.version(request.getFloorVersion());
-          if (request.getWaitMs() != 0) {
-            throw unsupported("this server does not ask holders to yield; wait_ms must be 0");
-          }
           return store
               .head(database)
               .thenCompose(
@@ -377,32 +367,30 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
       OptionalLong epochBefore,
       AcquireLeaseRequest request) {
     long have = request.getHaveVersion();
-    return store
-        .head(database)
+    return heads
+        .since(database, have)
         .thenCompose(
-            head -> {
-              if (head.version() != have && !request.getAtAnyVersion()) {
+            move -> {
+              if (move.head().version() != have && !request.getAtAnyVersion()) {
                 CompletableFuture<Void> givenBack =
                     epochBefore.equals(OptionalLong.of(state.epoch()))
                         ? CompletableFuture.completedFuture(null)
                         : leases.release(session, database, state.epoch());
                 return givenBack.thenApply(
-                    released -> notGranted(Outcome.OUTCOME_HEAD_MOVED, head));
+                    released -> notGranted(Outcome.OUTCOME_HEAD_MOVED, move.head()));
               }
-              return changes(database, have, head.version())
-                  .thenApply(
-                      changes ->
-                          AcquireLeaseResponse.newBuilder()
-                              .setOutcome(Outcome.OUTCOME_GRANTED)
-                              .setEpoch(state.epoch())
-                              .setHead(message(head))
-                              .setChanges(message(changes))
-                              .build());
+              return done(
+                  AcquireLeaseResponse.newBuilder()
+                      .setOutcome(Outcome.OUTCOME_GRANTED)
+                      .setEpoch(state.epoch())
+                      .setHead(Messages.of(move.head()))
+                      .setChanges(Messages.of(move.changes()))
+                      .build());
             });
   }
 
   private static AcquireLeaseResponse notGranted(Outcome outcome, Snapshot head) {
-    return AcquireLeaseResponse.newBuilder().setOutcome(outcome).setHead(message(head)).build();
+    return AcquireLeaseResponse.newBuilder().setOutcome(outcome).setHead(Messages.of(head)).build();
   }
 
   @Override
@@ -548,11 +536,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
 
   @Override
   public void watch(WatchRequest request, StreamObserver<WatchResponse> observer) {
-    Calls.answer(
-        observer,
-        () -> {
-          throw unsupported("this server has nothing to watch");
-        });
+    WatchCall.open((ServerCallStreamObserver<WatchResponse>) observer, request, sessions, watches);
   }
 
   private static long bytes(List<PageImage> pages) {
@@ -573,22 +557,5 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
 
   private static <T> CompletableFuture<T> done(T value) {
     return CompletableFuture.completedFuture(value);
-  }
-
-  private static dev.grpsqlite.proto.v1.Snapshot message(Snapshot snapshot) {
-    return dev.grpsqlite.proto.v1.Snapshot.newBuilder()
-        .setVersion(snapshot.version())
-        .setPageSize(snapshot.pageSize())
-        .setPageCount((int) snapshot.pageCount())
-        .build();
-  }
-
-  private static dev.grpsqlite.proto.v1.Changes message(Changes changes) {
-    dev.grpsqlite.proto.v1.Changes.Builder message =
-        dev.grpsqlite.proto.v1.Changes.newBuilder().setAll(changes.all());
-    for (long page : changes.pages()) {
-      message.addPages((int) page);
-    }
-    return message.build();
   }
 }

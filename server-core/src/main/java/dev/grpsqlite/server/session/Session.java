@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.OptionalLong;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One client process's presence: until when, what it may still read, which leases it was given, and
@@ -33,6 +34,7 @@ public final class Session {
   private final Set<DatabaseId> lostLeases = new HashSet<>();
   private final Map<StageKey, Long> staged = new HashMap<>();
   private long stagedBytes;
+  private @Nullable Watch watch;
 
   Session(SessionId id, String clientName, Floors floors, long deadlineNanos) {
     this.id = id;
@@ -72,6 +74,29 @@ public final class Session {
     views.forEach((key, view) -> floors.remove(key.database, view.effective()));
     views.clear();
     return true;
+  }
+
+  /**
+   * Sets who tells the client.
+   *
+   * @return who did so before
+   */
+  synchronized @Nullable Watch attach(Watch newer) {
+    checkNotEnded();
+    Watch older = watch;
+    watch = newer;
+    return older;
+  }
+
+  synchronized void detach(Watch over) {
+    if (watch == over) {
+      watch = null;
+    }
+  }
+
+  /** Who tells the client, if it wants to be told. */
+  synchronized @Nullable Watch watch() {
+    return watch;
   }
 
   /**

@@ -11,7 +11,11 @@ public final class SessionException extends RuntimeException {
     /** It expired, was closed, or was never opened. */
     NO_SUCH_SESSION,
     /** There are too many of something. */
-    LIMIT
+    LIMIT,
+    /** A newer stream of the same session took the place of this one. */
+    SUPERSEDED,
+    /** This server is about to stop. */
+    SHUTTING_DOWN
   }
 
   private final Code code;
@@ -23,6 +27,15 @@ public final class SessionException extends RuntimeException {
 
   public Code code() {
     return code;
+  }
+
+  static SessionException superseded() {
+    return new SessionException(
+        Code.SUPERSEDED, "the session has a newer Watch, which tells what this one told");
+  }
+
+  static SessionException shuttingDown() {
+    return new SessionException(Code.SHUTTING_DOWN, "the server is shutting down; try again");
   }
 
   static SessionException noSuchSession() {

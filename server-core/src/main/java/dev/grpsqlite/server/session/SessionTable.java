@@ -157,6 +157,10 @@ public final class SessionTable implements SnapshotPins {
       return CompletableFuture.completedFuture(null);
     }
     sessions.remove(session.id(), session);
+    Watch watch = session.watch();
+    if (watch != null) {
+      watch.end(SessionException.noSuchSession());
+    }
     return whenEnded.apply(session);
   }
 }

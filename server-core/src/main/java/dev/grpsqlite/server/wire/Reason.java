@@ -20,7 +20,8 @@ public enum Reason {
   QUOTA(Status.Code.RESOURCE_EXHAUSTED),
   LIMIT(Status.Code.RESOURCE_EXHAUSTED),
   UNSUPPORTED(Status.Code.UNIMPLEMENTED),
-  STORE_FAILED(Status.Code.INTERNAL);
+  STORE_FAILED(Status.Code.INTERNAL),
+  SHUTTING_DOWN(Status.Code.UNAVAILABLE);
 
   private final Status.Code code;
 

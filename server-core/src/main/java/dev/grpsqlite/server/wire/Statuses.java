@@ -29,7 +29,13 @@ public final class Statuses {
       return of(e.reason(), message(e));
     }
     if (cause instanceof SessionException e) {
-      return of(reason(e.code()), message(e));
+      return switch (e.code()) {
+        case NO_SUCH_SESSION -> of(Reason.NO_SUCH_SESSION, message(e));
+        case LIMIT -> of(Reason.LIMIT, message(e));
+        case SHUTTING_DOWN -> of(Reason.SHUTTING_DOWN, message(e));
+        // Of Watch alone, where the code says it all.
+        case SUPERSEDED -> Status.ABORTED.withDescription(message(e)).asRuntimeException();
+      };
     }
     if (cause instanceof StoreException e) {
       if (e.code() == StoreException.Code.STORE_FAILED) {
@@ -81,13 +87,6 @@ public final class Statuses {
 
   private static String incident() {
     return Integer.toHexString(ThreadLocalRandom.current().nextInt());
-  }
-
-  private static Reason reason(SessionException.Code code) {
-    return switch (code) {
-      case NO_SUCH_SESSION -> Reason.NO_SUCH_SESSION;
-      case LIMIT -> Reason.LIMIT;
-    };
   }
 
   private static Reason reason(StoreException.Code code) {

@@ -1,0 +1,75 @@
+package dev.grpsqlite.server.session;
+
+import dev.grpsqlite.server.spi.Changes;
+import dev.grpsqlite.server.spi.DatabaseId;
+import dev.grpsqlite.server.spi.PageStore;
+import dev.grpsqlite.server.spi.Snapshot;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+
+/** Where the databases are, and who wants to hear of it. Thread-safe. */
+public final class Heads {
+  /** A client with more changed pages than this is told to forget all: 320 KiB on the wire. */
+  private static final int MAX_CHANGES = 65_536;
+
+  /** The head of a database, and what changed from a version that somebody has. */
+  public record Move(Snapshot head, Changes changes) {}
+
+  private final PageStore store;
+  private final ConcurrentHashMap<DatabaseId, Set<Watch>> watches = new ConcurrentHashMap<>();
+
+  public Heads(AnnouncingStore store) {
+    this.store = store;
+    store.whenHeadMayHaveMoved(this::mayHaveMoved);
+  }
+
+  /**
+   * The head of this database may have moved, or the database may be gone. To be called before
+   * whoever did it is answered; where several servers share an engine, also for what another one
+   * did. On return every watch knows that it has something to tell.
+   */
+  public void mayHaveMoved(DatabaseId database) {
+    Set<Watch> interested = watches.get(database);
+    if (interested != null) {
+      interested.forEach(watch -> watch.headMayHaveMoved(database));
+    }
+  }
+
+  /** From here on, the watch hears of this database; so it asks for the head only afterwards. */
+  void add(DatabaseId database, Watch watch) {
+    watches.compute(
+        database,
+        (id, present) -> {
+          Set<Watch> interested = present == null ? ConcurrentHashMap.newKeySet() : present;
+          interested.add(watch);
+          return interested;
+        });
+  }
+
+  void remove(DatabaseId database, Watch watch) {
+    watches.computeIfPresent(
+        database,
+        (id, interested) -> {
+          interested.remove(watch);
+          return interested.isEmpty() ? null : interested;
+        });
+  }
+
+  /** Brings somebody from a version to the head. Fails with NO_SUCH_DATABASE. */
+  public CompletableFuture<Move> since(DatabaseId database, long have) {
+    return store
+        .head(database)
+        .thenCompose(
+            head -> changes(database, have, head).thenApply(changes -> new Move(head, changes)));
+  }
+
+  private CompletableFuture<Changes> changes(DatabaseId database, long have, Snapshot head) {
+    if (have == head.version()) {
+      return CompletableFuture.completedFuture(Changes.NONE);
+    }
+    return have > head.version()
+        ? CompletableFuture.completedFuture(Changes.ALL)
+        : store.changes(database, have, head.version(), MAX_CHANGES);
+  }
+}

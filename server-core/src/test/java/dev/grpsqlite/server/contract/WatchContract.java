@@ -1,0 +1,203 @@
+package dev.grpsqlite.server.contract;
+
+import static dev.grpsqlite.server.contract.PageServiceContract.refused;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.google.protobuf.ByteString;
+import dev.grpsqlite.proto.v1.AcquireLeaseResponse.Outcome;
+import dev.grpsqlite.proto.v1.AdminGrpc;
+import dev.grpsqlite.proto.v1.DropDatabaseRequest;
+import dev.grpsqlite.proto.v1.WatchResponse;
+import dev.grpsqlite.proto.v1.WatchResponse.EventCase;
+import dev.grpsqlite.proto.v1.WatchResponse.HeadMoved;
+import dev.grpsqlite.server.launch.ServerOptions;
+import dev.grpsqlite.server.spi.PageStore;
+import dev.grpsqlite.server.spi.SnapshotPins;
+import io.grpc.Status;
+import io.grpc.StatusRuntimeException;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** What sessions are told of heads, over a store and through a socket. */
+@Timeout(120)
+public abstract class WatchContract {
+  private static final String NAME = "tenant-7/main.db";
+  private static final long TTL_MS = 10_000;
+
+  @TempDir protected @Nullable Path folder;
+  private @Nullable ServedStore serving;
+
+  /** Opens an empty store. */
+  protected abstract PageStore open(SnapshotPins pins, Clock clock, Path folder) throws Exception;
+
+  @BeforeEach
+  void serve() throws Exception {
+    serving =
+        new ServedStore(
+            ServerOptions.DEFAULTS,
+            pins -> {
+              try {
+                return open(pins, Clock.systemUTC(), folder == null ? Path.of("") : folder);
+              } catch (Exception e) {
+                throw new AssertionError(e);
+              }
+            });
+    // Not at the very beginning, where every holder is thought alive.
+    server().pass(TTL_MS + 1);
+  }
+
+  @AfterEach
+  void stop() {
+    server().close();
+  }
+
+  private ServedStore server() {
+    ServedStore current = serving;
+    if (current == null) {
+      throw new AssertionError("not serving");
+    }
+    return current;
+  }
+
+  private TestClient client() {
+    return client(NAME);
+  }
+
+  private TestClient client(String name) {
+    return new TestClient(server().channel, name);
+  }
+
+  private TestClient writer() {
+    TestClient client = client();
+    assertEquals(Outcome.OUTCOME_GRANTED, client.acquire(0));
+    return client;
+  }
+
+  // ---- Heads
+
+  @Test
+  void p7_aCommitIsToldBeforeItIsAcknowledged() throws Exception {
+    TestClient writer = writer();
+    TestWatch reader = client().watch();
+    for (int i = 1; i <= 50; i++) {
+      writer.commit(1, 2);
+      server().nanos.addAndGet(5_000_000);
+      // Any confirmation of a moment since then comes behind the version.
+      HeadMoved moved = null;
+      WatchResponse event = reader.next();
+      while (!event.hasConfirmed() || event.getConfirmed().getElapsedMs() < 5L * i) {
+        if (event.hasHeadMoved()) {
+          moved = event.getHeadMoved();
+        }
+        event = reader.next();
+      }
+      assertTrue(moved != null, "version " + i + " was not told before a later moment");
+      assertEquals(i, moved.getHead().getVersion());
+      assertEquals(i - 1, moved.getFromVersion());
+      assertEquals(List.of(1, 2), moved.getChanges().getPagesList());
+    }
+  }
+
+  @Test
+  void whatIsNewerThanTheClientHasIsToldFirst() throws Exception {
+    TestClient writer = writer();
+    writer.commit(1, 2);
+    writer.commit(2);
+    writer.commit(3);
+    ByteString behind = writer.database;
+    ByteString known = client("other").database;
+    ByteString unknown = writer.id();
+    TestClient reader = client("other");
+    TestWatch watch =
+        reader.watch(
+            reader
+                .watchRequest()
+                .addDatabases(TestClient.watched(known, 0))
+                .addDatabases(TestClient.watched(behind, 1))
+                .addDatabases(TestClient.watched(unknown, 5))
+                .build());
+    HeadMoved moved = null;
+    ByteString dropped = null;
+    WatchResponse event = watch.next();
+    while (!event.hasConfirmed()) {
+      if (event.hasHeadMoved()) {
+        moved = event.getHeadMoved();
+      } else {
+        assertEquals(EventCase.DROPPED, event.getEventCase());
+        dropped = event.getDropped().getDatabaseId();
+      }
+      event = watch.next();
+    }
+    assertEquals(0, event.getConfirmed().getElapsedMs());
+    assertEquals(unknown, dropped);
+    assertTrue(moved != null);
+    assertEquals(behind, moved.getDatabaseId());
+    assertEquals(1, moved.getFromVersion());
+    assertEquals(3, moved.getHead().getVersion());
+    assertEquals(3, moved.getHead().getPageCount());
+    assertEquals(512, moved.getHead().getPageSize());
+    assertEquals(List.of(2, 3), moved.getChanges().getPagesList());
+  }
+
+  @Test
+  void aDroppedDatabaseIsToldOnce() throws Exception {
+    TestWatch watch = client().watch();
+    assertFalse(watch.next().hasDropped());
+    DropDatabaseRequest drop = DropDatabaseRequest.newBuilder().setName(NAME).build();
+    AdminGrpc.newBlockingStub(server().channel).dropDatabase(drop);
+    assertEquals(
+        client("other").id().size(),
+        watch.next(EventCase.DROPPED).getDropped().getDatabaseId().size());
+    client();
+    server().pass(1);
+    watch.skipTo(1);
+  }
+
+  @Test
+  void aNewerStreamOfTheSessionEndsTheOlder() throws Exception {
+    TestClient client = client();
+    TestWatch older = client.watch();
+    assertTrue(older.next().hasConfirmed());
+    TestWatch newer = client.watch();
+    assertTrue(newer.next().hasConfirmed());
+    StatusRuntimeException e = assertThrows(StatusRuntimeException.class, older::end);
+    assertEquals(Status.Code.ABORTED, e.getStatus().getCode());
+    server().pass(1);
+    newer.skipTo(1);
+  }
+
+  @Test
+  void theStreamEndsWithItsSession() throws Exception {
+    TestClient client = client();
+    TestWatch closed = client.watch();
+    assertTrue(closed.next().hasConfirmed());
+    client.closeSession();
+    refused("NO_SUCH_SESSION", Status.Code.NOT_FOUND, closed::end);
+    refused("NO_SUCH_SESSION", Status.Code.NOT_FOUND, client.watch()::end);
+
+    TestWatch expired = client().watch();
+    assertTrue(expired.next().hasConfirmed());
+    server().pass(TTL_MS);
+    refused("NO_SUCH_SESSION", Status.Code.NOT_FOUND, expired::end);
+  }
+
+  @Test
+  void theStreamEndsWhenTheServerStopsWhichDoesNotWaitForIt() throws Exception {
+    TestWatch watch = client().watch();
+    assertTrue(watch.next().hasConfirmed());
+    long before = System.nanoTime();
+    server().server.close();
+    assertTrue(System.nanoTime() - before < ServerOptions.DEFAULTS.drain().toNanos());
+    refused("SHUTTING_DOWN", Status.Code.UNAVAILABLE, watch::end);
+  }
+}
