@@ -25,7 +25,7 @@ static void check_changes(gsq_changes *changes) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (size == 0) return 0;
-  int which = *data++ % 7;
+  int which = *data++ % 8;
   size--;
   gsq_error error;
   unsigned sink;
@@ -72,6 +72,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     case 5: {
       uint64_t version;
       gsq_decode_commit(data, size, 1, &version, &error);
+      break;
+    }
+    case 7: {
+      gsq_watch_event event;
+      if (gsq_decode_watch(data, size, &event, &error) == GSQ_OK) {
+        if (event.head.version < event.from_version) abort();
+        check_changes(&event.changes);
+      }
       break;
     }
     default: {
