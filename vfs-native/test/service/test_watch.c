@@ -74,9 +74,12 @@ static int run(watch *self, const h2_script *scripts, int count, int wake_fd,
                                      .wake_fd = wake_fd,
                                      .arg = self};
   memset(error, 0, sizeof *error);
-  int code = gsq_watch(&self->client, &request, gsq_now_ms() + timeout_ms, error);
+  return gsq_watch(&self->client, &request, gsq_now_ms() + timeout_ms, error);
+}
+
+static void stop(watch *self) {
   gsq_channel_free(self->client.channel);
-  return code;
+  peer_stop(&self->server);
 }
 
 static watch new_watch(void) {
@@ -105,7 +108,7 @@ static void it_says_what_is_watched(void) {
   CHECK_INT(sizeof want - 1, self.server.body_size);
   CHECK(self.server.body_size == sizeof want - 1 &&
         memcmp(want, self.server.body, sizeof want - 1) == 0);
-  peer_stop(&self.server);
+  stop(&self);
 }
 
 static void it_is_tried_once(void) {
@@ -118,7 +121,7 @@ static void it_is_tried_once(void) {
   gsq_error error;
   CHECK_INT(GSQ_UNAVAILABLE, run(&self, &script, 1, -1, 5000, &error));
   CHECK_INT(1, atomic_load(&self.server.requests));
-  peer_stop(&self.server);
+  stop(&self);
 }
 
 static void its_thread_has_turns(void) {
@@ -137,7 +140,7 @@ static void its_thread_has_turns(void) {
   CHECK_INT(2, self.events);
   CHECK_INT(GSQ_OK, self.nested);
   CHECK_INT(2, atomic_load(&self.server.connections));
-  peer_stop(&self.server);
+  stop(&self);
 }
 
 static void *wake(void *arg) {
@@ -159,11 +162,11 @@ static void it_can_be_woken(void) {
   CHECK_INT(GSQ_CANCELLED, run(&self, &script, 1, fd, 10000, &error));
   CHECK_INT(2, self.turns);
   pthread_join(thread, NULL);
-  peer_stop(&self.server);
+  stop(&self);
 
   watch other = new_watch();
   CHECK_INT(GSQ_DEADLINE_EXCEEDED, run(&other, &script, 1, -1, 200, &error));
-  peer_stop(&other.server);
+  stop(&other);
   close(fd);
 }
 
@@ -185,7 +188,7 @@ static void shutting_down_ends_it(void) {
   CHECK_INT(GSQ_CANCELLED, run(&self, &script, 1, -1, 60000, &error));
   CHECK(gsq_now_ms() - begun_ms < 20000);
   pthread_join(thread, NULL);
-  peer_stop(&self.server);
+  stop(&self);
 }
 
 int main(void) {
