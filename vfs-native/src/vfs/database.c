@@ -280,6 +280,12 @@ int gsq_database_pin(gsq_database *database, gsq_pin *pin, const gsq_beginning *
   int code = gsq_lease_settle_doubt(database, deadline_ms, error);
   if (code != GSQ_OK) return code;
   pthread_mutex_lock(&database->mutex);
+  if (how->want_lease && database->wanted_epoch > 0) {
+    /* Others are waiting: behind them. */
+    pthread_mutex_unlock(&database->mutex);
+    gsq_lease_yield(database);
+    pthread_mutex_lock(&database->mutex);
+  }
   int known = gsq_lease_is_trusted_(database);
   if (!known && !how->want_lease && how->max_staleness_ms > 0 && database->confirmed_ms > 0 &&
       gsq_now_ms() - database->confirmed_ms < how->max_staleness_ms) {
