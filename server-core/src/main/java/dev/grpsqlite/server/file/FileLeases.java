@@ -1,5 +1,6 @@
 package dev.grpsqlite.server.file;
 
+import dev.grpsqlite.server.session.LeaseWish;
 import dev.grpsqlite.server.session.Leases;
 import dev.grpsqlite.server.session.Session;
 import dev.grpsqlite.server.session.SessionException;
@@ -36,12 +37,12 @@ final class FileLeases {
     SessionId id = new SessionId(random.nextLong(), random.nextLong());
     Session session = sessions.open(id, CLIENT_NAME);
     return leases
-        .acquire(session, database)
+        .acquire(session, database, LeaseWish.ANY)
         .thenCompose(
-            state ->
-                id.equals(state.holder())
+            answer ->
+                answer.isGranted()
                     ? CompletableFuture.completedFuture(
-                        Optional.of(new FileLease(id, state.epoch(), database)))
+                        Optional.of(new FileLease(id, answer.state().epoch(), database)))
                     : sessions.close(id).thenApply(closed -> Optional.<FileLease>empty()))
         .whenComplete(
             (lease, error) -> {

@@ -28,6 +28,13 @@ import org.slf4j.LoggerFactory;
  * setting is wrong; the last two with one line that says why.
  */
 public final class Launcher {
+  /**
+   * Warns, with a stack trace, of each client that went away while something was being sent to it,
+   * as to who watches it always may be. Kept here, for a level goes with its logger.
+   */
+  private static final java.util.logging.Logger CONNECTIONS =
+      java.util.logging.Logger.getLogger("io.grpc.netty.shaded.io.grpc.netty.NettyServerHandler");
+
   private static final int EXIT_CANNOT_START = 1;
   private static final int EXIT_USAGE = 2;
 
@@ -215,6 +222,7 @@ public final class Launcher {
         "java.util.logging.SimpleFormatter.format",
         "%1$tFT%1$tT.%1$tL%1$tz %4$s %3$s - %5$s%6$s%n");
     java.util.logging.Logger.getLogger("").setLevel(java.util.logging.Level.WARNING);
+    CONNECTIONS.setLevel(java.util.logging.Level.SEVERE);
   }
 
   private static void setIfAbsent(String property, String value) {

@@ -1,5 +1,6 @@
 package dev.grpsqlite.server.launch;
 
+import dev.grpsqlite.server.session.Leases;
 import dev.grpsqlite.server.session.SessionTable;
 import dev.grpsqlite.server.session.Watches;
 import dev.grpsqlite.server.wire.Traffic;
@@ -11,6 +12,7 @@ import io.grpc.ServerCallHandler;
 import io.grpc.ServerInterceptor;
 import io.grpc.Status;
 import io.prometheus.metrics.core.metrics.Counter;
+import io.prometheus.metrics.core.metrics.CounterWithCallback;
 import io.prometheus.metrics.core.metrics.Gauge;
 import io.prometheus.metrics.core.metrics.GaugeWithCallback;
 import io.prometheus.metrics.core.metrics.Histogram;
@@ -73,10 +75,16 @@ final class Metrics implements Traffic, ServerInterceptor {
           .help("Bytes of them.")
           .register(registry);
 
-  Metrics(SessionTable sessions, Watches watches) {
+  Metrics(SessionTable sessions, Leases leases, Watches watches) {
     gauge("grpsqlite_sessions", "Sessions that are open.", sessions::size);
     gauge("grpsqlite_leases", "Leases that open sessions were given.", sessions::leases);
     gauge("grpsqlite_watches", "Watch streams that are open.", watches::size);
+    gauge("grpsqlite_lease_waiters", "Calls that wait for a lease.", leases::waiting);
+    CounterWithCallback.builder()
+        .name("grpsqlite_lease_yields_asked_total")
+        .help("Times that the holder of a lease was told that somebody waits for it.")
+        .callback(callback -> callback.call((double) leases.yieldsAsked()))
+        .register(registry);
     gauge(
         "grpsqlite_staged_bytes",
         "Bytes that open sessions have staged for commits to come.",

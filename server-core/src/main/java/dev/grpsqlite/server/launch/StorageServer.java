@@ -31,6 +31,7 @@ import java.util.List;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
+import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
@@ -55,6 +56,7 @@ public final class StorageServer implements AutoCloseable {
   private final ServerOptions options;
   private final SessionTable sessions;
   private final PageStore store;
+  private final Leases leases;
   private final Watches watches;
   private final Metrics metrics;
   private final HealthStatusManager health = new HealthStatusManager();
@@ -74,10 +76,10 @@ public final class StorageServer implements AutoCloseable {
     store = announcing;
     ticker = ticker(options.sessionTtl());
     Heads heads = new Heads(announcing);
-    watches = new Watches(heads, sessions, builder.nanoTime, ticker);
-    metrics = new Metrics(sessions, watches);
-    Leases leases = new Leases(store, sessions);
-    Versions versions = new Versions(store, sessions, leases);
+    leases = new Leases(announcing, sessions, heads, builder.nanoTime, ticker);
+    watches = new Watches(heads, sessions, leases, builder.nanoTime, ticker);
+    metrics = new Metrics(sessions, leases, watches);
+    Versions versions = new Versions(store, sessions, leases, ticker);
     List<BindableService> bindable = new ArrayList<>();
     // Without atomic commits there is the file service's write-through path alone.
     if (options.services().contains(Service.PAGE) && options.atomicBatch()) {
@@ -123,6 +125,8 @@ public final class StorageServer implements AutoCloseable {
               return thread;
             });
     executor.setRemoveOnCancelPolicy(true);
+    // What comes when the server has ended its calls is for nobody.
+    executor.setRejectedExecutionHandler(new ThreadPoolExecutor.DiscardPolicy());
     long period = Math.max(10, Math.min(1000, ttl.toMillis() / 10));
     ScheduledFuture<?> unused =
         executor.scheduleWithFixedDelay(
@@ -218,6 +222,7 @@ public final class StorageServer implements AutoCloseable {
     health.enterTerminalState();
     servers.forEach(Server::shutdown);
     watches.close();
+    leases.close();
     long deadline = System.nanoTime() + options.drain().toNanos();
     boolean interrupted = false;
     for (Server server : servers) {

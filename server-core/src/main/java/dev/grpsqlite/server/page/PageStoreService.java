@@ -32,6 +32,8 @@ import dev.grpsqlite.proto.v1.View;
 import dev.grpsqlite.proto.v1.WatchRequest;
 import dev.grpsqlite.proto.v1.WatchResponse;
 import dev.grpsqlite.server.session.Heads;
+import dev.grpsqlite.server.session.LeaseAnswer;
+import dev.grpsqlite.server.session.LeaseWish;
 import dev.grpsqlite.server.session.Leases;
 import dev.grpsqlite.server.session.Session;
 import dev.grpsqlite.server.session.Session.PendingView;
@@ -40,7 +42,6 @@ import dev.grpsqlite.server.session.Watches;
 import dev.grpsqlite.server.spi.Commit;
 import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.DatabaseInfo;
-import dev.grpsqlite.server.spi.LeaseState;
 import dev.grpsqlite.server.spi.PageImage;
 import dev.grpsqlite.server.spi.PageStore;
 import dev.grpsqlite.server.spi.Snapshot;
@@ -56,13 +57,17 @@ import dev.grpsqlite.server.wire.Reason;
 import dev.grpsqlite.server.wire.RequestException;
 import dev.grpsqlite.server.wire.Statuses;
 import dev.grpsqlite.server.wire.Traffic;
+import io.grpc.Context;
+import io.grpc.Deadline;
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.List;
 import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
+import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -71,6 +76,12 @@ import org.jspecify.annotations.Nullable;
  */
 public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
   private static final int MAX_CLIENT_NAME_BYTES = 256;
+
+  /** Who wants to wait longer asks again and has its place still. */
+  private static final long MAX_LEASE_WAIT_MS = 10_000;
+
+  /** What is left of a call's deadline for its answer to arrive. */
+  private static final long ANSWER_MS = 20;
 
   private static final int LIVE_VIEW = 0;
 
@@ -145,7 +156,10 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
           }
           KeepAliveResponse.Builder answer =
               KeepAliveResponse.newBuilder().setTtlMs((int) sessions.ttl().toMillis());
-          session.lostLeases().forEach(database -> answer.addLostLeases(Ids.bytes(database)));
+          session
+              .lostLeases()
+              .keySet()
+              .forEach(database -> answer.addLostLeases(Ids.bytes(database)));
           return done(answer.build());
         });
   }
@@ -334,11 +348,13 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
       AcquireLeaseRequest request, StreamObserver<AcquireLeaseResponse> observer) {
     Calls.answer(
         observer,
-        () -> {
+        cancelled -> {
           Session session = sessions.get(Ids.session(request.getSessionId()));
           DatabaseId database = Ids.database(request.getDatabaseId());
           long have = Fields.version(request.getHaveVersion());
           long floor = Fields.version(request.getFloorVersion());
+          Duration wait = leaseWait(request);
+          LeaseWish wish = new LeaseWish(OptionalLong.of(have), request.getAtAnyVersion());
           return store
               .head(database)
               .thenCompose(
@@ -347,46 +363,38 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
                     if (head.version() != have && !request.getAtAnyVersion()) {
                       return done(notGranted(Outcome.OUTCOME_HEAD_MOVED, head));
                     }
-                    OptionalLong epochBefore = session.leaseEpoch(database);
                     return leases
-                        .acquire(session, database)
-                        .thenCompose(
-                            state ->
-                                session.id().equals(state.holder())
-                                    ? granted(session, database, state, epochBefore, request)
-                                    : done(notGranted(Outcome.OUTCOME_HELD, head)));
+                        .acquire(session, database, wish, wait, cancelled)
+                        .thenCompose(answer -> answer(database, answer));
                   });
         });
   }
 
-  /** The lease is taken; only now does the head stand still. */
-  private CompletableFuture<AcquireLeaseResponse> granted(
-      Session session,
-      DatabaseId database,
-      LeaseState state,
-      OptionalLong epochBefore,
-      AcquireLeaseRequest request) {
-    long have = request.getHaveVersion();
-    return heads
-        .since(database, have)
-        .thenCompose(
-            move -> {
-              if (move.head().version() != have && !request.getAtAnyVersion()) {
-                CompletableFuture<Void> givenBack =
-                    epochBefore.equals(OptionalLong.of(state.epoch()))
-                        ? CompletableFuture.completedFuture(null)
-                        : leases.release(session, database, state.epoch());
-                return givenBack.thenApply(
-                    released -> notGranted(Outcome.OUTCOME_HEAD_MOVED, move.head()));
-              }
-              return done(
-                  AcquireLeaseResponse.newBuilder()
-                      .setOutcome(Outcome.OUTCOME_GRANTED)
-                      .setEpoch(state.epoch())
-                      .setHead(Messages.of(move.head()))
-                      .setChanges(Messages.of(move.changes()))
-                      .build());
-            });
+  private static Duration leaseWait(AcquireLeaseRequest request) {
+    long millis = Math.min(Integer.toUnsignedLong(request.getWaitMs()), MAX_LEASE_WAIT_MS);
+    Deadline deadline = Context.current().getDeadline();
+    if (deadline != null) {
+      long left = deadline.timeRemaining(TimeUnit.MILLISECONDS);
+      millis = Math.min(millis, Math.max(0, left - ANSWER_MS));
+    }
+    return Duration.ofMillis(millis);
+  }
+
+  private CompletableFuture<AcquireLeaseResponse> answer(DatabaseId database, LeaseAnswer answer) {
+    Heads.Move move = answer.move();
+    if (move == null) {
+      return store.head(database).thenApply(head -> notGranted(Outcome.OUTCOME_HELD, head));
+    }
+    if (!answer.isGranted()) {
+      return done(notGranted(Outcome.OUTCOME_HEAD_MOVED, move.head()));
+    }
+    return done(
+        AcquireLeaseResponse.newBuilder()
+            .setOutcome(Outcome.OUTCOME_GRANTED)
+            .setEpoch(answer.state().epoch())
+            .setHead(Messages.of(move.head()))
+            .setChanges(Messages.of(move.changes()))
+            .build());
   }
 
   private static AcquireLeaseResponse notGranted(Outcome outcome, Snapshot head) {

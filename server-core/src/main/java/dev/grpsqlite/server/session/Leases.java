@@ -1,42 +1,196 @@
 package dev.grpsqlite.server.session;
 
+import dev.grpsqlite.server.session.LeaseAnswer.Outcome;
 import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.LeaseState;
 import dev.grpsqlite.server.spi.PageStore;
 import dev.grpsqlite.server.spi.SessionId;
 import dev.grpsqlite.server.spi.StoreException;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.ScheduledFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.atomic.LongAdder;
+import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
  * Who gets a lease. The store keeps the leases and judges by epoch; this says which holders are
- * gone. Thread-safe.
+ * gone, and who is next. Thread-safe.
  */
 public final class Leases {
   private static final Logger log = LoggerFactory.getLogger(Leases.class);
 
   private final PageStore store;
   private final SessionTable sessions;
+  private final Heads heads;
+  private final LongSupplier nanoTime;
+  private final ScheduledExecutorService timer;
+  private final ConcurrentHashMap<DatabaseId, LeaseQueue> queues = new ConcurrentHashMap<>();
+  private final LeaseQueue.Keeper keeper = new Keeper();
+  private final LongAdder yieldsAsked = new LongAdder();
+  private volatile boolean closed;
 
-  /** From here on, sessions of the table that end give back what they have in the store. */
-  public Leases(PageStore store, SessionTable sessions) {
+  /**
+   * From here on, sessions of the table that end give back what they have in the store.
+   *
+   * @param nanoTime the clock of the sessions
+   * @param timer whose thread also does what follows when a time is over
+   */
+  public Leases(
+      AnnouncingStore store,
+      SessionTable sessions,
+      Heads heads,
+      LongSupplier nanoTime,
+      ScheduledExecutorService timer) {
     this.store = store;
     this.sessions = sessions;
-    sessions.whenEnded(this::giveBack);
+    this.heads = heads;
+    this.nanoTime = nanoTime;
+    this.timer = timer;
+    sessions.whenEnded(this::ended);
+    store.whenLeaseMayBeFree(this::mayBeFree);
   }
 
   /**
-   * Takes the lease for a session, if it is free or its holder is gone.
-   *
-   * @return the state afterwards; it was granted if the holder is this session
+   * The lease of this database may be free. To be called after it was given back; where several
+   * servers share an engine, also for what another one did.
    */
-  public CompletableFuture<LeaseState> acquire(Session session, DatabaseId database) {
+  public void mayBeFree(DatabaseId database) {
+    LeaseQueue queue = queues.get(database);
+    if (queue != null) {
+      queue.poke();
+    }
+  }
+
+  /** Takes the lease at once, if it is free or its holder is gone and nobody waits for it. */
+  public CompletableFuture<LeaseAnswer> acquire(
+      Session session, DatabaseId database, LeaseWish wish) {
+    LeaseQueue queue = queues.get(database);
+    if (queue == null || !queue.othersWait(session.id())) {
+      return take(session, database, wish);
+    }
+    // The holder itself may ask again; nobody else comes before those who wait.
+    return store
+        .lease(database)
+        .thenCompose(
+            state ->
+                session.id().equals(state.holder())
+                    ? take(session, database, wish)
+                    : CompletableFuture.completedFuture(LeaseAnswer.held(state)));
+  }
+
+  /**
+   * Takes the lease when it is free and it is this session's turn, and asks whoever has it to
+   * yield.
+   *
+   * @param cancelled completed when nobody wants the answer any more
+   */
+  public CompletableFuture<LeaseAnswer> acquire(
+      Session session,
+      DatabaseId database,
+      LeaseWish wish,
+      Duration wait,
+      CompletableFuture<Void> cancelled) {
+    if (wait.isZero() || wait.isNegative() || closed) {
+      return acquire(session, database, wish);
+    }
+    AtomicReference<LeaseQueue.@Nullable Added> added = new AtomicReference<>();
+    LeaseQueue queue =
+        queues.compute(
+            database,
+            (id, present) -> {
+              LeaseQueue found =
+                  present == null ? new LeaseQueue(id, keeper, nanoTime, timer) : present;
+              added.set(found.add(session, wish));
+              return found;
+            });
+    LeaseQueue.Added place = Objects.requireNonNull(added.get());
+    if (place.replaced() != null) {
+      place.replaced().complete(place.held());
+    }
+    CompletableFuture<LeaseAnswer> answer = place.answer();
+    if (answer == null) {
+      return acquire(session, database, wish);
+    }
+    queue.poke();
+    if (session.hasEnded()) {
+      queue.end(session, SessionException.noSuchSession());
+    } else if (closed) {
+      queue.close(SessionException.shuttingDown());
+    } else if (!answer.isDone()) {
+      ScheduledFuture<?> timeout =
+          timer.schedule(() -> queue.giveUp(session, answer), wait.toNanos(), TimeUnit.NANOSECONDS);
+      CompletableFuture<Void> unused = cancelled.thenRun(() -> queue.leave(session, answer));
+      return answer.whenComplete((told, error) -> timeout.cancel(false));
+    }
+    return answer;
+  }
+
+  private CompletableFuture<LeaseAnswer> take(
+      Session session, DatabaseId database, LeaseWish wish) {
+    OptionalLong epochBefore = session.leaseEpoch(database);
+    return take(session, database)
+        .thenCompose(
+            state -> {
+              if (!session.id().equals(state.holder())) {
+                // It is another's, so what this session may have had is over.
+                epochBefore.ifPresent(epoch -> session.leaseLost(database, epoch));
+                return CompletableFuture.completedFuture(LeaseAnswer.held(state));
+              }
+              boolean isNew = !epochBefore.equals(OptionalLong.of(state.epoch()));
+              if (wish.have().isEmpty()) {
+                return CompletableFuture.completedFuture(
+                    new LeaseAnswer(Outcome.GRANTED, state, null, isNew));
+              }
+              return atHead(session, database, wish, state, isNew);
+            });
+  }
+
+  /** The lease is taken; only now does the head stand still. */
+  private CompletableFuture<LeaseAnswer> atHead(
+      Session session, DatabaseId database, LeaseWish wish, LeaseState state, boolean isNew) {
+    long have = wish.have().orElseThrow();
+    return heads
+        .since(database, have)
+        .thenApply(
+            move ->
+                new LeaseAnswer(
+                    wish.atAnyVersion() || move.head().version() == have
+                        ? Outcome.GRANTED
+                        : Outcome.HEAD_MOVED,
+                    state,
+                    move,
+                    isNew))
+        .exceptionallyCompose(
+            error -> {
+              CompletableFuture<Void> givenBack =
+                  isNew
+                      ? release(session, database, state.epoch())
+                      : CompletableFuture.completedFuture(null);
+              return givenBack.thenCompose(
+                  released -> CompletableFuture.failedFuture(cause(error)));
+            })
+        .thenCompose(
+            answer ->
+                answer.isGranted() || !isNew
+                    ? CompletableFuture.completedFuture(answer)
+                    : release(session, database, state.epoch()).thenApply(released -> answer));
+  }
+
+  /** Tries it at the store, once. */
+  private CompletableFuture<LeaseState> take(Session session, DatabaseId database) {
     return store
         .acquireLease(database, session.id(), Optional.empty())
         .thenCompose(
@@ -77,6 +231,53 @@ public final class Leases {
         .thenApply(state -> state.holder() != null && sessions.mayBeAlive(state.holder()));
   }
 
+  /** Whether a holder hears of it when it is asked to yield. */
+  boolean canBeAsked(SessionId holder) {
+    Session session = sessions.find(holder);
+    return session != null && session.watch() != null;
+  }
+
+  /** Tells a watch that was just opened which leases of its session others wait for. */
+  void tellWanted(Session session, Watch watch) {
+    queues.forEach(
+        (database, queue) -> {
+          LeaseState state = queue.wantedOf(session.id());
+          if (state != null) {
+            yieldsAsked.increment();
+            watch.leaseWanted(database, state.epoch());
+          }
+        });
+  }
+
+  /** Calls that wait for a lease. */
+  public int waiting() {
+    return queues.values().stream().mapToInt(LeaseQueue::waiting).sum();
+  }
+
+  /** How often a holder was asked to yield. */
+  public long yieldsAsked() {
+    return yieldsAsked.sum();
+  }
+
+  /** Answers those who wait that the server is shutting down; from here on, nobody waits. */
+  public void close() {
+    closed = true;
+    queues.values().forEach(queue -> queue.close(SessionException.shuttingDown()));
+  }
+
+  private CompletableFuture<Void> ended(Session session) {
+    List<LeaseQueue> others = new ArrayList<>();
+    queues.forEach(
+        (database, queue) -> {
+          queue.end(session, SessionException.noSuchSession());
+          if (queue.wantedOf(session.id()) != null) {
+            others.add(queue);
+          }
+        });
+    // Also of a lease from before a restart, of which the session did not know.
+    return giveBack(session).whenComplete((done, error) -> others.forEach(LeaseQueue::poke));
+  }
+
   private CompletableFuture<Void> giveBack(Session session) {
     List<CompletableFuture<Void>> steps = new ArrayList<>();
     session
@@ -92,15 +293,56 @@ public final class Leases {
         .whenComplete(
             (done, error) -> {
               if (error != null) {
-                report(session, error instanceof CompletionException e ? e.getCause() : error);
+                report(session, cause(error));
               }
             });
   }
 
-  private static void report(Session session, @Nullable Throwable error) {
+  private static void report(Session session, Throwable error) {
     if (error instanceof StoreException e && e.code() == StoreException.Code.NO_SUCH_DATABASE) {
       return; // It was dropped, and its lease with it.
     }
-    log.warn("session {} ended, but not all it had was given back", session.id(), error);
+    log.warn("not all that session {} had was given back", session.id(), error);
+  }
+
+  private static Throwable cause(Throwable error) {
+    Throwable cause = error.getCause();
+    return error instanceof CompletionException && cause != null ? cause : error;
+  }
+
+  private final class Keeper implements LeaseQueue.Keeper {
+    @Override
+    public CompletableFuture<LeaseAnswer> take(
+        Session session, DatabaseId database, LeaseWish wish) {
+      return Leases.this.take(session, database, wish);
+    }
+
+    @Override
+    public void giveBack(Session session, DatabaseId database, long epoch) {
+      CompletableFuture<Void> unused =
+          release(session, database, epoch)
+              .whenComplete(
+                  (released, error) -> {
+                    if (error != null) {
+                      report(session, cause(error));
+                    }
+                  });
+    }
+
+    @Override
+    public long ask(SessionId holder, DatabaseId database, long epoch) {
+      Session session = sessions.find(holder);
+      Watch watch = session == null ? null : session.watch();
+      if (watch != null) {
+        yieldsAsked.increment();
+        watch.leaseWanted(database, epoch);
+      }
+      return sessions.nanosToLive(holder);
+    }
+
+    @Override
+    public void forget(DatabaseId database) {
+      queues.computeIfPresent(database, (id, queue) -> queue.isEmpty() ? null : queue);
+    }
   }
 }

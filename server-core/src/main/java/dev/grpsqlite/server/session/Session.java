@@ -5,11 +5,8 @@ import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.SessionId;
 import dev.grpsqlite.server.spi.StageId;
 import java.util.HashMap;
-import java.util.HashSet;
-import java.util.List;
 import java.util.Map;
 import java.util.OptionalLong;
-import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -31,7 +28,7 @@ public final class Session {
   private boolean ended;
   private final Map<ViewKey, ViewState> views = new HashMap<>();
   private final Map<DatabaseId, Long> leases = new HashMap<>();
-  private final Set<DatabaseId> lostLeases = new HashSet<>();
+  private final Map<DatabaseId, Long> lostLeases = new HashMap<>();
   private final Map<StageKey, Long> staged = new HashMap<>();
   private long stagedBytes;
   private @Nullable Watch watch;
@@ -63,6 +60,14 @@ public final class Session {
 
   synchronized boolean isOver(long now) {
     return ended || now - deadlineNanos >= 0;
+  }
+
+  synchronized boolean hasEnded() {
+    return ended;
+  }
+
+  synchronized long nanosToLive(long now) {
+    return deadlineNanos - now;
   }
 
   /** Returns true once: for the caller who then gives back what the session had. */
@@ -172,7 +177,7 @@ public final class Session {
     if (ended) {
       return false;
     }
-    if (!lostLeases.contains(database)) {
+    if (!lostLeases.containsKey(database)) {
       leases.putIfAbsent(database, epoch);
     }
     return true;
@@ -192,17 +197,25 @@ public final class Session {
     lostLeases.remove(database);
   }
 
-  /** The store said that this epoch is over. */
-  public synchronized void leaseLost(DatabaseId database, long epoch) {
-    if (leases.remove(database, epoch)) {
-      lostLeases.add(database);
+  /** The store said that this epoch is over. The client is told. */
+  public void leaseLost(DatabaseId database, long epoch) {
+    Watch told;
+    synchronized (this) {
+      if (!leases.remove(database, epoch)) {
+        return;
+      }
+      lostLeases.put(database, epoch);
       dropStagedOf(database);
+      told = watch;
+    }
+    if (told != null) {
+      told.leaseLost(database, epoch);
     }
   }
 
-  /** Leases that were lost and neither given back nor granted again since. */
-  public synchronized List<DatabaseId> lostLeases() {
-    return List.copyOf(lostLeases);
+  /** Leases that were lost and neither given back nor granted again since, with their epochs. */
+  public synchronized Map<DatabaseId, Long> lostLeases() {
+    return Map.copyOf(lostLeases);
   }
 
   synchronized Map<DatabaseId, Long> leases() {

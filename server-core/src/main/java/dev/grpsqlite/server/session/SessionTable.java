@@ -9,6 +9,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Function;
 import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
 
 /**
  * All sessions of a server process.
@@ -98,6 +99,18 @@ public final class SessionTable implements SnapshotPins {
       throw SessionException.noSuchSession();
     }
     return session;
+  }
+
+  /** A session that has not been ended yet, if only because nobody looked. */
+  @Nullable Session find(SessionId id) {
+    return sessions.get(id);
+  }
+
+  /** For how long {@link #mayBeAlive} says yes, if the session is not heard of. */
+  long nanosToLive(SessionId id) {
+    long now = nanoTime.getAsLong();
+    Session session = sessions.get(id);
+    return session == null ? startNanos + ttlNanos - now : session.nanosToLive(now);
   }
 
   /**

@@ -9,17 +9,20 @@ import dev.grpsqlite.server.spi.Snapshot;
 import dev.grpsqlite.server.spi.StoreException;
 import dev.grpsqlite.server.spi.StoreException.Code;
 import java.security.SecureRandom;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.ScheduledFuture;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
 
 /**
  * What the server itself does with old versions: it forks and restores, for whoever asks, under a
  * session of its own. So the version is kept while it is at work, and a restore has a lease like
- * any other commit. Such a session lasts one TTL; what takes longer loses its lease to whoever
- * wants it, and fails with LEASE_LOST.
+ * any other commit. Such a session is renewed until the work is done.
  *
  * <p>Thread-safe.
  */
@@ -48,15 +51,24 @@ public final class Versions {
   /** The only view of such a session; it moves with nothing, so it is not the live one. */
   private static final int VIEW = 1;
 
+  /** How long a holder has to end its transaction and yield. */
+  private static final Duration LEASE_WAIT = Duration.ofSeconds(5);
+
   /** Of no lease: epochs are not negative. */
   private static final long NO_EPOCH = -1;
 
   private final PageStore store;
   private final SessionTable sessions;
   private final Leases leases;
+  private final ScheduledExecutorService timer;
   private final SecureRandom random = new SecureRandom();
 
-  public Versions(PageStore store, SessionTable sessions, Leases leases) {
+  /**
+   * @param timer whose thread renews sessions
+   */
+  public Versions(
+      PageStore store, SessionTable sessions, Leases leases, ScheduledExecutorService timer) {
+    this.timer = timer;
     this.store = store;
     this.sessions = sessions;
     this.leases = leases;
@@ -100,14 +112,27 @@ public final class Versions {
   private CompletableFuture<OptionalLong> restoreOnce(
       Session session, DatabaseId database, Choice choice, CommitId id) {
     session.enterView(database, VIEW);
-    return leases
-        .acquire(session, database)
+    return acquire(session, database)
         .thenCompose(
-            state ->
-                session.id().equals(state.holder())
-                    ? restore(database, choice, id, session.id(), state.epoch())
+            answer ->
+                answer.isGranted()
+                    ? restore(database, choice, id, session.id(), answer.state().epoch())
                         .thenApply(OptionalLong::of)
                     : CompletableFuture.completedFuture(OptionalLong.empty()));
+  }
+
+  /** Waits only for a holder that can be asked, or for its turn. */
+  private CompletableFuture<LeaseAnswer> acquire(Session session, DatabaseId database) {
+    return leases
+        .acquire(session, database, LeaseWish.ANY)
+        .thenCompose(
+            answer -> {
+              SessionId holder = answer.state().holder();
+              return answer.isGranted() || (holder != null && !leases.canBeAsked(holder))
+                  ? CompletableFuture.completedFuture(answer)
+                  : leases.acquire(
+                      session, database, LeaseWish.ANY, LEASE_WAIT, new CompletableFuture<>());
+            });
   }
 
   /** The version that a commit id made. The store looks for the id before it asks for a lease. */
@@ -137,7 +162,12 @@ public final class Versions {
       result = CompletableFuture.failedFuture(e);
     }
     CompletableFuture<T> worked = result;
+    long period = sessions.ttl().dividedBy(3).toNanos();
+    ScheduledFuture<?> renewing =
+        timer.scheduleWithFixedDelay(
+            () -> sessions.keepAlive(session.id()), period, period, TimeUnit.NANOSECONDS);
     return worked
+        .whenComplete((value, error) -> renewing.cancel(false))
         .handle((value, error) -> session.id())
         .thenCompose(sessions::close)
         // Who gives back reports what goes wrong; it is not the caller's.

@@ -22,6 +22,7 @@ public final class Watches {
 
   private final Heads heads;
   private final SessionTable sessions;
+  private final Leases leases;
   private final LongSupplier nanoTime;
   private final ScheduledExecutorService timer;
   private final Set<Watch> open = ConcurrentHashMap.newKeySet();
@@ -31,9 +32,14 @@ public final class Watches {
    * @param timer whose thread also does what a confirmation takes
    */
   public Watches(
-      Heads heads, SessionTable sessions, LongSupplier nanoTime, ScheduledExecutorService timer) {
+      Heads heads,
+      SessionTable sessions,
+      Leases leases,
+      LongSupplier nanoTime,
+      ScheduledExecutorService timer) {
     this.heads = heads;
     this.sessions = sessions;
+    this.leases = leases;
     this.nanoTime = nanoTime;
     this.timer = timer;
   }
@@ -62,6 +68,9 @@ public final class Watches {
       if (before != null) {
         before.end(SessionException.superseded());
       }
+      // Who loses a lease, or finds it held, from here on, finds this watch.
+      session.lostLeases().forEach(watch::leaseLost);
+      leases.tellWanted(session, watch);
     } catch (SessionException e) {
       watch.end(e);
     }

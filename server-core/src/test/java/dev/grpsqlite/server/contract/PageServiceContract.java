@@ -500,33 +500,9 @@ public abstract class PageServiceContract {
     for (int i = 0; i < 50; i++) {
       refresh(writer.database, 1);
     }
-    double read = metric("grpsqlite_pages_read_total");
+    double read = server().metric("grpsqlite_pages_read_total");
     slow.cancel("enough", null);
     assertTrue(read <= 200, read + " pages were read for a client that took 16");
-  }
-
-  private double metric(String name) throws Exception {
-    java.net.InetSocketAddress address =
-        server()
-            .server
-            .listenForMetrics(
-                new dev.grpsqlite.server.launch.ListenAddress.Tcp(
-                    new java.net.InetSocketAddress(java.net.InetAddress.getLoopbackAddress(), 0)))
-            .address();
-    java.net.http.HttpResponse<String> answer =
-        java.net.http.HttpClient.newHttpClient()
-            .send(
-                java.net.http.HttpRequest.newBuilder(
-                        java.net.URI.create("http://127.0.0.1:" + address.getPort() + "/metrics"))
-                    .build(),
-                java.net.http.HttpResponse.BodyHandlers.ofString());
-    return answer
-        .body()
-        .lines()
-        .filter(line -> line.startsWith(name + " "))
-        .mapToDouble(line -> Double.parseDouble(line.substring(name.length() + 1)))
-        .findFirst()
-        .orElseThrow();
   }
 
   @Test

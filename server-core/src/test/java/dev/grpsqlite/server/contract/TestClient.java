@@ -143,6 +143,15 @@ final class TestClient {
     return head;
   }
 
+  /** Commits a database of that many pages of zeros, each of them written. */
+  void commitZeros(int pageCount) {
+    CommitRequest.Builder request = commitRequest().toBuilder().setPageCount(pageCount);
+    for (int number = 1; number <= pageCount; number++) {
+      request.addPages(Page.newBuilder().setNumber(number));
+    }
+    head = pages().commit(request.build()).getVersion();
+  }
+
   WatchRequest.Builder watchRequest() {
     return WatchRequest.newBuilder().setSessionId(session).setConfirmEveryMs(20);
   }

@@ -82,6 +82,15 @@ final class TestWatch extends ClientCall.Listener<WatchResponse> {
     return next(EventCase.HEAD_MOVED).getHeadMoved();
   }
 
+  /** Skips what was told of earlier versions. */
+  WatchResponse.HeadMoved skipToVersion(long version) throws InterruptedException {
+    WatchResponse event = next();
+    while (!event.hasHeadMoved() || event.getHeadMoved().getHead().getVersion() < version) {
+      event = next();
+    }
+    return event.getHeadMoved();
+  }
+
   /** Skips what was told up to the first confirmation of this moment or a later one. */
   void skipTo(long elapsedMs) throws InterruptedException {
     WatchResponse event = next();

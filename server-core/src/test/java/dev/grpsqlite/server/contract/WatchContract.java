@@ -10,12 +10,15 @@ import com.google.protobuf.ByteString;
 import dev.grpsqlite.proto.v1.AcquireLeaseResponse.Outcome;
 import dev.grpsqlite.proto.v1.AdminGrpc;
 import dev.grpsqlite.proto.v1.DropDatabaseRequest;
+import dev.grpsqlite.proto.v1.WatchRequest;
 import dev.grpsqlite.proto.v1.WatchResponse;
 import dev.grpsqlite.proto.v1.WatchResponse.EventCase;
 import dev.grpsqlite.proto.v1.WatchResponse.HeadMoved;
 import dev.grpsqlite.server.launch.ServerOptions;
+import dev.grpsqlite.server.session.Watches;
 import dev.grpsqlite.server.spi.PageStore;
 import dev.grpsqlite.server.spi.SnapshotPins;
+import io.grpc.ManagedChannel;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import java.nio.file.Path;
@@ -109,6 +112,121 @@ public abstract class WatchContract {
   }
 
   @Test
+  void p7_aMomentThatIsConfirmedHasAllThatWasAcknowledgedBefore() throws Exception {
+    int commits = 300;
+    TestClient writer = writer();
+    TestWatch[] readers = {client().watch(), client().watch(), client().watch()};
+    for (int i = 1; i <= commits; i++) {
+      writer.commit(1);
+      // So version i was acknowledged before the moment i.
+      server().nanos.addAndGet(1_000_000);
+    }
+    for (TestWatch reader : readers) {
+      long told = 0;
+      long moment = 0;
+      while (moment < commits) {
+        WatchResponse event = reader.next();
+        if (event.hasConfirmed()) {
+          moment = event.getConfirmed().getElapsedMs();
+          assertTrue(told >= moment, "at " + moment + " only " + told + " was told");
+        } else {
+          assertEquals(told, event.getHeadMoved().getFromVersion());
+          told = event.getHeadMoved().getHead().getVersion();
+        }
+      }
+      assertEquals(commits, told);
+    }
+  }
+
+  @Test
+  void p9_aClientThatDoesNotReadIsToldOfManyCommitsAtOnce() throws Exception {
+    int commits = 80;
+    TestClient writer = writer();
+    ManagedChannel narrow = server().narrowChannel();
+    try {
+      TestWatch slow =
+          new TestWatch(
+              narrow,
+              client().watchRequest().addDatabases(TestClient.watched(writer.database, 0)).build());
+      assertTrue(slow.next().hasConfirmed());
+      slow.pause();
+      for (int i = 1; i <= commits; i++) {
+        writer.commitZeros(2000);
+        server().nanos.addAndGet(1_000_000);
+      }
+      slow.resume();
+      long told = 0;
+      int events = 0;
+      while (told < commits) {
+        WatchResponse event = slow.next();
+        if (event.hasHeadMoved()) {
+          events++;
+          assertEquals(told, event.getHeadMoved().getFromVersion());
+          assertEquals(2000, event.getHeadMoved().getChanges().getPagesCount());
+          told = event.getHeadMoved().getHead().getVersion();
+        } else {
+          assertTrue(told >= event.getConfirmed().getElapsedMs());
+        }
+      }
+      assertTrue(events < commits / 2, events + " events for " + commits + " commits");
+      slow.skipTo(commits);
+    } finally {
+      narrow.shutdownNow();
+    }
+  }
+
+  @Test
+  void p9_badRequestsAreRefused() throws Exception {
+    TestClient client = client();
+    TestWatch good = client.watch();
+    refused(
+        "INVALID_REQUEST",
+        Status.Code.INVALID_ARGUMENT,
+        client.watch(WatchRequest.getDefaultInstance())::end);
+    refused(
+        "NO_SUCH_SESSION",
+        Status.Code.NOT_FOUND,
+        client.watch(WatchRequest.newBuilder().setSessionId(client.id()).build())::end);
+    refused(
+        "INVALID_REQUEST",
+        Status.Code.INVALID_ARGUMENT,
+        client.watch(
+                client
+                    .watchRequest()
+                    .addDatabases(TestClient.watched(ByteString.copyFromUtf8("short"), 0))
+                    .build())
+            ::end);
+    refused(
+        "INVALID_REQUEST",
+        Status.Code.INVALID_ARGUMENT,
+        client.watch(
+                client.watchRequest().addDatabases(TestClient.watched(client.database, -1)).build())
+            ::end);
+    WatchRequest.Builder many = client.watchRequest();
+    for (int i = 0; i <= Watches.MAX_DATABASES; i++) {
+      many.addDatabases(TestClient.watched(client.id(), 0));
+    }
+    refused("LIMIT", Status.Code.RESOURCE_EXHAUSTED, client.watch(many.build())::end);
+    server().pass(1);
+    good.skipTo(1);
+
+    // A version that does not exist yet, a database named twice, no period, and the longest.
+    TestWatch odd =
+        client.watch(
+            client
+                .watchRequest()
+                .setConfirmEveryMs(-1)
+                .addDatabases(TestClient.watched(client.database, Long.MAX_VALUE))
+                .addDatabases(TestClient.watched(client.database, 7))
+                .build());
+    HeadMoved back = odd.headMoved();
+    assertEquals(7, back.getFromVersion());
+    assertEquals(0, back.getHead().getVersion());
+    assertTrue(back.getChanges().getAll());
+    assertEquals(0, odd.next(EventCase.CONFIRMED).getConfirmed().getElapsedMs());
+  }
+
+  @Test
   void whatIsNewerThanTheClientHasIsToldFirst() throws Exception {
     TestClient writer = writer();
     writer.commit(1, 2);
@@ -151,14 +269,13 @@ public abstract class WatchContract {
 
   @Test
   void aDroppedDatabaseIsToldOnce() throws Exception {
-    TestWatch watch = client().watch();
+    TestClient watched = client();
+    TestWatch watch = watched.watch();
     assertFalse(watch.next().hasDropped());
     DropDatabaseRequest drop = DropDatabaseRequest.newBuilder().setName(NAME).build();
     AdminGrpc.newBlockingStub(server().channel).dropDatabase(drop);
-    assertEquals(
-        client("other").id().size(),
-        watch.next(EventCase.DROPPED).getDropped().getDatabaseId().size());
-    client();
+    assertEquals(watched.database, watch.next(EventCase.DROPPED).getDropped().getDatabaseId());
+    client(); // Another of that name.
     server().pass(1);
     watch.skipTo(1);
   }

@@ -13,6 +13,7 @@ import dev.grpsqlite.server.spi.StageId;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicLong;
@@ -173,15 +174,15 @@ class SessionTableTest {
     assertTrue(a.leaseGranted(DATABASE, 4));
     assertEquals(OptionalLong.of(4), a.leaseEpoch(DATABASE));
     a.leaseLost(DATABASE, 3);
-    assertEquals(List.of(), a.lostLeases(), "of an epoch before");
+    assertEquals(Map.of(), a.lostLeases(), "of an epoch before");
     a.leaseLost(DATABASE, 4);
-    assertEquals(List.of(DATABASE), a.lostLeases());
+    assertEquals(Map.of(DATABASE, 4L), a.lostLeases());
     assertEquals(OptionalLong.empty(), a.leaseEpoch(DATABASE));
     assertTrue(a.leaseGranted(DATABASE, 6));
-    assertEquals(List.of(), a.lostLeases());
+    assertEquals(Map.of(), a.lostLeases());
     a.leaseLost(DATABASE, 6);
     a.leaseReleased(DATABASE, 6);
-    assertEquals(List.of(), a.lostLeases());
+    assertEquals(Map.of(), a.lostLeases());
   }
 
   @Test
