@@ -9,6 +9,8 @@
 /* How long the lease is kept for a connection that got it ahead of RESERVED: what lies between is
 ** the reading of a few pages. A connection that does not go on to write must not keep it. */
 #define INTENT_MS 500
+/* For one that was lost within a transaction; its snapshot holds good only if nobody has written. */
+#define LOST_WAIT_MS 10
 /* Of one ReleaseLease, and between those that fail. */
 #define RELEASE_TIMEOUT_MS 1000
 #define RELEASE_AGAIN_MS 100
@@ -352,7 +354,9 @@ int gsq_database_epoch(gsq_database *database, const gsq_pin *pin, uint64_t *epo
   pthread_mutex_unlock(&database->mutex);
   if (!held) {
     enum gsq_lease_outcome lease;
-    code = gsq_lease_acquire(database, pin->snapshot.version, 0, 0, &lease, deadline_ms, error);
+    code = gsq_lease_acquire(database, pin->snapshot.version, 0,
+                             database->server->info.watch ? LOST_WAIT_MS : 0, &lease,
+                             deadline_ms, error);
     if (code != GSQ_OK) return code;
     if (lease != GSQ_LEASE_GRANTED) {
       return gsq_error_set(error, GSQ_FAILED_PRECONDITION,

@@ -49,6 +49,8 @@
 /* Waiting for another client to yield the lease: an idle one does so in a few round trips. */
 #define LEAST_WAIT_MS 50
 #define MOST_WAIT_MS 1000
+/* Without any, the server would not have it come in its turn. */
+#define SHORT_WAIT_MS 10
 /* After this time it is another attempt, or a transaction that only reads. */
 #define RETRY_WITHIN_MS 2000
 #define CHANGE_COUNTER_AT 24
@@ -149,8 +151,8 @@ static int begin(gsq_remote_file *file) {
 static int reserve(gsq_remote_file *file) {
   gsq_error error = {0};
   enum gsq_reserve_outcome outcome;
-  /* Having waited at SHARED, it does not wait again. */
-  const uint32_t wait_ms = can_wait(file) && !file->asked ? LEAST_WAIT_MS : 0;
+  /* Having waited at SHARED, it does not wait long again. */
+  const uint32_t wait_ms = !can_wait(file) ? 0 : file->asked ? SHORT_WAIT_MS : LEAST_WAIT_MS;
   file->asked = 0;
   if (gsq_database_reserve(file->database, &file->pin, wait_ms, &outcome, gsq_remote_deadline(file),
                            &error) != GSQ_OK) {

@@ -5,6 +5,7 @@
         prints how many seconds that took; begins when it gets a line of input
 """
 
+import sqlite3
 import sys
 import time
 
@@ -17,7 +18,11 @@ client.say("ready")
 sys.stdin.readline()
 started = time.monotonic()
 for _ in range(int(sys.argv[2])):
-    db.execute("UPDATE counter SET n = n + 1")
+    try:
+        db.execute("UPDATE counter SET n = n + 1")
+    except sqlite3.Error:
+        print(client.one(db, "PRAGMA grpsqlite_last_error"), file=sys.stderr)
+        raise
 seconds = time.monotonic() - started
 db.close()
 client.say(f"{seconds:.3f}")

@@ -342,7 +342,7 @@ static void a_retry_waits_about_as_long_as_the_busy_handler(void) {
   CHECK_INT(SQLITE_BUSY, sql_run(b, "INSERT INTO t VALUES (10)"));
   CHECK_INT(50, fake_last_wait());
   await_time(gsq_now_ms() + 200);
-  /* At SHARED; then RESERVED asks without waiting again. */
+  /* At SHARED; RESERVED asks again, after that. */
   fake_set_fault((fake_fault){
       .method = FAKE_ACQUIRE_LEASE, .kind = FAKE_REFUSE, .after = 1, .code = GSQ_INTERNAL});
   CHECK_INT(SQLITE_IOERR_WRITE, sql_run(b, "INSERT INTO t VALUES (10)"));
