@@ -203,8 +203,8 @@ static int get_connection(gsq_channel *channel, const gsq_call *call, gsq_connec
   }
   *reused = 0;
   gsq_io io;
-  int64_t timeout_ms =
-      channel->connect_timeout_ms ? channel->connect_timeout_ms : INT32_MAX; /* the deadline's */
+  int64_t timeout_ms = channel->connect_timeout_ms ? channel->connect_timeout_ms
+                                                   : INT32_MAX; /* the deadline's */
   if (call->connect_timeout_ms && call->connect_timeout_ms < timeout_ms) {
     timeout_ms = call->connect_timeout_ms;
   }

@@ -23,7 +23,7 @@
 typedef struct gsq_pin {
   gsq_snapshot snapshot;           /* the connection's own, while it is pinned */
   int pinned;                      /* protected by database->mutex, like what follows */
-  int64_t intends_until_ms;        /* it has the lease on its way to RESERVED: see lease.h; 0: not */
+  int64_t intends_until_ms; /* it has the lease on its way to RESERVED: see lease.h; 0: not */
   struct gsq_pin *next, *previous; /* in database->pins */
 } gsq_pin;
 
@@ -54,7 +54,7 @@ struct gsq_database {
   uint64_t wanted_epoch;  /* someone waits for the lease of this epoch; 0: nobody said so */
   uint64_t lost_epoch;    /* up to this one they are ours no more */
   int doubtful;           /* a commit's outcome is unknown: the epoch must not be used again */
-  int64_t confirmed_ms;   /* what was acknowledged before is known; gsq_now_ms()'s clock, 0: never */
+  int64_t confirmed_ms;   /* what was acknowledged before that time is known; 0: never */
   int64_t unconfirmed_until_ms; /* what confirms a moment up to this does not count */
   unsigned watchers;            /* connections that have max_staleness_ms, */
   int64_t least_staleness_ms;   /* and the least that one asked for */
@@ -75,7 +75,7 @@ void gsq_database_close(gsq_database *database, int64_t deadline_ms);
 typedef struct gsq_beginning {
   int want_lease; /* it will write: asks for the lease on the way. That it is refused is no error */
   uint32_t wait_ms; /* for the lease, if another client has it */
-  int64_t max_staleness_ms; /* the newest version as of that long ago will do; not with want_lease */
+  int64_t max_staleness_ms; /* what was the newest so long ago will do; not with want_lease */
 } gsq_beginning;
 
 /* Pins a version. With the lease, the newest is known; otherwise the server is asked. */

@@ -154,8 +154,8 @@ static int reserve(gsq_remote_file *file) {
   /* Having waited at SHARED, it does not wait long again. */
   const uint32_t wait_ms = !can_wait(file) ? 0 : file->asked ? SHORT_WAIT_MS : LEAST_WAIT_MS;
   file->asked = 0;
-  if (gsq_database_reserve(file->database, &file->pin, wait_ms, &outcome, gsq_remote_deadline(file),
-                           &error) != GSQ_OK) {
+  if (gsq_database_reserve(file->database, &file->pin, wait_ms, &outcome,
+                           gsq_remote_deadline(file), &error) != GSQ_OK) {
     return gsq_fail_error(&file->report, &error, GSQ_WRITING, "asking for the lease of",
                           file->settings.name);
   }

@@ -195,8 +195,8 @@ static int64_t keep_alive(gsq_server *server, gsq_view *views, gsq_id *lost) {
   if (closed > 0) pthread_mutex_unlock(&server->open_mutex);
   if (code == GSQ_OK) return ttl_ms / 3;
   if (gsq_error_is(&error, "NO_SUCH_SESSION") &&
-      gsq_session_reopen(server, &server->background_client, session,
-                         gsq_now_ms() + ttl_ms / 3, &error) == GSQ_OK) {
+      gsq_session_reopen(server, &server->background_client, session, gsq_now_ms() + ttl_ms / 3,
+                         &error) == GSQ_OK) {
     return ttl_ms / 3;
   }
   return ttl_ms / 20 + 1; /* soon again */

@@ -504,9 +504,8 @@ static void test_watch(void) {
   CHECK_INT(GSQ_BAD_ANSWER, watch(&event));
   CHECK(event.changes.pages == NULL);
 
-  static const enum gsq_watch_kind kinds[] = {[2] = GSQ_WATCH_LEASE_WANTED,
-                                              [3] = GSQ_WATCH_LEASE_LOST,
-                                              [5] = GSQ_WATCH_DROPPED};
+  static const enum gsq_watch_kind kinds[] = {
+      [2] = GSQ_WATCH_LEASE_WANTED, [3] = GSQ_WATCH_LEASE_LOST, [5] = GSQ_WATCH_DROPPED};
   for (uint32_t i = 2; i <= 5; i++) {
     if (i == 4) continue;
     start();

@@ -389,9 +389,9 @@ static void tell_head(const database *d, uint64_t have) {
 static void tell_wanted(const database *d) {
   for (int i = 0; i < MAX_STREAMS; i++) {
     if (!streams[i].used || !same_id(&streams[i].session, &d->holder)) continue;
-    tell(&streams[i], &(gsq_watch_event){.kind = GSQ_WATCH_LEASE_WANTED,
-                                         .database = d->id,
-                                         .epoch = d->epoch});
+    tell(&streams[i],
+         &(gsq_watch_event){
+             .kind = GSQ_WATCH_LEASE_WANTED, .database = d->id, .epoch = d->epoch});
   }
 }
 
@@ -453,8 +453,7 @@ int gsq_read_pages(const gsq_page_client *client, const gsq_read_request *reques
 }
 
 static int acquire(const gsq_page_client *client, const gsq_id *id, uint64_t have, int at_any,
-                   uint32_t wait_ms, uint64_t floor, gsq_lease_answer *out,
-                   gsq_error *error) {
+                   uint32_t wait_ms, uint64_t floor, gsq_lease_answer *out, gsq_error *error) {
   NEED(client, s, d, id);
   raise_floor(s, d, floor);
   gsq_changes_free(&out->changes);
