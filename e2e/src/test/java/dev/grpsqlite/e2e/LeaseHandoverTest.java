@@ -53,7 +53,7 @@ class LeaseHandoverTest {
     try (Program holder = session(client, database)) {
       assertEquals("", answer(holder, "CREATE TABLE t (who)"));
       assertEquals("", answer(holder, "INSERT INTO t VALUES ('holder')"));
-      // That it holds the lease is told to the server's stream within moments, not at once.
+      // The stream on which it is asked to yield is begun beside its first write, not before.
       Await.until(
           "the shell to get the lease",
           Duration.ofSeconds(20),
