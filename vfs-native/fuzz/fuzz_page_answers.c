@@ -25,7 +25,7 @@ static void check_changes(gsq_changes *changes) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (size == 0) return 0;
-  int which = *data++ % 8;
+  int which = *data++ % 9;
   size--;
   gsq_error error;
   unsigned sink;
@@ -79,6 +79,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
       const gsq_commit_request *requests[] = {&one, &two};
       uint64_t versions[2];
       gsq_decode_commit_group(data, size, requests, 2, versions, &error);
+      break;
+    }
+    case 8: {
+      gsq_watch_event event;
+      if (gsq_decode_watch(data, size, &event, &error) == GSQ_OK) {
+        if (event.head.version < event.from_version) abort();
+        check_changes(&event.changes);
+      }
       break;
     }
     default: {

@@ -190,7 +190,7 @@ static void give_back(gsq_channel *channel, gsq_connection *connection) {
 }
 
 /* A connection for one call. *reused: it was in the pool. */
-static int get_connection(gsq_channel *channel, int64_t deadline_ms, gsq_connection **out,
+static int get_connection(gsq_channel *channel, const gsq_call *call, gsq_connection **out,
                           int *reused, gsq_error *error) {
   gsq_connection *connection;
   while ((connection = take_idle(channel))) {
@@ -203,10 +203,13 @@ static int get_connection(gsq_channel *channel, int64_t deadline_ms, gsq_connect
   }
   *reused = 0;
   gsq_io io;
-  const int64_t timeout_ms =
-      channel->connect_timeout_ms ? channel->connect_timeout_ms : INT32_MAX; /* the deadline's */
+  int64_t timeout_ms = channel->connect_timeout_ms ? channel->connect_timeout_ms
+                                                   : INT32_MAX; /* the deadline's */
+  if (call->connect_timeout_ms && call->connect_timeout_ms < timeout_ms) {
+    timeout_ms = call->connect_timeout_ms;
+  }
   int code = gsq_io_connect(&channel->url, channel->tls, channel->cancel_fd, timeout_ms,
-                            deadline_ms, &io, error);
+                            call->deadline_ms, &io, error);
   if (code != GSQ_OK) return code;
   atomic_fetch_add(&channel->connects, 1);
   code = gsq_connection_new(&io, &channel->url, channel->max_message_bytes, out, error);
@@ -229,14 +232,14 @@ static int back_off(gsq_channel *channel, int tries, int64_t deadline_ms) {
   if (due > BACKOFF_MAX_MS) due = BACKOFF_MAX_MS;
   int64_t until = gsq_now_ms() + due / 2 + next_random(channel, due / 2 + 1);
   if (until > deadline_ms) until = deadline_ms;
-  return gsq_io_wait(-1, 0, channel->cancel_fd, until);
+  return gsq_io_wait(-1, 0, channel->cancel_fd, -1, until);
 }
 
 static int once(gsq_channel *channel, const gsq_call *call, int *reused, gsq_attempt *attempt,
                 gsq_error *error) {
   gsq_connection *connection;
   memset(attempt, 0, sizeof *attempt);
-  int code = get_connection(channel, call->deadline_ms, &connection, reused, error);
+  int code = get_connection(channel, call, &connection, reused, error);
   if (code != GSQ_OK) return code;
   code = gsq_connection_call(connection, call, channel->authorization, channel->cancel_fd,
                              attempt, error);
@@ -267,7 +270,7 @@ int gsq_channel_call(gsq_channel *channel, const gsq_call *call, gsq_error *erro
     gsq_attempt attempt;
     int code = once(channel, call, &reused, &attempt, error);
     int may_have_been_seen = attempt.sent && !attempt.refused;
-    if (code != GSQ_UNAVAILABLE || attempt.unwanted ||
+    if (code != GSQ_UNAVAILABLE || attempt.unwanted || (call->flags & GSQ_CALL_NO_RETRY) ||
         (may_have_been_seen && (call->flags & GSQ_CALL_ONCE))) {
       error->sent_before = sent_before || (may_have_been_seen && !attempt.answered);
       if (code == GSQ_OK) {

@@ -50,6 +50,8 @@ enum gsq_call_flags {
   /* The server may answer with any number of messages, also none; without this flag, an answer
   ** is one message. */
   GSQ_CALL_STREAM = 2,
+  /* One attempt, whatever comes of it. */
+  GSQ_CALL_NO_RETRY = 4,
 };
 
 typedef struct gsq_call {
@@ -62,6 +64,14 @@ typedef struct gsq_call {
   void *arg;
   /* Called before a retry, so that half an answer can be forgotten; may be NULL. */
   void (*on_retry)(void *arg);
+
+  /* For a stream that its thread does not only listen to; may be NULL. Called before the request
+  ** is sent, and then whenever something has come, `wake_fd` (-1: none) is readable, or it is
+  ** *until_ms, which it sets: as long as it would wait at most. It may make other calls on the same
+  ** channel. Nonzero aborts the call as on_message's does. */
+  int (*on_turn)(void *arg, int64_t *until_ms, gsq_error *error);
+  int wake_fd;                /* read with on_turn only */
+  int64_t connect_timeout_ms; /* if not 0, in place of the channel's, if that is longer */
 } gsq_call;
 
 /* Makes a call and waits for its status. Returns GSQ_OK or the code in *error. A unary answer

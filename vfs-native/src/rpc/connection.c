@@ -717,6 +717,15 @@ static int verdict(gsq_connection *c) {
 /* Exchanges bytes until the stream is closed or something else ends the call. */
 static int exchange(gsq_connection *c, int cancel_fd) {
   for (;;) {
+    int64_t until_ms = c->call->deadline_ms;
+    if (c->call->on_turn) {
+      int code = c->call->on_turn(c->call->arg, &until_ms, c->error);
+      if (code) {
+        c->attempt->unwanted = 1;
+        return code;
+      }
+      if (until_ms > c->call->deadline_ms) until_ms = c->call->deadline_ms;
+    }
     enum flush_result flushed = flush(c);
     if (c->stopped) return c->stopped;
     if (c->closed) return verdict(c);
@@ -724,10 +733,14 @@ static int exchange(gsq_connection *c, int cancel_fd) {
     if (flushed == FLUSH_FAILED && c->broken) return ended_early(c, EPIPE);
     if (!gsq_io_has_buffered(&c->io)) {
       short events = POLLIN | (flushed == FLUSH_PENDING ? POLLOUT : 0);
-      switch (gsq_io_wait(c->io.fd, events, cancel_fd, c->call->deadline_ms)) {
+      const int wake_fd = c->call->on_turn ? c->call->wake_fd : -1;
+      switch (gsq_io_wait(c->io.fd, events, cancel_fd, wake_fd, until_ms)) {
         case GSQ_WAIT_CANCELLED:
           return gsq_error_set(c->error, GSQ_CANCELLED, "shutting down");
+        case GSQ_WAIT_WOKEN:
+          continue;
         case GSQ_WAIT_TIMEOUT:
+          if (until_ms < c->call->deadline_ms) continue;
           return gsq_error_set(c->error, GSQ_DEADLINE_EXCEEDED,
                                "%s did not answer %s within its time", c->url->text,
                                c->call->method);

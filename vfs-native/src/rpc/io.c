@@ -14,19 +14,20 @@
 #include "base/clock.h"
 #include "rpc/tls.h"
 
-int gsq_io_wait(int fd, short events, int cancel_fd, int64_t deadline_ms) {
-  struct pollfd fds[2] = {{fd, events, 0}, {cancel_fd, POLLIN, 0}};
+int gsq_io_wait(int fd, short events, int cancel_fd, int wake_fd, int64_t deadline_ms) {
+  struct pollfd fds[3] = {{fd, events, 0}, {cancel_fd, POLLIN, 0}, {wake_fd, POLLIN, 0}};
   for (;;) {
     int64_t left = deadline_ms - gsq_now_ms();
     if (left < 0) left = 0;
     if (left > INT_MAX) left = INT_MAX;
-    int ready = poll(fds, 2, (int)left);
+    int ready = poll(fds, 3, (int)left);
     if (ready < 0) {
       if (errno == EINTR) continue;
       return GSQ_WAIT_READY; /* the operation itself will tell what is wrong */
     }
     if (fds[1].revents) return GSQ_WAIT_CANCELLED;
     if (fds[0].revents) return GSQ_WAIT_READY;
+    if (fds[2].revents) return GSQ_WAIT_WOKEN;
     if (gsq_now_ms() >= deadline_ms) return GSQ_WAIT_TIMEOUT;
   }
 }
@@ -46,7 +47,7 @@ static int connect_to(const struct sockaddr *address, socklen_t size, int cancel
     ** Unix socket says whose queue is full. */
     problem = errno == EAGAIN ? ECONNREFUSED : errno;
     if (problem == EINPROGRESS || problem == EINTR) {
-      switch (gsq_io_wait(fd, POLLOUT, cancel_fd, deadline_ms)) {
+      switch (gsq_io_wait(fd, POLLOUT, cancel_fd, -1, deadline_ms)) {
         case GSQ_WAIT_CANCELLED:
           problem = ECANCELED;
           break;

@@ -28,11 +28,16 @@ enum gsq_io_result {
   GSQ_IO_NOMEM = -3,
 };
 
-enum gsq_wait_result { GSQ_WAIT_READY = 1, GSQ_WAIT_TIMEOUT = 0, GSQ_WAIT_CANCELLED = -1 };
+enum gsq_wait_result {
+  GSQ_WAIT_WOKEN = 2,
+  GSQ_WAIT_READY = 1,
+  GSQ_WAIT_TIMEOUT = 0,
+  GSQ_WAIT_CANCELLED = -1,
+};
 
-/* Waits for poll()'s events on fd (-1: for none), for `cancel_fd` to be readable, or for the
-** deadline on gsq_now_ms()'s clock. */
-int gsq_io_wait(int fd, short events, int cancel_fd, int64_t deadline_ms);
+/* Waits for poll()'s events on fd (-1: for none), for `cancel_fd` or `wake_fd` (-1: none) to be
+** readable, or for the deadline on gsq_now_ms()'s clock. */
+int gsq_io_wait(int fd, short events, int cancel_fd, int wake_fd, int64_t deadline_ms);
 
 /* Connects, to each address of the host in turn, with `connect_timeout_ms` for each. tls: NULL
 ** unless url->tls. Returns GSQ_OK and *io; GSQ_CANCELLED; GSQ_NOMEM; GSQ_UNAVAILABLE; or, for

@@ -241,8 +241,8 @@ int gsq_tls_connect(gsq_tls *tls, const gsq_url *url, int fd, int cancel_fd,
       handshake_failed(stream, url, how, problem, error);
       goto fail;
     }
-    int waited =
-        gsq_io_wait(fd, how == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT, cancel_fd, deadline_ms);
+    int waited = gsq_io_wait(fd, how == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT, cancel_fd, -1,
+                             deadline_ms);
     if (waited == GSQ_WAIT_CANCELLED) {
       gsq_error_set(error, GSQ_CANCELLED, "shutting down");
       goto fail;

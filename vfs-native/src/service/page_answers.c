@@ -299,6 +299,111 @@ int gsq_decode_commit_group(const uint8_t *data, size_t size,
   return more < 0 || came != count ? malformed(error, "CommitGroup") : GSQ_OK;
 }
 
+/* ---- watching ---- */
+
+static int is_id(const gsq_field *field) {
+  return field->type == GSQ_BYTES && field->size == GSQ_ID_BYTES;
+}
+
+static int decode_head_moved(const gsq_field *event, gsq_watch_event *out, gsq_error *error) {
+  grpsqlite_v1_Snapshot head = grpsqlite_v1_Snapshot_init_zero;
+  gsq_reader reader = gsq_reader_of(event->data, event->size);
+  gsq_field field;
+  int more, named = 0;
+  while ((more = gsq_next_field(&reader, &field)) == 1) {
+    switch (field.number) {
+      case 1:
+        if (!is_id(&field)) return malformed(error, "Watch");
+        memcpy(out->database.bytes, field.data, GSQ_ID_BYTES);
+        named = 1;
+        break;
+      case 2:
+        if (field.type != GSQ_BYTES ||
+            !decode(field.data, field.size, grpsqlite_v1_Snapshot_fields, &head)) {
+          return malformed(error, "Watch");
+        }
+        break;
+      case 3:
+        if (field.type != GSQ_VARINT) return malformed(error, "Watch");
+        out->from_version = field.value;
+        break;
+      default:
+        break;
+    }
+  }
+  if (more < 0 || !named) return malformed(error, "Watch");
+  if (decode_snapshot(&head, &out->head, error) != GSQ_OK) return error->code;
+  if (out->head.version < out->from_version) {
+    return went_back(error, out->head.version, out->from_version);
+  }
+  return decode_changes(event->data, event->size, 4, out->head.version == out->from_version,
+                        &out->changes, "Watch", error);
+}
+
+/* LeaseWanted, LeaseLost and Dropped are alike. */
+static int decode_about_database(const gsq_field *event, gsq_watch_event *out,
+                                 gsq_error *error) {
+  gsq_reader reader = gsq_reader_of(event->data, event->size);
+  gsq_field field;
+  int more, named = 0;
+  while ((more = gsq_next_field(&reader, &field)) == 1) {
+    if (field.number == 1) {
+      if (!is_id(&field)) return malformed(error, "Watch");
+      memcpy(out->database.bytes, field.data, GSQ_ID_BYTES);
+      named = 1;
+    } else if (field.number == 2) {
+      if (field.type != GSQ_VARINT) return malformed(error, "Watch");
+      out->epoch = field.value;
+    }
+  }
+  return more < 0 || !named ? malformed(error, "Watch") : GSQ_OK;
+}
+
+static int decode_confirmed(const gsq_field *event, gsq_watch_event *out, gsq_error *error) {
+  gsq_reader reader = gsq_reader_of(event->data, event->size);
+  gsq_field field;
+  int more;
+  while ((more = gsq_next_field(&reader, &field)) == 1) {
+    if (field.number != 1) continue;
+    if (field.type != GSQ_VARINT) return malformed(error, "Watch");
+    out->elapsed_ms = field.value;
+  }
+  return more < 0 ? malformed(error, "Watch") : GSQ_OK;
+}
+
+int gsq_decode_watch(const uint8_t *data, size_t size, gsq_watch_event *out, gsq_error *error) {
+  memset(out, 0, sizeof *out);
+  gsq_reader reader = gsq_reader_of(data, size);
+  gsq_field field, event = {0};
+  int more;
+  while ((more = gsq_next_field(&reader, &field)) == 1) {
+    if (field.number < 1 || field.number > 5) continue;
+    /* One of them is what a message has. */
+    if (field.type != GSQ_BYTES || event.number) return malformed(error, "Watch");
+    event = field;
+  }
+  if (more < 0) return malformed(error, "Watch");
+  switch (event.number) {
+    case 1:
+      out->kind = GSQ_WATCH_HEAD_MOVED;
+      return decode_head_moved(&event, out, error);
+    case 2:
+      out->kind = GSQ_WATCH_LEASE_WANTED;
+      return decode_about_database(&event, out, error);
+    case 3:
+      out->kind = GSQ_WATCH_LEASE_LOST;
+      return decode_about_database(&event, out, error);
+    case 4:
+      out->kind = GSQ_WATCH_CONFIRMED;
+      return decode_confirmed(&event, out, error);
+    case 5:
+      out->kind = GSQ_WATCH_DROPPED;
+      return decode_about_database(&event, out, error);
+    default:
+      return GSQ_OK;
+  }
+}
+
 /* ---- pages ---- */
 
 static int too_new(gsq_error *error, const gsq_page_in *page, uint64_t asked) {

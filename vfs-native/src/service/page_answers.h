@@ -30,6 +30,8 @@ int gsq_decode_commit(const uint8_t *data, size_t size, uint64_t base_version,
 int gsq_decode_commit_group(const uint8_t *data, size_t size,
                             const gsq_commit_request *const *requests, size_t count,
                             uint64_t *versions, gsq_error *error);
+/* On GSQ_OK, out->changes is the caller's to free. */
+int gsq_decode_watch(const uint8_t *data, size_t size, gsq_watch_event *out, gsq_error *error);
 
 /* The messages of one ReadPages: which pages came, and how much credit is left. */
 typedef struct gsq_reading {

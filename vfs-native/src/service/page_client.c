@@ -511,3 +511,50 @@ out:
   free(heads);
   return code;
 }
+
+/* ---- watching ---- */
+
+static int on_watch(void *arg, const uint8_t *data, size_t size, gsq_error *error) {
+  const gsq_watch_request *request = arg;
+  gsq_watch_event event;
+  int code = gsq_decode_watch(data, size, &event, error);
+  if (code != GSQ_OK) return code;
+  code = request->on_event(request->arg, &event, error);
+  gsq_changes_free(&event.changes);
+  return code;
+}
+
+static int on_watch_turn(void *arg, int64_t *until_ms, gsq_error *error) {
+  const gsq_watch_request *request = arg;
+  return request->on_turn(request->arg, until_ms, error);
+}
+
+int gsq_watch(const gsq_page_client *client, const gsq_watch_request *request,
+              int64_t deadline_ms, gsq_error *error) {
+  error->sent_before = 0;
+  uint8_t *bytes =
+      malloc(2 + GSQ_ID_BYTES + 2 * GSQ_MAX_VARINT_BYTES + request->count * GSQ_WATCHED_BYTES);
+  if (!bytes) return nomem(error);
+  uint8_t *end = gsq_put_bytes(bytes, 1, client->session.bytes, GSQ_ID_BYTES);
+  for (size_t i = 0; i < request->count; i++) {
+    uint8_t watched[GSQ_WATCHED_BYTES], *at = watched;
+    at = gsq_put_bytes(at, 1, request->databases[i].database.bytes, GSQ_ID_BYTES);
+    at = gsq_put_uint(at, 2, request->databases[i].have_version);
+    end = gsq_put_bytes(end, 2, watched, (size_t)(at - watched));
+  }
+  end = gsq_put_uint(end, 3, request->confirm_every_ms);
+  const struct iovec iov = {bytes, (size_t)(end - bytes)};
+  const gsq_call call = {.method = METHOD("Watch"),
+                         .request = &iov,
+                         .request_count = 1,
+                         .deadline_ms = deadline_ms,
+                         .flags = GSQ_CALL_STREAM | GSQ_CALL_NO_RETRY,
+                         .on_message = on_watch,
+                         .arg = (void *)(uintptr_t)request,
+                         .on_turn = on_watch_turn,
+                         .wake_fd = request->wake_fd,
+                         .connect_timeout_ms = request->connect_timeout_ms};
+  int code = gsq_channel_call(client->channel, &call, error);
+  free(bytes);
+  return code;
+}

@@ -177,6 +177,49 @@ int gsq_commit(const gsq_page_client *client, const gsq_commit_request *request,
 ** and is base_version + 1 of requests[i]. */
 int gsq_commit_group(const gsq_page_client *client, const gsq_commit_request *const *requests,
                      size_t count, uint64_t *versions, int64_t deadline_ms, gsq_error *error);
+enum gsq_watch_kind {
+  GSQ_WATCH_OTHER, /* what this client does not know */
+  GSQ_WATCH_HEAD_MOVED,
+  GSQ_WATCH_LEASE_WANTED,
+  GSQ_WATCH_LEASE_LOST,
+  GSQ_WATCH_CONFIRMED,
+  GSQ_WATCH_DROPPED,
+};
+
+typedef struct gsq_watch_event {
+  enum gsq_watch_kind kind;
+  gsq_id database;       /* but for CONFIRMED */
+  uint64_t epoch;        /* LEASE_WANTED, LEASE_LOST */
+  gsq_snapshot head;     /* HEAD_MOVED: this, */
+  uint64_t from_version; /* at most head.version, */
+  gsq_changes changes;   /* and what changed between them */
+  uint64_t elapsed_ms;   /* CONFIRMED */
+} gsq_watch_event;
+
+typedef struct gsq_watched {
+  gsq_id database;
+  uint64_t have_version;
+} gsq_watched;
+
+typedef struct gsq_watch_request {
+  const gsq_watched *databases;
+  size_t count;
+  uint32_t confirm_every_ms;
+  int64_t connect_timeout_ms;
+  /* What the event owns lasts until this returns. Nonzero ends the call as in gsq_message_fn. */
+  int (*on_event)(void *arg, const gsq_watch_event *event, gsq_error *error);
+  /* As gsq_call has them. */
+  int (*on_turn)(void *arg, int64_t *until_ms, gsq_error *error);
+  int wake_fd;
+  void *arg;
+} gsq_watch_request;
+
+/* Returns when the stream ends, which it does by itself for no good reason; tries once. */
+int gsq_watch(const gsq_page_client *client, const gsq_watch_request *request,
+              int64_t deadline_ms, gsq_error *error);
+
+/* What a WatchRequest takes for each database, at most. */
+#define GSQ_WATCHED_BYTES 32
 
 /* Upper bound of the bytes that `count` pages of `page_size` take in a message. */
 size_t gsq_pages_wire_size(uint32_t page_size, size_t count);

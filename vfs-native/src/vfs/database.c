@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "vfs/database_parts.h"
+#include "vfs/lease.h"
 
 /* Page ranges in one ReadPages: SQLite reads page by page, so this is seldom more than one. */
 #define MAX_RANGES 64
@@ -150,9 +152,7 @@ void gsq_database_close(gsq_database *database, int64_t deadline_ms) {
   }
   pthread_mutex_unlock(&server->mutex);
   if (session_goes_on) {
-    if (database->lease_held) {
-      gsq_release_lease(&server->client, &database->id, database->epoch, deadline_ms, &ignored);
-    }
+    gsq_lease_release_at_close(database, deadline_ms);
     if (full) {
       const gsq_view view = {.database = database->id, .closed = 1};
       uint32_t ttl_ms;
@@ -179,7 +179,7 @@ static void pin_(gsq_database *database, gsq_pin *pin, const gsq_snapshot *at) {
   database->pins = pin;
 }
 
-static uint64_t floor_(const gsq_database *database) {
+uint64_t gsq_database_floor_(const gsq_database *database) {
   uint64_t floor = database->head.version;
   for (const gsq_pin *pin = database->pins; pin; pin = pin->next) {
     if (pin->snapshot.version < floor) floor = pin->snapshot.version;
@@ -187,79 +187,24 @@ static uint64_t floor_(const gsq_database *database) {
   return floor;
 }
 
-static int lease_is_trusted_(const gsq_database *database) {
-  const gsq_server *server = database->server;
-  /* In this order: see server.h. */
-  int64_t until_ms = atomic_load(&server->trusted_until_ms);
-  return database->lease_held && !database->doubtful &&
-         database->lease_session == atomic_load(&server->session) && gsq_now_ms() < until_ms;
+void gsq_database_confirm_(gsq_database *database, int64_t known_ms) {
+  if (known_ms <= database->unconfirmed_until_ms) return;
+  if (known_ms > database->confirmed_ms) database->confirmed_ms = known_ms;
 }
 
-/* Learns of a version. Answers may come in any order: an older one has nothing to say. */
-static void learn_(gsq_database *database, const gsq_snapshot *head,
-                   const gsq_changes *changes) {
+void gsq_database_learn_(gsq_database *database, const gsq_snapshot *head,
+                         const gsq_changes *changes, int64_t known_ms) {
   gsq_page_cache_advance(database->cache, head->version, changes->all, changes->pages,
                          changes->count);
   if (head->version > database->head.version) database->head = *head;
+  gsq_database_confirm_(database, known_ms);
 }
 
 uint64_t gsq_database_floor(gsq_database *database) {
   pthread_mutex_lock(&database->mutex);
-  uint64_t floor = floor_(database);
+  uint64_t floor = gsq_database_floor_(database);
   pthread_mutex_unlock(&database->mutex);
   return floor;
-}
-
-/* Asks for the lease. GSQ_OK with the outcome in *outcome. */
-static int acquire(gsq_database *database, uint64_t have_version, int at_any_version,
-                   enum gsq_lease_outcome *outcome, int64_t deadline_ms, gsq_error *error) {
-  gsq_server *server = database->server;
-  gsq_lease_answer answer = {0};
-  uint64_t floor = gsq_database_floor(database);
-  gsq_attempts attempts = gsq_server_attempts(server);
-  int code;
-  do {
-    code = gsq_acquire_lease(&server->client, &database->id, have_version, at_any_version, 0,
-                             floor, &answer, deadline_ms, error);
-  } while (code != GSQ_OK && gsq_server_again(server, &attempts, deadline_ms, error));
-  if (code != GSQ_OK) return error->code;
-  pthread_mutex_lock(&database->mutex);
-  if (answer.outcome == GSQ_LEASE_GRANTED) {
-    learn_(database, &answer.head, &answer.changes);
-    database->lease_held = 1;
-    database->epoch = answer.epoch;
-    database->lease_session = attempts.session;
-  } else {
-    database->lease_held = 0;
-  }
-  pthread_mutex_unlock(&database->mutex);
-  gsq_changes_free(&answer.changes);
-  *outcome = answer.outcome;
-  return GSQ_OK;
-}
-
-/* After a commit of unknown outcome its packet may still be on the way. A lease given back and
-** taken again has another epoch, which fences it. */
-static int settle_doubt(gsq_database *database, int64_t deadline_ms, gsq_error *error) {
-  gsq_server *server = database->server;
-  pthread_mutex_lock(&database->mutex);
-  int doubtful = database->doubtful;
-  uint64_t epoch = database->epoch;
-  pthread_mutex_unlock(&database->mutex);
-  if (!doubtful) return GSQ_OK;
-  gsq_attempts attempts = gsq_server_attempts(server);
-  int code;
-  do {
-    code = gsq_release_lease(&server->client, &database->id, epoch, deadline_ms, error);
-  } while (code != GSQ_OK && gsq_server_again(server, &attempts, deadline_ms, error));
-  if (code != GSQ_OK) return error->code;
-  pthread_mutex_lock(&database->mutex);
-  if (database->doubtful && database->epoch == epoch) {
-    database->doubtful = 0;
-    database->lease_held = 0;
-  }
-  pthread_mutex_unlock(&database->mutex);
-  return GSQ_OK;
 }
 
 static int refresh_once(gsq_database *database, uint64_t have_version, uint64_t floor,
@@ -268,6 +213,7 @@ static int refresh_once(gsq_database *database, uint64_t have_version, uint64_t 
   gsq_snapshot head;
   gsq_changes changes = {0};
   gsq_attempts attempts = gsq_server_attempts(server);
+  const int64_t sent_ms = gsq_now_ms();
   int code;
   do {
     code = gsq_refresh(&server->client, &database->id, have_version, floor, &head, &changes,
@@ -275,7 +221,7 @@ static int refresh_once(gsq_database *database, uint64_t have_version, uint64_t 
   } while (code != GSQ_OK && gsq_server_again(server, &attempts, deadline_ms, error));
   if (code != GSQ_OK) return error->code;
   pthread_mutex_lock(&database->mutex);
-  learn_(database, &head, &changes);
+  gsq_database_learn_(database, &head, &changes, sent_ms);
   pthread_mutex_unlock(&database->mutex);
   gsq_changes_free(&changes);
   return GSQ_OK;
@@ -295,7 +241,7 @@ static int refresh(gsq_database *database, int64_t deadline_ms, gsq_error *error
     database->refreshing = 1;
     const uint64_t mine = ++database->refresh_begun;
     const uint64_t have = gsq_page_cache_version(database->cache);
-    uint64_t floor = floor_(database);
+    uint64_t floor = gsq_database_floor_(database);
     if (have < floor) floor = have;
     pthread_mutex_unlock(&database->mutex);
     code = refresh_once(database, have, floor, deadline_ms, error);
@@ -308,24 +254,56 @@ static int refresh(gsq_database *database, int64_t deadline_ms, gsq_error *error
   return code;
 }
 
-int gsq_database_pin(gsq_database *database, gsq_pin *pin, int want_lease, int64_t deadline_ms,
-                     gsq_error *error) {
-  int code = settle_doubt(database, deadline_ms, error);
+/* Asks for the lease on the way to RESERVED. Pins if it was granted. */
+static int pin_with_lease(gsq_database *database, gsq_pin *pin, uint32_t wait_ms,
+                          int64_t deadline_ms, gsq_error *error) {
+  enum gsq_lease_outcome outcome = GSQ_LEASE_HELD;
+  pthread_mutex_lock(&database->mutex);
+  database->asking++;
+  pthread_mutex_unlock(&database->mutex);
+  int code = gsq_lease_acquire(database, gsq_page_cache_version(database->cache), 1, wait_ms,
+                               &outcome, deadline_ms, error);
+  pthread_mutex_lock(&database->mutex);
+  database->asking--;
+  if (code == GSQ_OK && outcome == GSQ_LEASE_GRANTED) {
+    pin_(database, pin, &database->head);
+    gsq_lease_intend_(database, pin);
+  }
+  const int wanted = database->wanted_epoch > 0;
+  pthread_mutex_unlock(&database->mutex);
+  if (wanted) gsq_lease_yield(database);
+  return code;
+}
+
+int gsq_database_pin(gsq_database *database, gsq_pin *pin, const gsq_beginning *how,
+                     int64_t deadline_ms, gsq_error *error) {
+  int code = gsq_lease_settle_doubt(database, deadline_ms, error);
   if (code != GSQ_OK) return code;
   pthread_mutex_lock(&database->mutex);
-  int known = lease_is_trusted_(database);
-  if (known) pin_(database, pin, &database->head);
+  if (how->want_lease && database->wanted_epoch > 0) {
+    /* Others are waiting: behind them. */
+    pthread_mutex_unlock(&database->mutex);
+    gsq_lease_yield(database);
+    pthread_mutex_lock(&database->mutex);
+  }
+  int known = gsq_lease_is_trusted_(database);
+  if (!known && !how->want_lease && how->max_staleness_ms > 0 && database->confirmed_ms > 0 &&
+      gsq_now_ms() - database->confirmed_ms < how->max_staleness_ms) {
+    known = 1;
+    atomic_fetch_add_explicit(&database->server->unasked, 1, memory_order_relaxed);
+  }
+  if (known) {
+    pin_(database, pin, &database->head);
+    if (how->want_lease) gsq_lease_intend_(database, pin);
+  }
   pthread_mutex_unlock(&database->mutex);
   if (known) return GSQ_OK;
 
-  if (want_lease) {
-    enum gsq_lease_outcome outcome;
-    code = acquire(database, gsq_page_cache_version(database->cache), 1, &outcome, deadline_ms,
-                   error);
-    if (code != GSQ_OK) return code;
-    known = outcome == GSQ_LEASE_GRANTED;
+  if (how->want_lease) {
+    code = pin_with_lease(database, pin, how->wait_ms, deadline_ms, error);
+    if (code != GSQ_OK || pin->pinned) return code;
   }
-  if (!known) code = refresh(database, deadline_ms, error);
+  code = refresh(database, deadline_ms, error);
   if (code == GSQ_OK) gsq_database_pin_known(database, pin);
   return code;
 }
@@ -337,6 +315,7 @@ void gsq_database_pin_known(gsq_database *database, gsq_pin *pin) {
 }
 
 void gsq_database_unpin(gsq_database *database, gsq_pin *pin) {
+  int wanted = 0;
   pthread_mutex_lock(&database->mutex);
   if (pin->pinned) {
     pin->pinned = 0;
@@ -346,73 +325,29 @@ void gsq_database_unpin(gsq_database *database, gsq_pin *pin) {
       database->pins = pin->next;
     }
     if (pin->next) pin->next->previous = pin->previous;
+    wanted = pin->intends_until_ms > 0 && database->wanted_epoch > 0;
+    pin->intends_until_ms = 0;
   }
   pthread_mutex_unlock(&database->mutex);
+  if (wanted) gsq_lease_yield(database);
 }
 
-/* The right to write. */
-
-int gsq_database_reserve(gsq_database *database, gsq_pin *pin,
-                         enum gsq_reserve_outcome *outcome, int64_t deadline_ms,
-                         gsq_error *error) {
-  int ask = 0;
+void gsq_database_watch(gsq_database *database, int64_t max_staleness_ms) {
   pthread_mutex_lock(&database->mutex);
-  if (database->reserved && database->reserved != pin) {
-    *outcome = GSQ_HELD_HERE;
-  } else if (pin->snapshot.version != database->head.version) {
-    *outcome = GSQ_SNAPSHOT_OLD; /* the head only goes up */
-  } else {
-    database->reserved = pin;
-    *outcome = GSQ_RESERVED;
-    ask = !lease_is_trusted_(database);
+  if (database->watchers++ == 0 || max_staleness_ms < database->least_staleness_ms) {
+    database->least_staleness_ms = max_staleness_ms;
   }
   pthread_mutex_unlock(&database->mutex);
-  if (!ask) return GSQ_OK;
-
-  enum gsq_lease_outcome lease = GSQ_LEASE_HELD;
-  int code = acquire(database, pin->snapshot.version, 0, &lease, deadline_ms, error);
-  if (code == GSQ_OK && lease == GSQ_LEASE_GRANTED) return GSQ_OK;
-  *outcome = lease == GSQ_LEASE_HEAD_MOVED ? GSQ_SNAPSHOT_OLD : GSQ_HELD_ELSEWHERE;
-  gsq_database_unreserve(database, pin);
-  return code;
+  gsq_server_need_watch(database->server);
+  atomic_fetch_add(&database->server->watch_set, 1);
+  gsq_server_wake(database->server);
 }
 
-void gsq_database_unreserve(gsq_database *database, gsq_pin *pin) {
+void gsq_database_unwatch(gsq_database *database) {
   pthread_mutex_lock(&database->mutex);
-  if (database->reserved == pin) database->reserved = NULL;
+  const int last = --database->watchers == 0;
   pthread_mutex_unlock(&database->mutex);
-}
-
-int gsq_database_is_reserved(gsq_database *database) {
-  pthread_mutex_lock(&database->mutex);
-  int reserved = database->reserved != NULL;
-  pthread_mutex_unlock(&database->mutex);
-  return reserved;
-}
-
-int gsq_database_epoch(gsq_database *database, const gsq_pin *pin, uint64_t *epoch,
-                       int64_t deadline_ms, gsq_error *error) {
-  int code = settle_doubt(database, deadline_ms, error);
-  if (code != GSQ_OK) return code;
-  /* Held is enough here, trusted or not: the server fences. */
-  pthread_mutex_lock(&database->mutex);
-  int held = database->lease_held;
-  pthread_mutex_unlock(&database->mutex);
-  if (!held) {
-    enum gsq_lease_outcome lease;
-    code = acquire(database, pin->snapshot.version, 0, &lease, deadline_ms, error);
-    if (code != GSQ_OK) return code;
-    if (lease != GSQ_LEASE_GRANTED) {
-      return gsq_error_set(error, GSQ_FAILED_PRECONDITION,
-                           lease == GSQ_LEASE_HELD
-                               ? "the lease was lost, and another client has it"
-                               : "the lease was lost, and another client has committed since");
-    }
-  }
-  pthread_mutex_lock(&database->mutex);
-  *epoch = database->epoch;
-  pthread_mutex_unlock(&database->mutex);
-  return GSQ_OK;
+  if (last) atomic_fetch_add(&database->server->watch_set, 1); /* no hurry */
 }
 
 void gsq_database_committed(gsq_database *database, gsq_pin *pin, const gsq_snapshot *next,
@@ -423,31 +358,15 @@ void gsq_database_committed(gsq_database *database, gsq_pin *pin, const gsq_snap
                              pages[i].size ? pages[i].data : NULL, next->page_size);
   }
   pthread_mutex_lock(&database->mutex);
+  /* Watch may have told of this very version already: then nothing can be ahead of it. */
+  const int told = gsq_page_cache_version(database->cache) == next->version;
+  for (size_t i = 0; told && i < page_count; i++) {
+    gsq_page_cache_put(database->cache, pages[i].number, next->version, next->version,
+                       pages[i].size ? pages[i].data : NULL, next->page_size);
+  }
   gsq_page_cache_advance(database->cache, next->version, all, changed, changed_count);
   if (next->version > database->head.version) database->head = *next;
   pin_(database, pin, next);
-  pthread_mutex_unlock(&database->mutex);
-}
-
-void gsq_database_lease_lost(gsq_database *database) {
-  pthread_mutex_lock(&database->mutex);
-  database->lease_held = 0;
-  pthread_mutex_unlock(&database->mutex);
-}
-
-void gsq_database_lease_lost_by_id(gsq_server *server, const gsq_id *id) {
-  pthread_mutex_lock(&server->mutex);
-  for (gsq_database *database = server->databases; database; database = database->next) {
-    if (memcmp(&database->id, id, sizeof *id) == 0) gsq_database_lease_lost(database);
-  }
-  pthread_mutex_unlock(&server->mutex);
-}
-
-void gsq_database_doubt(gsq_database *database) {
-  pthread_mutex_lock(&database->mutex);
-  database->doubtful = 1;
-  database->lease_held = 0;
-  gsq_page_cache_clear(database->cache, database->head.version);
   pthread_mutex_unlock(&database->mutex);
 }
 

@@ -22,7 +22,8 @@
 /* One connection's place in the history. Embedded in its file; zeroed before the first use. */
 typedef struct gsq_pin {
   gsq_snapshot snapshot;           /* the connection's own, while it is pinned */
-  int pinned;                      /* protected by database->mutex, like the links */
+  int pinned;                      /* protected by database->mutex, like what follows */
+  int64_t intends_until_ms; /* it has the lease on its way to RESERVED: see lease.h; 0: not */
   struct gsq_pin *next, *previous; /* in database->pins */
 } gsq_pin;
 
@@ -46,10 +47,18 @@ struct gsq_database {
   gsq_snapshot head; /* the newest version known; only its version grows */
   gsq_pin *pins;
   gsq_pin *reserved;      /* who holds RESERVED; NULL: nobody */
+  unsigned asking;        /* connections that ask for the lease ahead of RESERVED */
   int lease_held;         /* as far as we know */
   uint64_t epoch;         /* of the lease that is, or was last, held */
   uint64_t lease_session; /* server->session in which it was granted */
+  uint64_t wanted_epoch;  /* someone waits for the lease of this epoch; 0: nobody said so */
+  uint64_t lost_epoch;    /* up to this one they are ours no more */
   int doubtful;           /* a commit's outcome is unknown: the epoch must not be used again */
+  int64_t confirmed_ms;   /* what was acknowledged before that time is known; 0: never */
+  int64_t unconfirmed_until_ms; /* what confirms a moment up to this does not count */
+  unsigned watchers;            /* connections that have max_staleness_ms, */
+  int64_t least_staleness_ms;   /* and the least that one asked for */
+  uint64_t watched_in;          /* number of the last stream that began with it; see watch.c */
   int refreshing;         /* a Refresh is under way */
   uint64_t refresh_begun, refresh_ended; /* number of the last one that began, that succeeded */
   uint64_t floor_told;                   /* the highest floor that the server confirmed */
@@ -62,13 +71,23 @@ int gsq_database_open(gsq_server *server, const char *name, int create, int read
 /* Ends one use. The last one gives the lease back. No pin may be left. */
 void gsq_database_close(gsq_database *database, int64_t deadline_ms);
 
-/* Pins the newest version. With the lease, that is known; otherwise the server is asked. With
-** want_lease the lease is asked for on the way; that it is refused is no error. */
-int gsq_database_pin(gsq_database *database, gsq_pin *pin, int want_lease, int64_t deadline_ms,
-                     gsq_error *error);
+/* How a transaction begins; all zero: with what is the newest version now. */
+typedef struct gsq_beginning {
+  int want_lease; /* it will write: asks for the lease on the way. That it is refused is no error */
+  uint32_t wait_ms; /* for the lease, if another client has it */
+  int64_t max_staleness_ms; /* what was the newest so long ago will do; not with want_lease */
+} gsq_beginning;
+
+/* Pins a version. With the lease, the newest is known; otherwise the server is asked. */
+int gsq_database_pin(gsq_database *database, gsq_pin *pin, const gsq_beginning *how,
+                     int64_t deadline_ms, gsq_error *error);
 /* Pins the newest version that this process knows, without asking. */
 void gsq_database_pin_known(gsq_database *database, gsq_pin *pin);
 void gsq_database_unpin(gsq_database *database, gsq_pin *pin);
+
+/* A connection that begins with max_staleness_ms: watches the head, until as many unwatch. */
+void gsq_database_watch(gsq_database *database, int64_t max_staleness_ms);
+void gsq_database_unwatch(gsq_database *database);
 
 enum gsq_reserve_outcome {
   GSQ_RESERVED = 1,
@@ -77,11 +96,12 @@ enum gsq_reserve_outcome {
   GSQ_SNAPSHOT_OLD,   /* the head is not at the pinned version */
 };
 
-/* Takes RESERVED for a pinned connection, and the lease with it. */
-int gsq_database_reserve(gsq_database *database, gsq_pin *pin,
+/* lease.c: takes RESERVED for a pinned connection, and the lease with it, for which it waits
+** wait_ms at most. */
+int gsq_database_reserve(gsq_database *database, gsq_pin *pin, uint32_t wait_ms,
                          enum gsq_reserve_outcome *outcome, int64_t deadline_ms,
                          gsq_error *error);
-/* Gives RESERVED back; the lease is kept. Nothing happens if the pin does not hold it. */
+/* Gives RESERVED back; the lease is kept, unless someone waits for it. Nothing happens if the pin does not hold it. */
 void gsq_database_unreserve(gsq_database *database, gsq_pin *pin);
 int gsq_database_is_reserved(gsq_database *database);
 

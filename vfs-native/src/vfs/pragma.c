@@ -30,7 +30,8 @@ static int show_version(gsq_remote_file *file, char **result) {
   if (file->pin.pinned) {
     return answer(result, sqlite3_mprintf("%llu", file->pin.snapshot.version));
   }
-  if (gsq_database_pin(file->database, &file->pin, 0, gsq_remote_deadline(file), &error) !=
+  const gsq_beginning how = {.max_staleness_ms = file->settings.max_staleness_ms};
+  if (gsq_database_pin(file->database, &file->pin, &how, gsq_remote_deadline(file), &error) !=
       GSQ_OK) {
     return gsq_fail_error(&file->report, &error, GSQ_LOCKING, "asking for the version of",
                           file->settings.name);
@@ -50,11 +51,14 @@ char *gsq_remote_stats(gsq_remote_file *file) {
       "rpcs %llu\nround_trips %llu\nretries %llu\nconnects %llu\n"
       "bytes_sent %llu\nbytes_received %llu\n"
       "cache_hits %llu\ncache_misses %llu\ncache_evictions %llu\ncache_bytes %llu\n"
-      "commits %llu\npages_committed %llu\npages_staged %llu",
+      "commits %llu\npages_committed %llu\npages_staged %llu\n"
+      "watch_events %llu\ntransactions_unasked %llu\nleases_yielded %llu",
       channel.calls, channel.calls + channel.retries, channel.retries, channel.connects,
       channel.bytes_sent, channel.bytes_received, cache.hits, cache.misses, cache.evictions,
       (sqlite3_uint64)cache.bytes, atomic_load(&server->commits),
-      atomic_load(&server->pages_committed), atomic_load(&server->pages_staged));
+      atomic_load(&server->pages_committed), atomic_load(&server->pages_staged),
+      atomic_load(&server->watch_events), atomic_load(&server->unasked),
+      atomic_load(&server->yields));
 }
 
 /* A PRAGMA that neither we nor SQLite know may be the server's. */

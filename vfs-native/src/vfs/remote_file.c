@@ -52,6 +52,13 @@
 #include "vfs/super_journals.h"
 
 #define CLOSE_TIMEOUT_MS 2000
+/* Waiting for another client to yield the lease: an idle one does so in a few round trips. */
+#define LEAST_WAIT_MS 50
+#define MOST_WAIT_MS 1000
+/* Without any, the server would not have it come in its turn. */
+#define SHORT_WAIT_MS 10
+/* After this time it is another attempt, or a transaction that only reads. */
+#define RETRY_WITHIN_MS 2000
 #define CHANGE_COUNTER_AT 24
 #define CHANGE_COUNTER_BYTES 16
 
@@ -119,10 +126,17 @@ void gsq_remote_drop_writes(gsq_remote_file *file) {
 
 /* Locks. */
 
-static int pin(gsq_remote_file *file, int want_lease) {
+static int can_wait(const gsq_remote_file *file) {
+  return file->server->info.watch;
+}
+
+static int pin(gsq_remote_file *file, int want_lease, uint32_t wait_ms) {
   gsq_error error = {0};
-  if (gsq_database_pin(file->database, &file->pin, want_lease, gsq_remote_deadline(file),
-                       &error) != GSQ_OK) {
+  const gsq_beginning how = {.want_lease = want_lease,
+                             .wait_ms = wait_ms,
+                             .max_staleness_ms = file->settings.max_staleness_ms};
+  if (gsq_database_pin(file->database, &file->pin, &how, gsq_remote_deadline(file), &error) !=
+      GSQ_OK) {
     return gsq_fail_error(&file->report, &error, GSQ_LOCKING, "beginning to read",
                           file->settings.name);
   }
@@ -131,11 +145,27 @@ static int pin(gsq_remote_file *file, int want_lease) {
   return SQLITE_OK;
 }
 
+/* xLock SHARED. One that was refused RESERVED is back, it seems, because SQLite's busy handler had it
+** wait, and asks for the lease at once: as long as it takes another client to yield it, but about as
+** long as the handler waited itself, so that the whole is not much longer than its user wants. */
+static int begin(gsq_remote_file *file) {
+  const int64_t slept_ms = gsq_now_ms() - file->refused_ms;
+  file->asked = file->wants_lease && slept_ms < RETRY_WITHIN_MS;
+  file->wants_lease = 0;
+  if (!file->asked) return pin(file, 0, 0);
+  int64_t wait_ms = slept_ms < LEAST_WAIT_MS ? LEAST_WAIT_MS : slept_ms;
+  if (wait_ms > MOST_WAIT_MS) wait_ms = MOST_WAIT_MS;
+  return pin(file, 1, can_wait(file) ? (uint32_t)wait_ms : 0);
+}
+
 static int reserve(gsq_remote_file *file) {
   gsq_error error = {0};
   enum gsq_reserve_outcome outcome;
-  if (gsq_database_reserve(file->database, &file->pin, &outcome, gsq_remote_deadline(file),
-                           &error) != GSQ_OK) {
+  /* Having waited at SHARED, it does not wait long again. */
+  const uint32_t wait_ms = !can_wait(file) ? 0 : file->asked ? SHORT_WAIT_MS : LEAST_WAIT_MS;
+  file->asked = 0;
+  if (gsq_database_reserve(file->database, &file->pin, wait_ms, &outcome,
+                           gsq_remote_deadline(file), &error) != GSQ_OK) {
     return gsq_fail_error(&file->report, &error, GSQ_WRITING, "asking for the lease of",
                           file->settings.name);
   }
@@ -144,6 +174,7 @@ static int reserve(gsq_remote_file *file) {
     return SQLITE_OK;
   }
   file->wants_lease = 1;
+  file->refused_ms = gsq_now_ms();
   switch (outcome) {
     case GSQ_HELD_HERE:
       return gsq_fail(&file->report, SQLITE_BUSY,
@@ -164,7 +195,7 @@ static int remote_lock(sqlite3_file *base, int level) {
   if (level <= file->lock) return SQLITE_OK;
   int rc = SQLITE_OK;
   if (level == SQLITE_LOCK_SHARED) {
-    if (!file->frozen) rc = pin(file, file->wants_lease);
+    if (!file->frozen) rc = begin(file);
   } else if (file->lock == SQLITE_LOCK_NONE) {
     return SQLITE_MISUSE;
   } else if (level == SQLITE_LOCK_RESERVED) {
@@ -216,7 +247,7 @@ static int start_over(gsq_remote_file *file) {
   file->state = GSQ_REMOTE_GOOD;
   if (!poisoned) return SQLITE_OK;
   gsq_database_unpin(file->database, &file->pin);
-  int rc = pin(file, 0);
+  int rc = pin(file, 0, 0);
   /* It believes that it has its lock: it must not read without a snapshot. */
   if (rc != SQLITE_OK) {
     gsq_database_pin_known(file->database, &file->pin);
@@ -475,6 +506,7 @@ static int remote_close(sqlite3_file *base) {
     file->frozen = 0;
     remote_unlock(base, SQLITE_LOCK_NONE);
     gsq_database_unpin(file->database, &file->pin);
+    if (file->settings.max_staleness_ms > 0) gsq_database_unwatch(file->database);
     gsq_database_close(file->database, gsq_now_ms() + CLOSE_TIMEOUT_MS);
     gsq_server_release(file->server);
   }
@@ -531,6 +563,9 @@ int gsq_remote_open(gsq_remote_file *file, gsq_server *server, gsq_settings *set
   file->cache_version = NOTHING_CACHED;
   file->settings = *settings;
   memset(settings, 0, sizeof *settings);
+  if (file->settings.max_staleness_ms > 0) {
+    gsq_database_watch(database, file->settings.max_staleness_ms);
+  }
   if (frozen) {
     gsq_database_pin_known(database, &file->pin);
     reset_buffer(file);

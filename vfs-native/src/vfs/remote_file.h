@@ -43,6 +43,8 @@ typedef struct gsq_remote_file {
   int frozen; /* immutable=1: pinned from open to close */
   gsq_pin pin;
   int wants_lease; /* it was refused: asks for the lease at its next SHARED */
+  int asked;       /* it did, at this SHARED */
+  int64_t refused_ms; /* when it was refused last; gsq_now_ms()'s clock */
   int batch;       /* between BEGIN_ and COMMIT_ATOMIC_WRITE */
 
   enum gsq_remote_state state;

@@ -1,8 +1,11 @@
 #include "vfs/server.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "vfs/fork.h"
@@ -32,7 +35,8 @@ static void free_server(gsq_server *server) {
   if (!server) return;
   if (server->background) gsq_channel_free(server->background);
   if (server->channel) gsq_channel_free(server->channel);
-  pthread_cond_destroy(&server->wake);
+  if (server->wake_fd >= 0) close(server->wake_fd);
+  pthread_cond_destroy(&server->released);
   pthread_mutex_destroy(&server->mutex);
   pthread_mutex_destroy(&server->session_mutex);
   pthread_mutex_destroy(&server->open_mutex);
@@ -53,13 +57,18 @@ static int make_server(const gsq_settings *settings, gsq_server **out, gsq_error
   pthread_condattr_t monotonic;
   pthread_condattr_init(&monotonic);
   pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-  pthread_cond_init(&server->wake, &monotonic);
+  pthread_cond_init(&server->released, &monotonic);
   pthread_condattr_destroy(&monotonic);
   server->service = settings->service;
   server->generation = gsq_fork_generation();
   server->references = 1;
 
   int code = GSQ_OK;
+  server->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (server->wake_fd < 0) {
+    code = gsq_error_set(error, GSQ_UNAVAILABLE, "cannot make an eventfd");
+    goto failed;
+  }
   if (copy(&server->url, settings->server) || copy(&server->token, settings->token) ||
       copy(&server->ca_file, settings->ca_file) ||
       copy(&server->cert_file, settings->cert_file) ||
@@ -140,6 +149,16 @@ void gsq_server_release(gsq_server *server) {
   free_server(server);
 }
 
+void gsq_server_wake(gsq_server *server) {
+  const uint64_t one = 1;
+  while (write(server->wake_fd, &one, sizeof one) < 0 && errno == EINTR) continue;
+}
+
+void gsq_server_need_watch(gsq_server *server) {
+  if (!server->info.watch || atomic_exchange(&server->watch_needed, 1)) return;
+  gsq_server_wake(server);
+}
+
 void gsq_servers_before_fork(void) {
   pthread_mutex_lock(&registry_mutex);
 }
@@ -150,6 +169,7 @@ void gsq_servers_after_fork(int in_child) {
     for (gsq_server *server = servers; server; server = server->next) {
       gsq_channel_abandon_after_fork(server->channel);
       gsq_channel_abandon_after_fork(server->background);
+      close(server->wake_fd);
     }
     servers = NULL;
   }

@@ -33,6 +33,14 @@ typedef struct gsq_database gsq_database;
  */
 #define GSQ_MAX_CLOSED_VIEWS 256
 
+/* Leases that are being given back at the same time; more wait. */
+#define GSQ_MAX_RELEASES 64
+
+typedef struct gsq_release {
+  gsq_id database;
+  uint64_t epoch;
+} gsq_release;
+
 typedef struct gsq_server {
   /* Set before anyone else sees the object; never changed. */
   char *url, *token, *ca_file, *cert_file, *key_file;
@@ -41,6 +49,7 @@ typedef struct gsq_server {
   gsq_channel *channel;    /* calls of SQLite's threads */
   gsq_channel *background; /* the background thread's own */
   gsq_page_client client, background_client;
+  int wake_fd; /* an eventfd, readable when the background thread has something to do */
 
   /* Protected by the registry mutex. */
   int references;
@@ -50,17 +59,19 @@ typedef struct gsq_server {
   pthread_mutex_t session_mutex;
 
   pthread_mutex_t mutex;
-  pthread_cond_t wake; /* of the background thread; CLOCK_MONOTONIC */
+  pthread_cond_t released; /* one of `releases` is gone; CLOCK_MONOTONIC */
 
   /* Protected by mutex. */
   int probed;                   /* info and kind are known */
   int has_page_service;         /* 0: the file service alone */
   gsq_session_info info;        /* immutable once probed */
-  int thread_running, stopping; /* the thread's life */
+  int thread_running;
   pthread_t thread;
   gsq_database *databases;
   gsq_id closed_views[GSQ_MAX_CLOSED_VIEWS];
   size_t closed_view_count;
+  gsq_release releases[GSQ_MAX_RELEASES]; /* the server is to be told; in order */
+  size_t release_count;
 
   /* How often the session was opened; 0: not yet. What was granted in an earlier one must be
   ** asked for again. Written under mutex, before trusted_until_ms. */
@@ -69,7 +80,14 @@ typedef struct gsq_server {
   ** KeepAlive *sent* that was answered, plus the TTL, less a margin. */
   _Atomic int64_t trusted_until_ms;
 
+  /* For the background thread, with gsq_server_wake. */
+  _Atomic int stopping;
+  _Atomic int watch_needed;   /* once there was need for a stream, there is one */
+  _Atomic uint64_t watch_set; /* how often the set of watched databases has changed */
+  _Atomic int look_at_leases; /* one is wanted, and may be free */
+
   _Atomic uint64_t commits, pages_committed, pages_staged;
+  _Atomic uint64_t watch_events, unasked, yields;
 } gsq_server;
 
 /* Finds or makes the server that the settings name, and opens its session. *out is the caller's
@@ -96,6 +114,11 @@ gsq_attempts gsq_server_attempts(gsq_server *server);
 int gsq_server_again(gsq_server *server, gsq_attempts *attempts, int64_t deadline_ms,
                      gsq_error *error);
 
+/* Wakes the background thread. */
+void gsq_server_wake(gsq_server *server);
+/* A Watch stream is needed from now on, if the server can. */
+void gsq_server_need_watch(gsq_server *server);
+
 /* For fork.c. */
 void gsq_servers_before_fork(void);
 void gsq_servers_after_fork(int in_child);
@@ -104,5 +127,10 @@ void gsq_servers_after_fork(int in_child);
 ** and closes the session. */
 int gsq_session_start(gsq_server *server, int64_t deadline_ms, gsq_error *error);
 void gsq_session_stop(gsq_server *server);
+
+/* session.c: opens the session again unless someone did since it was opened the `seen`th time, and
+** tells the server what is still read. Leases are asked for again when they are needed. */
+int gsq_session_reopen(gsq_server *server, const gsq_page_client *client, uint64_t seen,
+                       int64_t deadline_ms, gsq_error *error);
 
 #endif

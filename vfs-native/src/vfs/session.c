@@ -2,19 +2,23 @@
 ** The session: opening it, opening it again after the server forgot it, and keeping it alive.
 **
 ** The background thread sends a KeepAlive each third of the TTL, with the floors that rose since
-** the last one that was answered, and the views that were closed. It is the only one that calls
-** on the background channel, so that it never waits for a connection that a transfer occupies.
+** the last one that was answered, and the views that were closed; gives leases back (lease.h); and
+** has the Watch stream, if there is need for one (watch.h), which it leaves for the others as they
+** are due. It is the only one that calls on the background channel, so that it never waits for a
+** connection that a transfer occupies.
 */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "vfs/database.h"
+#include "vfs/lease.h"
+#include "vfs/watch.h"
 
 /* Views in one KeepAlive, for a bound of its size (some 40 bytes each). */
 #define MAX_VIEWS_PER_MESSAGE 1024
@@ -101,10 +105,8 @@ static void views_told(gsq_server *server, const gsq_view *views, size_t count) 
   pthread_mutex_unlock(&server->mutex);
 }
 
-/* Opens the session again unless someone did since `seen`, and tells the server what we still
-** read. Leases are asked for again when they are needed. */
-static int reopen(gsq_server *server, const gsq_page_client *client, uint64_t seen,
-                  int64_t deadline_ms, gsq_error *error) {
+int gsq_session_reopen(gsq_server *server, const gsq_page_client *client, uint64_t seen,
+                       int64_t deadline_ms, gsq_error *error) {
   pthread_mutex_lock(&server->session_mutex);
   int code = GSQ_OK;
   if (atomic_load(&server->session) != seen) goto out;
@@ -140,7 +142,8 @@ int gsq_server_again(gsq_server *server, gsq_attempts *attempts, int64_t deadlin
   if (error->code != GSQ_NOT_FOUND || !gsq_error_is(error, "NO_SUCH_SESSION")) return 0;
   if (++attempts->count > MAX_SESSION_ATTEMPTS) return 0;
   gsq_error failure = {0};
-  if (reopen(server, &server->client, attempts->session, deadline_ms, &failure) != GSQ_OK) {
+  if (gsq_session_reopen(server, &server->client, attempts->session, deadline_ms, &failure) !=
+      GSQ_OK) {
     *error = failure;
     return 0;
   }
@@ -192,11 +195,43 @@ static int64_t keep_alive(gsq_server *server, gsq_view *views, gsq_id *lost) {
   if (closed > 0) pthread_mutex_unlock(&server->open_mutex);
   if (code == GSQ_OK) return ttl_ms / 3;
   if (gsq_error_is(&error, "NO_SUCH_SESSION") &&
-      reopen(server, &server->background_client, session, gsq_now_ms() + ttl_ms / 3, &error) ==
-          GSQ_OK) {
+      gsq_session_reopen(server, &server->background_client, session, gsq_now_ms() + ttl_ms / 3,
+                         &error) == GSQ_OK) {
     return ttl_ms / 3;
   }
   return ttl_ms / 20 + 1; /* soon again */
+}
+
+/* What the background thread works with. */
+typedef struct background {
+  gsq_server *server;
+  gsq_watcher watcher;
+  int64_t keep_alive_at_ms; /* the next one */
+  gsq_view *views;
+  gsq_id *lost;
+} background;
+
+/* Does what is due; returns when there is more. */
+static int64_t tend(void *arg) {
+  background *it = arg;
+  gsq_server *server = it->server;
+  uint64_t count;
+  while (read(server->wake_fd, &count, sizeof count) < 0 && errno == EINTR) continue;
+  if (atomic_load(&server->stopping)) return INT64_MAX;
+  if (gsq_now_ms() >= it->keep_alive_at_ms) {
+    const int64_t wait_ms = keep_alive(server, it->views, it->lost);
+    it->keep_alive_at_ms = gsq_now_ms() + wait_ms;
+  }
+  const int64_t leases_at_ms = gsq_leases_give_back(server);
+  return leases_at_ms < it->keep_alive_at_ms ? leases_at_ms : it->keep_alive_at_ms;
+}
+
+/* Sleeps until someone calls gsq_server_wake, or it is time. */
+static void sleep_until(const gsq_server *server, int64_t until_ms) {
+  struct pollfd wake = {.fd = server->wake_fd, .events = POLLIN};
+  int64_t left_ms = until_ms - gsq_now_ms();
+  if (left_ms > INT32_MAX) left_ms = INT32_MAX;
+  if (left_ms > 0) poll(&wake, 1, (int)left_ms);
 }
 
 static void *run(void *arg) {
@@ -204,29 +239,22 @@ static void *run(void *arg) {
   gsq_view *views = malloc((MAX_VIEWS_PER_MESSAGE + GSQ_MAX_CLOSED_VIEWS) * sizeof *views +
                            MAX_LOST * sizeof(gsq_id));
   if (!views) return NULL; /* leases then expire, and are asked for again each time */
-  gsq_id *lost = (gsq_id *)(views + MAX_VIEWS_PER_MESSAGE + GSQ_MAX_CLOSED_VIEWS);
-
+  background it = {.server = server,
+                   .watcher = {.server = server, .tend = tend, .tend_arg = &it},
+                   .views = views,
+                   .lost = (gsq_id *)(views + MAX_VIEWS_PER_MESSAGE + GSQ_MAX_CLOSED_VIEWS)};
   pthread_mutex_lock(&server->mutex);
-  int64_t wait_ms = server->info.ttl_ms / 3;
-  while (!server->stopping) {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += wait_ms / 1000;
-    until.tv_nsec += wait_ms % 1000 * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-      until.tv_sec++;
-      until.tv_nsec -= 1000000000;
-    }
-    int rc = 0;
-    while (!server->stopping && rc != ETIMEDOUT) {
-      rc = pthread_cond_timedwait(&server->wake, &server->mutex, &until);
-    }
-    if (server->stopping) break;
-    pthread_mutex_unlock(&server->mutex);
-    wait_ms = keep_alive(server, views, lost);
-    pthread_mutex_lock(&server->mutex);
-  }
+  it.keep_alive_at_ms = gsq_now_ms() + server->info.ttl_ms / 3;
   pthread_mutex_unlock(&server->mutex);
+  while (!atomic_load(&server->stopping)) {
+    const int64_t tend_at_ms = tend(&it);
+    const int64_t watch_at_ms = gsq_watch_due(&it.watcher);
+    if (watch_at_ms <= gsq_now_ms()) {
+      gsq_watch_run(&it.watcher);
+    } else {
+      sleep_until(server, tend_at_ms < watch_at_ms ? tend_at_ms : watch_at_ms);
+    }
+  }
   free(views);
   return NULL;
 }
@@ -265,10 +293,8 @@ int gsq_session_start(gsq_server *server, int64_t deadline_ms, gsq_error *error)
 
 void gsq_session_stop(gsq_server *server) {
   if (server->thread_running) {
-    pthread_mutex_lock(&server->mutex);
-    server->stopping = 1;
-    pthread_cond_signal(&server->wake);
-    pthread_mutex_unlock(&server->mutex);
+    atomic_store(&server->stopping, 1);
+    gsq_server_wake(server);
     gsq_channel_shutdown(server->background);
     pthread_join(server->thread, NULL);
   }

@@ -18,7 +18,7 @@ typedef struct gsq_settings {
   char *at;                 /* RFC 3339, unparsed; or NULL */
   int version_given;
   uint64_t version;
-  int64_t max_staleness_ms; /* 0: fresh */
+  int64_t max_staleness_ms; /* 0: fresh. A server without Watch is asked once in that time */
   int64_t timeout_ms;       /* of one operation; default 30000 */
   int64_t connect_timeout_ms; /* of a server's first answer, and of each connect(); default 5000.
                               ** 0: that, but does not wait for a server that refuses */

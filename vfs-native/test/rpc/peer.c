@@ -228,7 +228,9 @@ static ssize_t h2_body(nghttp2_session *session, int32_t id, uint8_t *to, size_t
     *flags |= NGHTTP2_DATA_FLAG_EOF;
     nghttp2_nv last[3];
     size_t count = trailers(stream->answer, last);
-    if (stream->answer->lose_status) {
+    if (stream->answer->keep_open) {
+      *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+    } else if (stream->answer->lose_status) {
       *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
       state->closing = 1;
     } else if (count > 0) {

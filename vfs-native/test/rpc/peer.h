@@ -65,6 +65,7 @@ typedef struct h2_answer {
   int close_at_once;  /* closes it instead of answering */
   int lose_status;    /* closes it after the body, before the status */
   int hang;           /* says nothing more */
+  int keep_open;      /* says nothing more, after the body */
   const char *status; /* ":status" */
   const char *content_type;
   int no_content_type;

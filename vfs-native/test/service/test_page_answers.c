@@ -490,11 +490,101 @@ static void test_read_pages(void) {
   }
 }
 
+/* ---- watching ---- */
+
+static int watch(gsq_watch_event *out) {
+  uint8_t *data = exact(b.size);
+  int code = gsq_decode_watch(data, b.size, out, &error);
+  free(data);
+  return code;
+}
+
+static void about(uint32_t event, uint64_t epoch) {
+  static builder inner;
+  inner.size = 0;
+  b_id(&inner, 1, 7);
+  b_uint(&inner, 2, epoch);
+  b_bytes(&b, event, inner.bytes, inner.size);
+}
+
+static void head_moved(uint64_t from, uint64_t to, uint32_t page_size) {
+  static const uint32_t changed[] = {1, 2, 300};
+  static builder inner;
+  start();
+  inner.size = 0;
+  b_id(&inner, 1, 7);
+  b_snapshot(&inner, 2, to, page_size, 300);
+  b_uint(&inner, 3, from);
+  b_changes(&inner, 4, 0, 1, changed, 3);
+  b_bytes(&b, 1, inner.bytes, inner.size);
+}
+
+static void test_watch(void) {
+  CASE("Watch");
+  gsq_watch_event event;
+  head_moved(7, 9, 4096);
+  CHECK_INT(GSQ_OK, watch(&event));
+  CHECK_INT(GSQ_WATCH_HEAD_MOVED, event.kind);
+  CHECK_INT(7, event.database.bytes[15]);
+  CHECK_INT(9, event.head.version);
+  CHECK_INT(4096, event.head.page_size);
+  CHECK_INT(300, event.head.page_count);
+  CHECK_INT(7, event.from_version);
+  CHECK(!event.changes.all && event.changes.count == 3 && event.changes.pages[2] == 300);
+  gsq_changes_free(&event.changes);
+  head_moved(9, 7, 4096);
+  CHECK_INT(GSQ_BAD_ANSWER, watch(&event));
+  head_moved(7, 9, 4095);
+  CHECK_INT(GSQ_BAD_ANSWER, watch(&event));
+  CHECK(event.changes.pages == NULL);
+
+  static const enum gsq_watch_kind kinds[] = {
+      [2] = GSQ_WATCH_LEASE_WANTED, [3] = GSQ_WATCH_LEASE_LOST, [5] = GSQ_WATCH_DROPPED};
+  for (uint32_t i = 2; i <= 5; i++) {
+    if (i == 4) continue;
+    start();
+    about(i, 12);
+    CHECK_INT(GSQ_OK, watch(&event));
+    CHECK_INT(kinds[i], event.kind);
+    CHECK_INT(7, event.database.bytes[0]);
+    CHECK_INT(12, event.epoch);
+    start(); /* of no database */
+    b_bytes(&b, i, "\x10\x0c", 2);
+    CHECK_INT(GSQ_BAD_ANSWER, watch(&event));
+    start(); /* of one with a short id */
+    b_bytes(&b, i, "\x0a\x02xx", 4);
+    CHECK_INT(GSQ_BAD_ANSWER, watch(&event));
+  }
+
+  start();
+  b_bytes(&b, 4, "\x08\x96\x01", 3);
+  CHECK_INT(GSQ_OK, watch(&event));
+  CHECK_INT(GSQ_WATCH_CONFIRMED, event.kind);
+  CHECK_INT(150, event.elapsed_ms);
+  start(); /* the moment of the request itself */
+  b_bytes(&b, 4, "", 0);
+  CHECK_INT(GSQ_OK, watch(&event));
+  CHECK_INT(GSQ_WATCH_CONFIRMED, event.kind);
+  CHECK_INT(0, event.elapsed_ms);
+
+  start(); /* an event of a later version of the schema */
+  b_bytes(&b, 9, "what", 4);
+  CHECK_INT(GSQ_OK, watch(&event));
+  CHECK_INT(GSQ_WATCH_OTHER, event.kind);
+  start(); /* two in one */
+  about(2, 1);
+  about(3, 1);
+  CHECK_INT(GSQ_BAD_ANSWER, watch(&event));
+  start();
+  b_uint(&b, 4, 3);
+  CHECK_INT(GSQ_BAD_ANSWER, watch(&event));
+}
+
 /* Every prefix of good messages, and every single byte of them changed: nothing but the
 ** documented codes, and (under ASan) no byte beyond the end read. */
 static void test_broken_bytes(void) {
   CASE("cut and changed messages");
-  static builder good[4];
+  static builder good[5];
   static const uint32_t changed[] = {1, 2, 300};
   open_answer(7, 512, 3, 2, 7);
   b_page(&b, 4, 1, 6, 512, 'p', 0);
@@ -509,7 +599,9 @@ static void test_broken_bytes(void) {
   start();
   b_page(&b, 1, 5, 1, 512, 'a', 0);
   good[3] = b;
-  for (size_t m = 0; m < 4; m++) {
+  head_moved(7, 9, 4096);
+  good[4] = b;
+  for (size_t m = 0; m < 5; m++) {
     for (size_t i = 0; i <= 2 * good[m].size; i++) {
       b = good[m];
       if (i < b.size) {
@@ -535,6 +627,10 @@ static void test_broken_bytes(void) {
       code = lease(7, 1, &out);
       CHECK(code == GSQ_OK || code == GSQ_BAD_ANSWER);
       if (code == GSQ_OK) gsq_changes_free(&out.changes);
+      gsq_watch_event event;
+      code = watch(&event);
+      CHECK(code == GSQ_OK || code == GSQ_BAD_ANSWER);
+      if (code == GSQ_OK) gsq_changes_free(&event.changes);
       gsq_reading_begin(&reading, &request, on_page, &got, &error);
       code = read_message(&reading);
       CHECK(code == GSQ_OK || code == GSQ_BAD_ANSWER || code == GSQ_DATA_LOSS);
@@ -552,6 +648,7 @@ int main(void) {
   test_commit();
   test_commit_group();
   test_read_pages();
+  test_watch();
   test_broken_bytes();
   return check_done();
 }

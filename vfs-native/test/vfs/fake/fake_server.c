@@ -1,9 +1,14 @@
 #include "vfs/fake/fake_server.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "service/file_client.h"
@@ -12,6 +17,8 @@
 #define MAX_SESSIONS 32
 #define MAX_STAGES 32
 #define MAX_VERSIONS 20000
+#define MAX_STREAMS 32
+#define MAX_EVENTS 1024
 
 typedef struct image {
   uint64_t version;
@@ -55,10 +62,25 @@ typedef struct stage {
   size_t room;
 } stage;
 
+/* What is to be told to a watcher; its thread takes it from here. */
+typedef struct stream {
+  int used, superseded;
+  gsq_id session;
+  const gsq_watch_request *request;
+  int wake_fd;
+  gsq_watch_event *events[MAX_EVENTS]; /* in order, `count` of them */
+  size_t count;
+  int telling; /* one is being told */
+} stream;
+
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* protects all that follows */
 static database databases[MAX_DATABASES];
 static session sessions[MAX_SESSIONS];
 static stage stages[MAX_STAGES];
+static stream streams[MAX_STREAMS];
+static enum fake_watching watching;
+static uint32_t last_wait;
+static pthread_cond_t lease_freed = PTHREAD_COND_INITIALIZER; /* or may be */
 static fake_fault fault;
 static int fault_count;
 static int calls[FAKE_METHODS];
@@ -96,7 +118,7 @@ static int refuse(gsq_error *error, int code, const char *reason) {
 /* Looks at the fault for a call. Returns its kind. */
 static enum fake_kind strike(enum fake_method method) {
   calls[method]++;
-  if (method != FAKE_KEEP_ALIVE) calls[FAKE_ANY]++;
+  if (method != FAKE_KEEP_ALIVE && method != FAKE_WATCH) calls[FAKE_ANY]++;
   if (fault.kind == FAKE_NO_FAULT || (fault.method != FAKE_ANY && fault.method != method)) {
     return FAKE_NO_FAULT;
   }
@@ -228,6 +250,7 @@ static int open_session(const gsq_page_client *client, gsq_session_info *out,
   out->ttl_ms = ttl;
   out->max_message_bytes = max_message;
   out->commit_group = (uint8_t)commit_group;
+  out->watch = watching != FAKE_NO_WATCH;
   return GSQ_OK;
 }
 
@@ -269,6 +292,7 @@ static int close_session(const gsq_page_client *client) {
   for (int i = 0; i < MAX_DATABASES; i++) {
     if (databases[i].held && same_id(&databases[i].holder, &s->id)) databases[i].held = 0;
   }
+  pthread_cond_broadcast(&lease_freed);
   for (int i = 0; i < MAX_STAGES; i++) {
     if (stages[i].used && same_id(&stages[i].session, &s->id)) free_stage(&stages[i]);
   }
@@ -332,6 +356,46 @@ static void collect_changes(const database *d, uint64_t have, gsq_changes *out) 
   free(marks);
 }
 
+static void wake(const stream *it) {
+  const uint64_t one = 1;
+  while (write(it->wake_fd, &one, sizeof one) < 0 && errno == EINTR) continue;
+}
+
+static void tell(stream *it, const gsq_watch_event *event) {
+  if (it->count == MAX_EVENTS) abort();
+  it->events[it->count] = malloc(sizeof *event);
+  *it->events[it->count++] = *event;
+  wake(it);
+}
+
+static int names(const stream *it, const database *d) {
+  for (size_t i = 0; it->used && i < it->request->count; i++) {
+    if (same_id(&it->request->databases[i].database, &d->id)) return 1;
+  }
+  return 0;
+}
+
+static void tell_head(const database *d, uint64_t have) {
+  for (int i = 0; i < MAX_STREAMS; i++) {
+    if (!names(&streams[i], d) || watching != FAKE_WATCHES) continue;
+    gsq_watch_event event = {.kind = GSQ_WATCH_HEAD_MOVED,
+                             .database = d->id,
+                             .head = snapshot_at(d, d->head),
+                             .from_version = have};
+    collect_changes(d, have, &event.changes);
+    tell(&streams[i], &event);
+  }
+}
+
+static void tell_wanted(const database *d) {
+  for (int i = 0; i < MAX_STREAMS; i++) {
+    if (!streams[i].used || !same_id(&streams[i].session, &d->holder)) continue;
+    tell(&streams[i],
+         &(gsq_watch_event){
+             .kind = GSQ_WATCH_LEASE_WANTED, .database = d->id, .epoch = d->epoch});
+  }
+}
+
 static int refresh(const gsq_page_client *client, const gsq_id *id, uint64_t have,
                    uint64_t floor, gsq_snapshot *head, gsq_changes *changes, gsq_error *error) {
   NEED(client, s, d, id);
@@ -390,10 +454,21 @@ int gsq_read_pages(const gsq_page_client *client, const gsq_read_request *reques
 }
 
 static int acquire(const gsq_page_client *client, const gsq_id *id, uint64_t have, int at_any,
-                   uint64_t floor, gsq_lease_answer *out, gsq_error *error) {
+                   uint32_t wait_ms, uint64_t floor, gsq_lease_answer *out, gsq_error *error) {
   NEED(client, s, d, id);
   raise_floor(s, d, floor);
   gsq_changes_free(&out->changes);
+  out->head = snapshot_at(d, d->head);
+  last_wait = wait_ms;
+  struct timespec until;
+  clock_gettime(CLOCK_REALTIME, &until);
+  until.tv_nsec += (long)(wait_ms % 1000) * 1000000;
+  until.tv_sec += wait_ms / 1000 + until.tv_nsec / 1000000000;
+  until.tv_nsec %= 1000000000;
+  if (d->held && !same_id(&d->holder, &client->session) && wait_ms > 0) tell_wanted(d);
+  while (d->held && !same_id(&d->holder, &client->session) && wait_ms > 0) {
+    if (pthread_cond_timedwait(&lease_freed, &mutex, &until) != 0) break;
+  }
   out->head = snapshot_at(d, d->head);
   const int ours = d->held && same_id(&d->holder, &client->session);
   if (d->held && !ours) {
@@ -414,10 +489,9 @@ static int acquire(const gsq_page_client *client, const gsq_id *id, uint64_t hav
 int gsq_acquire_lease(const gsq_page_client *client, const gsq_id *id, uint64_t have_version,
                       int at_any_version, uint32_t wait_ms, uint64_t floor_version,
                       gsq_lease_answer *out, int64_t deadline_ms, gsq_error *error) {
-  (void)wait_ms;
   memset(out, 0, sizeof *out);
   SERVE(FAKE_ACQUIRE_LEASE,
-        acquire(client, id, have_version, at_any_version, floor_version, out, error));
+        acquire(client, id, have_version, at_any_version, wait_ms, floor_version, out, error));
 }
 
 static void drop_stages_of(const gsq_id *owner, const gsq_id *id) {
@@ -434,6 +508,7 @@ static int release(const gsq_page_client *client, const gsq_id *id, uint64_t epo
   NEED(client, s, d, id);
   if (d->held && d->epoch == epoch && same_id(&d->holder, &client->session)) {
     d->held = 0;
+    pthread_cond_broadcast(&lease_freed);
     drop_stages_of(&client->session, id);
   }
   return GSQ_OK;
@@ -605,6 +680,7 @@ static uint64_t apply(const gsq_commit_request *request, looked *l) {
   }
   if (l->st) free_stage(l->st);
   d->head = next;
+  tell_head(d, next - 1);
   last_commit_pages = l->count;
   raise_floor(l->s, d, request->floor_version);
   return next;
@@ -643,7 +719,183 @@ int gsq_commit_group(const gsq_page_client *client, const gsq_commit_request *co
                                         : refuse(error, GSQ_UNIMPLEMENTED, "UNSUPPORTED"));
 }
 
+/* Watching. */
+
+static int watches(const gsq_page_client *client, const gsq_watch_request *request,
+                   stream **out, gsq_error *error) {
+  if (watching == FAKE_NO_WATCH) return refuse(error, GSQ_UNIMPLEMENTED, "UNSUPPORTED");
+  if (!find_session(&client->session)) return refuse(error, GSQ_NOT_FOUND, "NO_SUCH_SESSION");
+  stream *it = NULL;
+  for (int i = 0; i < MAX_STREAMS; i++) {
+    if (!streams[i].used) {
+      it = &streams[i];
+    } else if (same_id(&streams[i].session, &client->session)) {
+      streams[i].superseded = 1;
+      wake(&streams[i]);
+    }
+  }
+  if (!it) return refuse(error, GSQ_RESOURCE_EXHAUSTED, "LIMIT");
+  *it = (stream){.used = 1,
+                 .session = client->session,
+                 .request = request,
+                 .wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+  for (size_t i = 0; i < request->count; i++) {
+    const database *d = find_database(&request->databases[i].database);
+    if (d && d->head > request->databases[i].have_version) {
+      tell_head(d, request->databases[i].have_version);
+    }
+  }
+  *out = it;
+  return GSQ_OK;
+}
+
+/* Takes the next event. 1, or 0 if there is none, or the stream's end. */
+static int next_event(stream *it, gsq_watch_event **out, int *code, gsq_error *error) {
+  pthread_mutex_lock(&mutex);
+  *code = GSQ_OK;
+  *out = NULL;
+  it->telling = 0;
+  if (it->superseded) {
+    *code = refuse(error, GSQ_ABORTED, "");
+  } else if (!find_session(&it->session)) {
+    *code = refuse(error, GSQ_NOT_FOUND, "NO_SUCH_SESSION");
+  } else if (it->count > 0) {
+    *out = it->events[0];
+    memmove(it->events, it->events + 1, --it->count * sizeof it->events[0]);
+    it->telling = 1;
+  }
+  pthread_mutex_unlock(&mutex);
+  return *out != NULL;
+}
+
+static int serve_stream(stream *it, const gsq_watch_request *request, int64_t deadline_ms,
+                        gsq_error *error) {
+  int64_t begun_ms = 0, confirmed_ms = 0;
+  const int64_t every_ms = request->confirm_every_ms ? request->confirm_every_ms : ttl / 3;
+  for (;;) {
+    int64_t until_ms = deadline_ms;
+    end();
+    int code = request->on_turn(request->arg, &until_ms, error);
+    begin();
+    if (code) return code;
+    if (begun_ms == 0) begun_ms = gsq_now_ms();
+    gsq_watch_event *event;
+    if (next_event(it, &event, &code, error)) {
+      end();
+      code = request->on_event(request->arg, event, error);
+      begin();
+      gsq_changes_free(&event->changes);
+      free(event);
+    }
+    if (code) return code;
+    if (event) continue;
+    const int64_t now_ms = gsq_now_ms();
+    if (now_ms >= deadline_ms) return refuse(error, GSQ_DEADLINE_EXCEEDED, "");
+    pthread_mutex_lock(&mutex);
+    const int frozen = watching != FAKE_WATCHES;
+    if (!frozen && now_ms >= confirmed_ms + every_ms) {
+      confirmed_ms = now_ms;
+      tell(it, &(gsq_watch_event){.kind = GSQ_WATCH_CONFIRMED,
+                                  .elapsed_ms = (uint64_t)(now_ms - begun_ms)});
+    }
+    pthread_mutex_unlock(&mutex);
+    if (!frozen && confirmed_ms + every_ms < until_ms) until_ms = confirmed_ms + every_ms;
+    if (deadline_ms < until_ms) until_ms = deadline_ms;
+    struct pollfd fds[2] = {{request->wake_fd, POLLIN, 0}, {it->wake_fd, POLLIN, 0}};
+    const int64_t left_ms = until_ms - now_ms;
+    poll(fds, 2, left_ms < 0 ? 0 : left_ms > 1000 ? 1000 : (int)left_ms);
+    uint64_t count;
+    while (read(it->wake_fd, &count, sizeof count) < 0 && errno == EINTR) continue;
+  }
+}
+
+int gsq_watch(const gsq_page_client *client, const gsq_watch_request *request,
+              int64_t deadline_ms, gsq_error *error) {
+  begin();
+  memset(error, 0, sizeof *error);
+  stream *it = NULL;
+  pthread_mutex_lock(&mutex);
+  const fake_fault now = fault;
+  int code = strike(FAKE_WATCH) == FAKE_NO_FAULT
+                 ? watches(client, request, &it, error)
+                 : refuse(error, now.code, now.reason ? now.reason : "");
+  pthread_mutex_unlock(&mutex);
+  if (code == GSQ_OK) {
+    code = serve_stream(it, request, deadline_ms, error);
+    pthread_mutex_lock(&mutex);
+    while (it->count > 0) {
+      gsq_watch_event *event = it->events[--it->count];
+      gsq_changes_free(&event->changes);
+      free(event);
+    }
+    close(it->wake_fd);
+    memset(it, 0, sizeof *it);
+    pthread_mutex_unlock(&mutex);
+  }
+  end();
+  return code;
+}
+
 /* For tests. */
+
+void fake_set_watch(enum fake_watching how) {
+  pthread_mutex_lock(&mutex);
+  watching = how;
+  for (int i = 0; i < MAX_STREAMS; i++) {
+    if (streams[i].used) wake(&streams[i]);
+  }
+  pthread_mutex_unlock(&mutex);
+}
+
+void fake_confirm(uint64_t elapsed_ms) {
+  pthread_mutex_lock(&mutex);
+  for (int i = 0; i < MAX_STREAMS; i++) {
+    if (!streams[i].used) continue;
+    tell(&streams[i],
+         &(gsq_watch_event){.kind = GSQ_WATCH_CONFIRMED, .elapsed_ms = elapsed_ms});
+  }
+  pthread_mutex_unlock(&mutex);
+}
+
+void fake_want_lease(const char *name) {
+  pthread_mutex_lock(&mutex);
+  tell_wanted(find_name(name));
+  pthread_mutex_unlock(&mutex);
+}
+
+int fake_streams(void) {
+  int n = 0;
+  pthread_mutex_lock(&mutex);
+  for (int i = 0; i < MAX_STREAMS; i++) n += streams[i].used;
+  pthread_mutex_unlock(&mutex);
+  return n;
+}
+
+int fake_streams_with(const char *name) {
+  int n = 0;
+  pthread_mutex_lock(&mutex);
+  const database *d = find_name(name);
+  for (int i = 0; d && i < MAX_STREAMS; i++) n += names(&streams[i], d);
+  pthread_mutex_unlock(&mutex);
+  return n;
+}
+
+int fake_untold(void) {
+  int n = 0;
+  pthread_mutex_lock(&mutex);
+  for (int i = 0; i < MAX_STREAMS; i++) {
+    if (streams[i].used) n += (int)streams[i].count + streams[i].telling;
+  }
+  pthread_mutex_unlock(&mutex);
+  return n;
+}
+
+uint32_t fake_last_wait(void) {
+  pthread_mutex_lock(&mutex);
+  uint32_t wait_ms = last_wait;
+  pthread_mutex_unlock(&mutex);
+  return wait_ms;
+}
 
 void fake_set_fault(fake_fault f) {
   pthread_mutex_lock(&mutex);
@@ -697,6 +949,7 @@ void fake_reset(void) {
   memset(calls, 0, sizeof calls);
   page_service = 1;
   commit_group = 1;
+  watching = FAKE_NO_WATCH;
   ttl = 10000;
   max_message = 4u << 20;
   pthread_mutex_unlock(&mutex);

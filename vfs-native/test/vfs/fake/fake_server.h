@@ -25,6 +25,7 @@ enum fake_method {
   FAKE_DROP_STAGE,
   FAKE_COMMIT,
   FAKE_COMMIT_GROUP,
+  FAKE_WATCH,
   FAKE_METHODS
 };
 
@@ -53,7 +54,8 @@ void fake_set_fault(fake_fault fault);
 /* How often it struck. */
 int fake_faults(void);
 
-/* How often a method was called since the last fake_reset_counts; FAKE_ANY: all but KeepAlive. */
+/* How often a method was called since the last fake_reset_counts; FAKE_ANY: all but KeepAlive and
+** Watch. */
 int fake_calls(enum fake_method method);
 void fake_reset_counts(void);
 
@@ -72,6 +74,21 @@ void fake_set_page_service(int on);
 void fake_set_commit_group(int on);
 void fake_set_ttl_ms(uint32_t ttl_ms);
 void fake_set_max_message_bytes(uint32_t bytes);
+
+/* Whether the server can Watch; it does not after fake_reset. A frozen one says nothing on its
+** streams but what fake_confirm does. */
+enum fake_watching { FAKE_NO_WATCH, FAKE_WATCHES, FAKE_FROZEN };
+void fake_set_watch(enum fake_watching watching);
+/* Says on all streams that so much time has passed since the server received their requests. */
+void fake_confirm(uint64_t elapsed_ms);
+/* Says that someone wants the lease of a database from its holder. */
+void fake_want_lease(const char *name);
+/* How many streams there are; how many name a database; how many events they have yet to take. */
+int fake_streams(void);
+int fake_streams_with(const char *name);
+int fake_untold(void);
+/* The newest wait_ms of an AcquireLease. */
+uint32_t fake_last_wait(void);
 
 uint64_t fake_head(const char *name); /* 0 also if there is no such database */
 size_t fake_stages(void);

@@ -1,0 +1,23 @@
+/*
+** What database.c, lease.c and watch.c share of a database. All want database->mutex held.
+*/
+#ifndef GSQ_VFS_DATABASE_PARTS_H
+#define GSQ_VFS_DATABASE_PARTS_H
+
+#include "vfs/database.h"
+
+/* The lowest version that anyone here may still read. */
+uint64_t gsq_database_floor_(const gsq_database *database);
+
+/* Learns of a version, which was the head at known_ms or later (0: unknown). Answers may come in any
+** order: an older one has nothing to say. */
+void gsq_database_learn_(gsq_database *database, const gsq_snapshot *head,
+                         const gsq_changes *changes, int64_t known_ms);
+
+/* What was acknowledged before known_ms is known here. */
+void gsq_database_confirm_(gsq_database *database, int64_t known_ms);
+
+/* lease.c: the pin's connection has got the lease on its way to RESERVED. */
+void gsq_lease_intend_(gsq_database *database, gsq_pin *pin);
+
+#endif
