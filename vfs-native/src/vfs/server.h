@@ -29,8 +29,7 @@
 
 typedef struct gsq_database gsq_database;
 
-/* Views whose closing the server has not been told of. Beyond this the close itself tells it.
- */
+/* Closed views in one KeepAlive. After as many more the close itself tells the server. */
 #define GSQ_MAX_CLOSED_VIEWS 256
 
 typedef struct gsq_server {
@@ -47,6 +46,8 @@ typedef struct gsq_server {
   struct gsq_server *next;
 
   pthread_mutex_t open_mutex;
+  uint32_t last_view; /* the newest number of a view; protected by open_mutex */
+
   pthread_mutex_t session_mutex;
 
   pthread_mutex_t mutex;
@@ -59,8 +60,8 @@ typedef struct gsq_server {
   int thread_running, stopping; /* the thread's life */
   pthread_t thread;
   gsq_database *databases;
-  gsq_id closed_views[GSQ_MAX_CLOSED_VIEWS];
-  size_t closed_view_count;
+  gsq_view *closed_views; /* of which the server has not been told; see views.h */
+  size_t closed_view_count, closed_view_room;
 
   /* How often the session was opened; 0: not yet. What was granted in an earlier one must be
   ** asked for again. Written under mutex, before trusted_until_ms. */
@@ -68,6 +69,9 @@ typedef struct gsq_server {
   /* Leases of the current session are ours until then, on gsq_now_ms()'s clock: the last
   ** KeepAlive *sent* that was answered, plus the TTL, less a margin. */
   _Atomic int64_t trusted_until_ms;
+  /* The session was opened again, and the server has not been told yet what we read. Written under
+  ** session_mutex. */
+  atomic_int views_untold;
 
   _Atomic uint64_t commits, pages_committed, pages_staged;
 } gsq_server;
@@ -95,6 +99,9 @@ gsq_attempts gsq_server_attempts(gsq_server *server);
 ** could not be opened again. */
 int gsq_server_again(gsq_server *server, gsq_attempts *attempts, int64_t deadline_ms,
                      gsq_error *error);
+
+/* session.c: tells the server all views, as after the session was opened again. */
+int gsq_server_tell_views(gsq_server *server, int64_t deadline_ms, gsq_error *error);
 
 /* For fork.c. */
 void gsq_servers_before_fork(void);

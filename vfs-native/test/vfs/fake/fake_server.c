@@ -12,6 +12,7 @@
 #define MAX_SESSIONS 32
 #define MAX_STAGES 32
 #define MAX_VERSIONS 20000
+#define MAX_FIXED_VIEWS 2000
 
 typedef struct image {
   uint64_t version;
@@ -40,9 +41,16 @@ typedef struct database {
   uint64_t epoch;
 } database;
 
+typedef struct fixed_view {
+  uint32_t number; /* 0: none */
+  int database;
+  uint64_t floor;
+} fixed_view;
+
 typedef struct session {
   int used;
   gsq_id id;
+  fixed_view fixed[MAX_FIXED_VIEWS];
   int viewed[MAX_DATABASES];
   uint64_t floors[MAX_DATABASES];
 } session;
@@ -62,7 +70,7 @@ static stage stages[MAX_STAGES];
 static fake_fault fault;
 static int fault_count;
 static int calls[FAKE_METHODS];
-static int page_service = 1;
+static int page_service = 1, time_travel = 1;
 static uint32_t ttl = 10000, max_message = 4u << 20;
 static size_t last_commit_pages;
 static void (*around)(int begins); /* set before there are threads */
@@ -185,6 +193,38 @@ static void raise_floor(session *s, const database *d, uint64_t floor) {
   s->viewed[i] = 1;
 }
 
+/* The session's view of that number, or room for it. */
+static fixed_view *find_view(session *s, const database *d, uint32_t number) {
+  fixed_view *room = NULL;
+  for (int i = 0; i < MAX_FIXED_VIEWS; i++) {
+    fixed_view *v = &s->fixed[i];
+    if (v->number == number && v->database == d - databases) return v;
+    if (!v->number && !room) room = v;
+  }
+  return room;
+}
+
+static void raise_view(session *s, const database *d, uint32_t number, uint64_t floor) {
+  if (number == 0) {
+    raise_floor(s, d, floor);
+    return;
+  }
+  fixed_view *v = find_view(s, d, number);
+  if (!v) abort();
+  if (v->number != number || v->floor < floor) v->floor = floor;
+  v->number = number;
+  v->database = (int)(d - databases);
+}
+
+static void close_view(session *s, const database *d, uint32_t number) {
+  if (number == 0) {
+    s->viewed[d - databases] = 0;
+    return;
+  }
+  fixed_view *v = find_view(s, d, number);
+  if (v) v->number = 0;
+}
+
 #define NEED(client, s, d, id)                                     \
   session *s = find_session(&(client)->session);                   \
   if (!s) return refuse(error, GSQ_NOT_FOUND, "NO_SUCH_SESSION");  \
@@ -227,6 +267,7 @@ static int open_session(const gsq_page_client *client, gsq_session_info *out,
   memset(out, 0, sizeof *out);
   out->ttl_ms = ttl;
   out->max_message_bytes = max_message;
+  out->time_travel = (uint8_t)time_travel;
   return GSQ_OK;
 }
 
@@ -244,9 +285,9 @@ static int keep_alive(const gsq_page_client *client, const gsq_view *views, size
     database *d = find_database(&views[i].database);
     if (!d) continue;
     if (views[i].closed) {
-      s->viewed[d - databases] = 0;
+      close_view(s, d, views[i].view);
     } else {
-      raise_floor(s, d, views[i].floor_version);
+      raise_view(s, d, views[i].view, views[i].floor_version);
     }
   }
   *ttl_ms = ttl;
@@ -301,12 +342,26 @@ static int open_database(const gsq_page_client *client, const gsq_open_request *
   if (!d && !request->create) return refuse(error, GSQ_NOT_FOUND, "NO_SUCH_DATABASE");
   if (!d) d = new_database(request->name);
   if (!d) return refuse(error, GSQ_RESOURCE_EXHAUSTED, "QUOTA");
-  raise_floor(s, d, d->head);
+  uint64_t at = d->head;
+  if (request->at_version_given) at = request->at_version;
+  if (request->at_time_given) {
+    if (request->at_time_seconds < FAKE_TIME_OF_VERSION_0) {
+      return refuse(error, GSQ_OUT_OF_RANGE, "NO_SUCH_VERSION");
+    }
+    at = (uint64_t)(request->at_time_seconds - FAKE_TIME_OF_VERSION_0);
+    if (at > d->head) at = d->head;
+  }
+  if (at > d->head) return refuse(error, GSQ_OUT_OF_RANGE, "NO_SUCH_VERSION");
+  if (at < d->oldest) return refuse(error, GSQ_OUT_OF_RANGE, "SNAPSHOT_TOO_OLD");
+  if ((request->view != 0) != (request->at_version_given || request->at_time_given)) {
+    return refuse(error, GSQ_INVALID_ARGUMENT, "INVALID_REQUEST");
+  }
+  raise_view(s, d, request->view, at);
   out->database = d->id;
-  out->snapshot = snapshot_at(d, d->head);
+  out->snapshot = snapshot_at(d, at);
   out->head_version = d->head;
   out->oldest_version = d->oldest;
-  const image *first = out->snapshot.page_count ? page_at(d, 1, d->head) : NULL;
+  const image *first = out->snapshot.page_count ? page_at(d, 1, at) : NULL;
   if (!first) return GSQ_OK;
   return call_back(on_page, arg, 1, first->version, 1, first->data, first->size, error);
 }
@@ -651,6 +706,7 @@ void fake_reset(void) {
   memset(&fault, 0, sizeof fault);
   memset(calls, 0, sizeof calls);
   page_service = 1;
+  time_travel = 1;
   ttl = 10000;
   max_message = 4u << 20;
   pthread_mutex_unlock(&mutex);
@@ -704,6 +760,10 @@ void fake_set_page_service(int on) {
   page_service = on;
 }
 
+void fake_set_time_travel(int on) {
+  time_travel = on;
+}
+
 void fake_set_ttl_ms(uint32_t ttl_ms) {
   ttl = ttl_ms;
 }
@@ -752,9 +812,27 @@ uint64_t fake_floor(const char *name) {
     if (s->used && s->viewed[d - databases] && s->floors[d - databases] < floor) {
       floor = s->floors[d - databases];
     }
+    for (int k = 0; s->used && k < MAX_FIXED_VIEWS; k++) {
+      const fixed_view *v = &s->fixed[k];
+      if (v->number && v->database == d - databases && v->floor < floor) floor = v->floor;
+    }
   }
   pthread_mutex_unlock(&mutex);
   return floor;
+}
+
+size_t fake_fixed_views(const char *name) {
+  size_t n = 0;
+  pthread_mutex_lock(&mutex);
+  const database *d = find_name(name);
+  for (int i = 0; d && i < MAX_SESSIONS; i++) {
+    for (int k = 0; sessions[i].used && k < MAX_FIXED_VIEWS; k++) {
+      const fixed_view *v = &sessions[i].fixed[k];
+      n += v->number && v->database == d - databases;
+    }
+  }
+  pthread_mutex_unlock(&mutex);
+  return n;
 }
 
 void fake_poke(const char *name, uint32_t page, uint32_t offset, uint8_t value) {

@@ -24,6 +24,7 @@ enum fake_method {
   FAKE_STAGE_PAGES,
   FAKE_DROP_STAGE,
   FAKE_COMMIT,
+  FAKE_LIST_VERSIONS,
   FAKE_METHODS
 };
 
@@ -68,6 +69,9 @@ void fake_fork(const char *from, const char *to);
 void fake_forget_before(const char *name, uint64_t version);
 
 void fake_set_page_service(int on);
+/* Whether it opens old versions. It dates version N to 2001-09-09T01:46:40Z and N seconds. */
+void fake_set_time_travel(int on);
+#define FAKE_TIME_OF_VERSION_0 1000000000
 void fake_set_ttl_ms(uint32_t ttl_ms);
 void fake_set_max_message_bytes(uint32_t bytes);
 
@@ -78,6 +82,8 @@ size_t fake_sessions(void);
 size_t fake_last_commit_pages(void);
 /* The lowest floor that sessions have told of a database; UINT64_MAX: none. */
 uint64_t fake_floor(const char *name);
+/* How many views at fixed versions there are of a database. */
+size_t fake_fixed_views(const char *name);
 /* Sets a byte of a page at the head, behind everybody's back. */
 void fake_poke(const char *name, uint32_t page, uint32_t offset, uint8_t value);
 
