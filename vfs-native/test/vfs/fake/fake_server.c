@@ -254,16 +254,21 @@ size_t gsq_pages_wire_size(uint32_t page_size, size_t count) {
   return count * (page_size + 32);
 }
 
-static int open_session(const gsq_page_client *client, gsq_session_info *out,
-                        gsq_error *error) {
-  if (!page_service) return refuse(error, GSQ_UNIMPLEMENTED, "");
-  session *s = find_session(&client->session);
+static session *make_session(const gsq_id *id) {
+  session *s = find_session(id);
   for (int i = 0; !s && i < MAX_SESSIONS; i++) {
     if (!sessions[i].used) s = &sessions[i];
   }
-  if (!s) return refuse(error, GSQ_RESOURCE_EXHAUSTED, "LIMIT");
+  if (!s) return NULL;
   s->used = 1;
-  s->id = client->session;
+  s->id = *id;
+  return s;
+}
+
+static int open_session(const gsq_page_client *client, gsq_session_info *out,
+                        gsq_error *error) {
+  if (!page_service) return refuse(error, GSQ_UNIMPLEMENTED, "");
+  if (!make_session(&client->session)) return refuse(error, GSQ_RESOURCE_EXHAUSTED, "LIMIT");
   memset(out, 0, sizeof *out);
   out->ttl_ms = ttl;
   out->max_message_bytes = max_message;
@@ -743,6 +748,48 @@ void fake_fork(const char *from, const char *to) {
     put_page(d, 0, &page);
   }
   pthread_mutex_unlock(&mutex);
+}
+
+static void hex(const uint8_t *bytes, size_t count, char **to) {
+  for (size_t i = 0; i < count; i++) *to += sprintf(*to, "%02x", bytes[i]);
+}
+
+static int restore(const char *name, const char *lease_id, uint64_t from, gsq_error *error) {
+  database *d = find_name(name);
+  if (!d) return refuse(error, GSQ_FAILED_PRECONDITION, "NO_SUCH_DATABASE");
+  char current[128], *end = current;
+  uint8_t epoch[8];
+  for (int i = 0; i < 8; i++) epoch[i] = (uint8_t)(d->epoch >> (56 - 8 * i));
+  hex(d->holder.bytes, sizeof d->holder.bytes, &end);
+  hex(epoch, sizeof epoch, &end);
+  hex(d->id.bytes, sizeof d->id.bytes, &end);
+  if (!d->held || strcmp(current, lease_id) != 0) {
+    return refuse(error, GSQ_FAILED_PRECONDITION, "LEASE_LOST");
+  }
+  /* As the server does, for which a session of the file service is one like any other. */
+  if (!make_session(&d->holder)) return refuse(error, GSQ_RESOURCE_EXHAUSTED, "LIMIT");
+  if (from < d->oldest) return refuse(error, GSQ_OUT_OF_RANGE, "SNAPSHOT_TOO_OLD");
+  if (from > d->head) return refuse(error, GSQ_OUT_OF_RANGE, "NO_SUCH_VERSION");
+  version *v = &d->versions[++d->head];
+  *v = (version){.page_size = d->versions[from].page_size,
+                 .page_count = d->versions[from].page_count};
+  v->pages = malloc((v->page_count + 1) * sizeof *v->pages);
+  for (uint32_t n = 1; n <= v->page_count; n++) {
+    const image *i = page_at(d, n, from);
+    const gsq_page_ref page = {n, i->data, i->size};
+    put_page(d, d->head, &page);
+    v->pages[v->count++] = n;
+  }
+  return GSQ_OK;
+}
+
+static int serve_restore(const char *name, const char *lease_id, uint64_t from,
+                         int64_t deadline_ms, gsq_error *error) {
+  SERVE(FAKE_RESTORE, restore(name, lease_id, from, error));
+}
+
+int fake_restore(const char *name, const char *lease_id, uint64_t from, gsq_error *error) {
+  return serve_restore(name, lease_id, from, 0, error);
 }
 
 void fake_forget_before(const char *name, uint64_t at) {

@@ -271,6 +271,94 @@ static void many_views(void) {
   sqlite3_close(db);
 }
 
+static void restoring(void) {
+  CASE("a restore under the lease that the process holds is seen by all its connections");
+  sqlite3 *db = fresh(); /* which has the lease now */
+  sqlite3 *reader = sql_open("main.db");
+  sqlite3 *other = sql_open("file:main.db?token=other");
+  sqlite3 *old = sql_open("file:main.db?version=4");
+  SQL_OK(reader, "BEGIN");
+  CHECK_STR("2|3|4", sql_get(reader, "SELECT a FROM t"));
+  CHECK_STR("5", sql_get(db, "PRAGMA grpsqlite_restore=2"));
+  CHECK_STR("2", sql_get(db, "SELECT a FROM t"));
+  CHECK_STR("5", sql_get(db, "PRAGMA grpsqlite_version"));
+  /* The lease was given back: whoever wants it has it. */
+  CHECK_STR("2", sql_get(other, "SELECT a FROM t"));
+  SQL_OK(other, "INSERT INTO t VALUES (7)");
+  CHECK_STR("2|7", sql_get(db, "SELECT a FROM t"));
+  sqlite3_close(other);
+  CHECK_STR("2|3|4", sql_get(reader, "SELECT a FROM t"));
+  CHECK_INT(SQLITE_BUSY_SNAPSHOT, sql_run(reader, "INSERT INTO t VALUES (9)"));
+  SQL_OK(reader, "COMMIT");
+  CHECK_STR("2|7", sql_get(reader, "SELECT a FROM t"));
+  CHECK_STR("2|3|4", sql_get(old, "SELECT a FROM t"));
+  SQL_OK(db, "INSERT INTO t VALUES (8)");
+  CHECK_STR("2|7|8", sql_get(reader, "SELECT a FROM t"));
+  CHECK_STR("8", sql_get(reader, "PRAGMA grpsqlite_restore=4"));
+  CHECK_STR("2|3|4", sql_get(db, "SELECT a FROM t"));
+  CHECK_STR("ok", sql_get(db, "PRAGMA integrity_check"));
+  sqlite3_close(old);
+  sqlite3_close(reader);
+  sqlite3_close(db);
+}
+
+static void not_restored(sqlite3 *db, const char *sql, int code, const char *part) {
+  const uint64_t head = fake_head("main.db");
+  if (!CHECK_INT(code, sql_run(db, sql)) || !CHECK_HAS(part, sqlite3_errmsg(db))) {
+    fprintf(stderr, "  %s\n", sql);
+  }
+  CHECK_INT(head, fake_head("main.db"));
+}
+
+static void restores_that_are_refused(void) {
+  CASE("what cannot be restored, with a sentence, and nothing happens");
+  sqlite3 *db = fresh();
+  sqlite3 *second = sql_open("main.db");
+  sqlite3 *old = sql_open("file:main.db?version=3");
+  sqlite3 *read_only = sql_open("file:main.db?mode=ro");
+  sqlite3 *other = sql_open("file:main.db?token=other");
+  not_restored(old, "PRAGMA grpsqlite_restore=3", SQLITE_READONLY, "read-only");
+  not_restored(read_only, "PRAGMA grpsqlite_restore=3", SQLITE_READONLY, "read-only");
+  not_restored(db, "PRAGMA grpsqlite_restore", SQLITE_ERROR, "takes a version's number");
+  not_restored(other, "PRAGMA grpsqlite_restore=3", SQLITE_BUSY, "another client");
+  SQL_OK(db, "BEGIN IMMEDIATE");
+  not_restored(db, "PRAGMA grpsqlite_restore=3", SQLITE_BUSY, "this connection is writing");
+  not_restored(second, "PRAGMA grpsqlite_restore=3", SQLITE_BUSY, "another connection");
+  SQL_OK(db, "INSERT INTO t VALUES (5); COMMIT");
+  not_restored(db, "PRAGMA grpsqlite_restore=9", SQLITE_IOERR_READ, "NO_SUCH_VERSION");
+  CHECK_STR("2|3|4|5", sql_get(second, "SELECT a FROM t"));
+  fake_forget_before("main.db", 3);
+  not_restored(db, "PRAGMA grpsqlite_restore=2", SQLITE_IOERR_READ, "snapshot too old");
+  SQL_OK(second, "INSERT INTO t VALUES (6)");
+  CHECK_STR("2|3|4|5|6", sql_get(db, "SELECT a FROM t"));
+  sqlite3_close(other);
+  sqlite3_close(read_only);
+  sqlite3_close(old);
+  sqlite3_close(second);
+  sqlite3_close(db);
+}
+
+static void a_restore_whose_answer_is_lost(void) {
+  CASE("P8: a restore whose answer was lost is an error, and what it did is seen");
+  sqlite3 *db = fresh();
+  sqlite3 *old = sql_open("file:main.db?version=1");
+  fake_set_fault((fake_fault){.method = FAKE_RESTORE, .kind = FAKE_LOSE_ANSWER});
+  CHECK_INT(SQLITE_IOERR_READ, sql_run(db, "PRAGMA grpsqlite_restore=2"));
+  CHECK_INT(1, fake_faults());
+  CHECK_STR("2", sql_get(db, "SELECT a FROM t"));
+  SQL_OK(db, "INSERT INTO t VALUES (5)");
+  CHECK_STR("2|5", sql_get(db, "SELECT a FROM t"));
+  /* A server that restarts just now made the session for the restore, and knows of no view. */
+  fake_restart();
+  sqlite3 *other = sql_open("file:main.db?token=other&mode=ro");
+  SQL_OK(db, "PRAGMA grpsqlite_restore=3");
+  CHECK_INT(1, fake_fixed_views("main.db"));
+  CHECK_STR("2|3", sql_get(other, "SELECT a FROM t"));
+  sqlite3_close(other);
+  sqlite3_close(old);
+  sqlite3_close(db);
+}
+
 int main(void) {
   CHECK_INT(SQLITE_OK, grpsqlite_register());
   every_version_and_time();
@@ -284,5 +372,8 @@ int main(void) {
   a_read_finds_the_session_gone();
   telling_fails_once();
   many_views();
+  restoring();
+  restores_that_are_refused();
+  a_restore_whose_answer_is_lost();
   return check_done();
 }
