@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "service/admin_client.h"
 #include "service/file_client.h"
 
 #define MAX_DATABASES 16
@@ -656,6 +657,45 @@ static int commit(const gsq_page_client *client, const gsq_commit_request *reque
 int gsq_commit(const gsq_page_client *client, const gsq_commit_request *request, uint64_t *out,
                int64_t deadline_ms, gsq_error *error) {
   SERVE(FAKE_COMMIT, commit(client, request, out, error));
+}
+
+/* The Admin service. A token is the version above those that follow. */
+
+void gsq_version_list_free(gsq_version_list *list) {
+  free(list->versions);
+  memset(list, 0, sizeof *list);
+}
+
+static int list_versions(const char *name, uint32_t limit, const char *token, uint64_t below,
+                         gsq_version_list *out, gsq_error *error) {
+  const database *d = find_name(name);
+  if (!time_travel) return refuse(error, GSQ_UNIMPLEMENTED, "UNSUPPORTED");
+  if (!d) return refuse(error, GSQ_NOT_FOUND, "NO_SUCH_DATABASE");
+  memset(out, 0, sizeof *out);
+  out->versions = malloc((limit + 1) * sizeof *out->versions);
+  uint64_t above = token[0] ? strtoull(token, NULL, 10) : d->head + 1;
+  if (token[0] && above != below) return refuse(error, GSQ_INVALID_ARGUMENT, "INVALID_REQUEST");
+  while (above > d->oldest && out->count < limit) {
+    const gsq_snapshot at = snapshot_at(d, --above);
+    out->versions[out->count++] =
+        (gsq_version_info){.version = above,
+                           .committed_at_seconds = FAKE_TIME_OF_VERSION_0 + (int64_t)above,
+                           .pages_changed = (uint32_t)d->versions[above].count,
+                           .page_size = at.page_size,
+                           .page_count = at.page_count};
+  }
+  if (out->count == limit) {
+    snprintf(out->next, sizeof out->next, "%llu", (unsigned long long)above);
+  }
+  return GSQ_OK;
+}
+
+int gsq_list_versions(gsq_channel *channel, const char *name, uint32_t limit, const char *token,
+                      uint64_t below, gsq_version_list *out, int64_t deadline_ms,
+                      gsq_error *error) {
+  (void)channel;
+  memset(out, 0, sizeof *out);
+  SERVE(FAKE_LIST_VERSIONS, list_versions(name, limit, token, below, out, error));
 }
 
 /* For tests. */

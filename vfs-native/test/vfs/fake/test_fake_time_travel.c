@@ -359,6 +359,109 @@ static void a_restore_whose_answer_is_lost(void) {
   sqlite3_close(db);
 }
 
+static void history(void) {
+  CASE("grpsqlite_history: newest first, times that at= takes, as few RPCs as rows need");
+  sqlite3 *db = fresh();
+  CHECK_STR("4|3|2|1|0", sql_get(db, "SELECT version FROM grpsqlite_history"));
+  CHECK_STR("2001-09-09T01:46:43.000Z",
+            sql_get(db, "SELECT committed_at FROM grpsqlite_history WHERE version = 3"));
+  CHECK_STR("2,4096,2,8192", sql_get(db,
+                                     "SELECT pages_changed || ',' || page_size || ',' || "
+                                     "page_count || ',' || size FROM grpsqlite_history "
+                                     "LIMIT 1"));
+  CHECK_STR("0,0,0,0", sql_get(db,
+                               "SELECT pages_changed || ',' || page_size || ',' || "
+                               "page_count || ',' || size FROM grpsqlite_history "
+                               "ORDER BY version LIMIT 1"));
+  char uri[100];
+  snprintf(uri, sizeof uri, "file:main.db?at=%s",
+           sql_get(db, "SELECT committed_at FROM grpsqlite_history WHERE version = 2"));
+  sqlite3 *old = sql_open(uri);
+  CHECK_STR("2", sql_get(old, "PRAGMA grpsqlite_version"));
+  CHECK_STR("4|3|2|1|0", sql_get(old, "SELECT version FROM grpsqlite_history('main')"));
+  sqlite3_close(old);
+
+  for (int i = 0; i < 1200; i++) SQL_OK(db, "INSERT INTO t VALUES (5)");
+  static const struct {
+    const char *sql, *rows;
+    int rpcs;
+  } cases[] = {
+      {"SELECT version FROM grpsqlite_history LIMIT 3", "1204|1203|1202", 1},
+      {"SELECT version FROM grpsqlite_history ORDER BY version DESC LIMIT 2", "1204|1203", 1},
+      {"SELECT min(version) FROM (SELECT version FROM grpsqlite_history LIMIT 64)", "1141", 1},
+      {"SELECT min(version) FROM (SELECT version FROM grpsqlite_history LIMIT 65)", "1140", 2},
+      {"SELECT count(*) FROM grpsqlite_history", "1205", 3},
+      {"SELECT count(DISTINCT version) FROM grpsqlite_history", "1205", 3},
+      {"SELECT version FROM grpsqlite_history WHERE version >= 1203", "1204|1203", 1},
+      {"SELECT version FROM grpsqlite_history WHERE version > 1203", "1204", 1},
+      {"SELECT version FROM grpsqlite_history WHERE version > 1140 ORDER BY version LIMIT 1",
+       "1141", 2},
+      {"SELECT version FROM grpsqlite_history WHERE version > '1203'", "1204", 1},
+      {"SELECT version FROM grpsqlite_history WHERE version > NULL", "", 3},
+      {"SELECT version FROM grpsqlite_history ORDER BY version LIMIT 2", "0|1", 3},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    fprintf(stderr, "  %s\n", cases[i].sql);
+    fake_reset_counts();
+    CHECK_STR(cases[i].rows, sql_get(db, cases[i].sql));
+    CHECK_INT(cases[i].rpcs, fake_calls(FAKE_ANY));
+    CHECK_INT(cases[i].rpcs, fake_calls(FAKE_LIST_VERSIONS));
+  }
+  sqlite3_close(db);
+}
+
+static void the_history_of_which(void) {
+  CASE("grpsqlite_history('aux') is of what is attached; of what has none, a sentence");
+  sqlite3 *db = fresh();
+  SQL_OK(db, "ATTACH 'copy.db' AS aux; CREATE TABLE aux.t(a)");
+  SQL_OK(db, "ATTACH 'file:local?mode=memory&vfs=unix' AS local");
+  CHECK_STR("1|0", sql_get(db, "SELECT version FROM grpsqlite_history('aux')"));
+  CHECK_STR("main:4|aux:1",
+            sql_get(db,
+                    "SELECT schema || ':' || max(version) FROM (VALUES ('main'), ('aux')) "
+                    "AS s JOIN grpsqlite_history(s.column1) GROUP BY schema "
+                    "ORDER BY schema DESC"));
+  static const struct {
+    const char *sql, *part;
+  } refused[] = {
+      {"SELECT * FROM grpsqlite_history('local')",
+       "local is no database of a gRPSQLite server"},
+      {"SELECT * FROM grpsqlite_history('none')", "there is no database none"},
+      {"SELECT * FROM grpsqlite_history(NULL)", "there is no database NULL"},
+      {"SELECT * FROM grpsqlite_history('temp')", "grpsqlite_history: "},
+  };
+  for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+    CHECK_INT(SQLITE_ERROR, sql_run(db, refused[i].sql));
+    CHECK_HAS(refused[i].part, sqlite3_errmsg(db));
+  }
+  /* A table that ends in the middle. */
+  for (int i = 0; i < 100; i++) SQL_OK(db, "INSERT INTO aux.t VALUES (1)");
+  sqlite3_stmt *statement;
+  sqlite3_prepare_v2(db, "SELECT version FROM grpsqlite_history('aux')", -1, &statement, NULL);
+  for (int i = 0; i < 64; i++) CHECK_INT(SQLITE_ROW, sqlite3_step(statement));
+  SQL_OK(db, "DETACH aux");
+  CHECK_INT(SQLITE_ERROR, sqlite3_step(statement));
+  CHECK_HAS("there is no database aux", sqlite3_errmsg(db));
+  sqlite3_reset(statement);
+  SQL_OK(db, "ATTACH 'copy.db' AS aux");
+  for (int i = 0; i < 64; i++) CHECK_INT(SQLITE_ROW, sqlite3_step(statement));
+  SQL_OK(db, "DETACH aux; ATTACH 'main.db' AS aux");
+  CHECK_INT(SQLITE_ERROR, sqlite3_step(statement));
+  CHECK_HAS("another database", sqlite3_errmsg(db));
+  sqlite3_finalize(statement);
+
+  fake_set_fault((fake_fault){.method = FAKE_LIST_VERSIONS,
+                              .kind = FAKE_REFUSE,
+                              .code = GSQ_PERMISSION_DENIED,
+                              .reason = "NOT_ALLOWED"});
+  CHECK_INT(SQLITE_PERM, sql_run(db, "SELECT * FROM grpsqlite_history"));
+  CHECK_HAS("NOT_ALLOWED", sqlite3_errmsg(db));
+  fake_set_time_travel(0);
+  CHECK_INT(SQLITE_ERROR, sql_run(db, "SELECT * FROM grpsqlite_history"));
+  CHECK_HAS("UNSUPPORTED", sqlite3_errmsg(db));
+  sqlite3_close(db);
+}
+
 int main(void) {
   CHECK_INT(SQLITE_OK, grpsqlite_register());
   every_version_and_time();
@@ -375,5 +478,7 @@ int main(void) {
   restoring();
   restores_that_are_refused();
   a_restore_whose_answer_is_lost();
+  history();
+  the_history_of_which();
   return check_done();
 }
