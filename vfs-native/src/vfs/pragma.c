@@ -112,5 +112,15 @@ int gsq_remote_pragma(gsq_remote_file *file, char **arguments) {
   if (strcasecmp(name, "grpsqlite_restore") == 0) {
     return gsq_remote_restore(file, value, result);
   }
+  if (file->fixed && strcasecmp(name, "grpsqlite_fork") == 0) {
+    /* The server would fork the head, of which this connection shows nothing. */
+    int rc =
+        gsq_fail(&file->report, SQLITE_READONLY,
+                 "%s is open at version %llu here, and PRAGMA grpsqlite_fork forks what is "
+                 "there now; open it without at= and version=",
+                 file->settings.name, (unsigned long long)file->view.snapshot.version);
+    *result = sqlite3_mprintf("%s", file->report.text);
+    return rc;
+  }
   return gsq_remote_ask_server(file, "", name, value, result);
 }

@@ -318,6 +318,7 @@ static void restores_that_are_refused(void) {
   sqlite3 *read_only = sql_open("file:main.db?mode=ro");
   sqlite3 *other = sql_open("file:main.db?token=other");
   not_restored(old, "PRAGMA grpsqlite_restore=3", SQLITE_READONLY, "read-only");
+  not_restored(old, "PRAGMA grpsqlite_fork=copy", SQLITE_READONLY, "forks what is there now");
   not_restored(read_only, "PRAGMA grpsqlite_restore=3", SQLITE_READONLY, "read-only");
   not_restored(db, "PRAGMA grpsqlite_restore", SQLITE_ERROR, "takes a version's number");
   not_restored(other, "PRAGMA grpsqlite_restore=3", SQLITE_BUSY, "another client");
