@@ -2,6 +2,8 @@
 #include "vfs/fake/fake_server.h"
 #include "vfs/fake/sql.h"
 
+#include <pthread.h>
+
 #define FILL "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i+1 FROM n LIMIT 100) "
 
 /* Version 1: an empty table. 2 to 4: a row more in each. */
@@ -463,6 +465,51 @@ static void the_history_of_which(void) {
   sqlite3_close(db);
 }
 
+#define THREADS 4
+#define ROUNDS 60
+
+/* Version n of the database has n - 1 rows. */
+static void *travel(void *arg) {
+  unsigned seed = (unsigned)(uintptr_t)arg;
+  for (int round = 0; round < ROUNDS; round++) {
+    char uri[100], rows[24];
+    const uint64_t head = fake_head("main.db");
+    seed = seed * 1103515245 + 12345;
+    const unsigned version = 1 + (seed >> 16) % (unsigned)head;
+    snprintf(uri, sizeof uri, "file:main.db?version=%u", version);
+    snprintf(rows, sizeof rows, "%u", version - 1);
+    sqlite3 *db = sql_open(uri);
+    for (int i = 0; i < 3; i++) CHECK_STR(rows, sql_get(db, "SELECT count(*) FROM t"));
+    if (round % 10 == 0)
+      CHECK_STR("0", sql_get(db, "SELECT min(version) FROM grpsqlite_history"));
+    CHECK_INT(SQLITE_OK, sqlite3_close(db));
+  }
+  return NULL;
+}
+
+static void threads(void) {
+  CASE("threads: old versions opened, read and closed beside a writer and restarts");
+  sqlite3 *db = fresh();
+  sqlite3_close(db);
+  fake_set_ttl_ms(150);
+  sqlite3 *keeper = sql_open("file:main.db?version=1");
+  pthread_t all[THREADS];
+  for (uintptr_t i = 0; i < THREADS; i++)
+    pthread_create(&all[i], NULL, travel, (void *)(i + 1));
+  for (int i = 0; i < 40; i++) {
+    db = sql_open("main.db");
+    SQL_OK(db, "INSERT INTO t VALUES (9)");
+    if (i % 8 == 7) fake_restart();
+    sqlite3_close(db);
+  }
+  for (int i = 0; i < THREADS; i++) pthread_join(all[i], NULL);
+  CHECK(await(one_view_is_left));
+  CHECK_INT(44, fake_head("main.db"));
+  CHECK_STR("0", sql_get(keeper, "SELECT count(*) FROM t"));
+  sqlite3_close(keeper);
+  CHECK_INT(0, fake_sessions());
+}
+
 int main(void) {
   CHECK_INT(SQLITE_OK, grpsqlite_register());
   every_version_and_time();
@@ -481,5 +528,6 @@ int main(void) {
   a_restore_whose_answer_is_lost();
   history();
   the_history_of_which();
+  threads();
   return check_done();
 }
