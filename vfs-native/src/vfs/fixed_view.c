@@ -70,7 +70,13 @@ int gsq_fixed_open(gsq_server *server, const char *name, const gsq_moment *at,
                                  error);
   }
   if (code != GSQ_OK) {
-    if (to.is_new) gsq_database_free(to.database);
+    /* The answer may have been lost, and the view be there. Of a database that was never open here the
+    ** id is not known; such a view ends with the session. */
+    if (to.is_new) {
+      gsq_database_free(to.database);
+    } else {
+      gsq_views_closed(server, &to.database->id, view->number, deadline_ms);
+    }
     goto out;
   }
   view->snapshot = to.answer.snapshot;

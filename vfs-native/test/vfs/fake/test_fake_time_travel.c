@@ -256,6 +256,21 @@ static int no_view_is_left(void) {
   return fake_fixed_views("main.db") == 0;
 }
 
+static void an_opening_whose_answer_is_lost(void) {
+  CASE("an opening whose answer was lost leaves no view behind");
+  sqlite3 *db = fresh();
+  sqlite3_close(db);
+  fake_set_ttl_ms(300);
+  db = sql_open("main.db");
+  fake_set_fault((fake_fault){.method = FAKE_OPEN_DATABASE, .kind = FAKE_LOSE_ANSWER});
+  int rc;
+  CHECK(sql_try_open("file:main.db?version=1", &rc) == NULL);
+  CHECK_INT(SQLITE_CANTOPEN, rc);
+  CHECK_INT(1, fake_faults());
+  CHECK(await(no_view_is_left));
+  sqlite3_close(db);
+}
+
 static void many_views(void) {
   CASE("hundreds of views, closed faster than KeepAlives go, with none left over");
   sqlite3 *db = fresh();
@@ -522,6 +537,7 @@ int main(void) {
   what_the_server_is_told();
   a_read_finds_the_session_gone();
   telling_fails_once();
+  an_opening_whose_answer_is_lost();
   many_views();
   restoring();
   restores_that_are_refused();
