@@ -1,8 +1,9 @@
-/* Any bytes as an answer of the page service: the first says which RPC's. */
+/* Any bytes as an answer of the page service or the Admin service: the first says which RPC's. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "service/admin_answers.h"
 #include "service/page_answers.h"
 
 static int on_page(void *arg, uint32_t number, uint64_t version, int asked, const uint8_t *data,
@@ -25,7 +26,7 @@ static void check_changes(gsq_changes *changes) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (size == 0) return 0;
-  int which = *data++ % 9;
+  int which = *data++ % 10;
   size--;
   gsq_error error;
   unsigned sink;
@@ -86,6 +87,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
       if (gsq_decode_watch(data, size, &event, &error) == GSQ_OK) {
         if (event.head.version < event.from_version) abort();
         check_changes(&event.changes);
+      }
+      break;
+    }
+    case 9: {
+      gsq_version_list list;
+      if (gsq_decode_list_versions(data, size, 5, 1000, &list, &error) == GSQ_OK) {
+        uint64_t below = 1000;
+        for (size_t i = 0; i < list.count; i++) {
+          if (list.versions[i].version >= below) abort();
+          below = list.versions[i].version;
+        }
+        if (list.count > 5 || (list.count == 0 && list.next[0])) abort();
+        gsq_version_list_free(&list);
       }
       break;
     }

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "vfs/database_parts.h"
 #include "vfs/lease.h"
+#include "vfs/views.h"
 
 /* Page ranges in one ReadPages: SQLite reads page by page, so this is seldom more than one. */
 #define MAX_RANGES 64
@@ -13,24 +14,28 @@
 /* Lifecycle. */
 
 typedef struct first_pages {
-  gsq_page_cache *cache;
-  int is_new; /* nobody uses the cache yet */
+  gsq_database *database;
+  int is_new;  /* its id is not known yet */
+  int is_live; /* someone follows the head already */
   const gsq_open_answer *answer;
 } first_pages;
 
+/* What fixed versions left in the cache may have changed since, up to the first head. */
 static int keep_first_page(void *arg, uint32_t number, uint64_t version, int asked,
                            const uint8_t *data, uint32_t size, gsq_error *error) {
   const first_pages *pages = arg;
+  const gsq_database *database = pages->database;
   const gsq_snapshot *at = &pages->answer->snapshot;
   (void)asked;
   (void)error;
-  if (pages->is_new) gsq_page_cache_advance(pages->cache, at->version, 0, NULL, 0);
-  gsq_page_cache_put(pages->cache, number, version, at->version, size ? data : NULL,
+  if (!pages->is_new && !gsq_database_is(database, &pages->answer->database)) return 0;
+  if (!pages->is_live) gsq_page_cache_advance(database->cache, at->version, 1, NULL, 0);
+  gsq_page_cache_put(database->cache, number, version, at->version, size ? data : NULL,
                      at->page_size);
   return 0;
 }
 
-static void free_database(gsq_database *database) {
+void gsq_database_free(gsq_database *database) {
   if (!database) return;
   pthread_cond_destroy(&database->refreshed);
   pthread_mutex_destroy(&database->mutex);
@@ -49,19 +54,21 @@ static int make_database(gsq_server *server, const char *name, int64_t cache_byt
   database->name = strdup(name);
   database->cache = gsq_page_cache_new((size_t)cache_bytes);
   if (!database->name || !database->cache) {
-    free_database(database);
+    gsq_database_free(database);
     return gsq_error_set(error, GSQ_NOMEM, "out of memory");
   }
   *out = database;
   return GSQ_OK;
 }
 
-static int open_at_server(gsq_database *database, int is_new, int create, int read_only,
-                          int64_t deadline_ms, gsq_open_answer *answer, gsq_error *error) {
+static int open_at_server(gsq_database *database, int is_new, int is_live, int create,
+                          int read_only, int64_t deadline_ms, gsq_open_answer *answer,
+                          gsq_error *error) {
   gsq_server *server = database->server;
   const gsq_open_request request = {
       .name = database->name, .create = create, .read_only = read_only};
-  first_pages pages = {.cache = database->cache, .is_new = is_new, .answer = answer};
+  first_pages pages = {
+      .database = database, .is_new = is_new, .is_live = is_live, .answer = answer};
   gsq_attempts attempts = gsq_server_attempts(server);
   int code;
   do {
@@ -71,61 +78,85 @@ static int open_at_server(gsq_database *database, int is_new, int create, int re
   return code == GSQ_OK ? GSQ_OK : error->code;
 }
 
-/* A view that is opened again must not be reported as closed. Under server->mutex. */
-static void forget_closed_view(gsq_server *server, const gsq_id *id) {
-  for (size_t i = 0; i < server->closed_view_count; i++) {
-    if (memcmp(&server->closed_views[i], id, sizeof *id) == 0) {
-      server->closed_views[i--] = server->closed_views[--server->closed_view_count];
-    }
+int gsq_database_find_or_make(gsq_server *server, const char *name, int64_t cache_bytes,
+                              gsq_database **out, int *is_new, gsq_error *error) {
+  pthread_mutex_lock(&server->mutex);
+  gsq_database *database = server->databases;
+  while (database && strcmp(database->name, name) != 0) database = database->next;
+  pthread_mutex_unlock(&server->mutex);
+  *is_new = !database;
+  *out = database;
+  return database ? GSQ_OK : make_database(server, name, cache_bytes, out, error);
+}
+
+void gsq_database_link_(gsq_database *database, const gsq_id *id) {
+  gsq_server *server = database->server;
+  database->id = *id;
+  database->next = server->databases;
+  server->databases = database;
+}
+
+int gsq_database_unlink_if_unused_(gsq_database *database) {
+  if (database->live || database->fixed_views) return 0;
+  gsq_database **link = &database->server->databases;
+  while (*link != database) link = &(*link)->next;
+  *link = database->next;
+  return 1;
+}
+
+int gsq_database_is(const gsq_database *database, const gsq_id *id) {
+  return memcmp(&database->id, id, sizeof *id) == 0;
+}
+
+int gsq_database_check_is(const gsq_database *database, const gsq_id *id, uint32_t view,
+                          int64_t deadline_ms, gsq_error *error) {
+  if (gsq_database_is(database, id)) return GSQ_OK;
+  gsq_views_closed(database->server, id, view, deadline_ms);
+  return gsq_error_set(error, GSQ_NOT_FOUND, "%s is another database now; close it first",
+                       database->name);
+}
+
+/* The first connection that follows the head. */
+static void begin_live(gsq_database *database, int is_new, const gsq_open_answer *answer) {
+  gsq_server *server = database->server;
+  gsq_page_cache_advance(database->cache, answer->snapshot.version, 1, NULL, 0);
+  pthread_mutex_lock(&database->mutex);
+  if (is_new || answer->snapshot.version > database->head.version) {
+    database->head = answer->snapshot;
   }
+  pthread_mutex_unlock(&database->mutex);
+  pthread_mutex_lock(&server->mutex);
+  database->live = 1;
+  if (is_new) gsq_database_link_(database, &answer->database);
+  gsq_views_reopened(server, &database->id, GSQ_LIVE_VIEW);
+  pthread_mutex_unlock(&server->mutex);
 }
 
 int gsq_database_open(gsq_server *server, const char *name, int create, int read_only,
                       int64_t cache_bytes, int64_t deadline_ms, gsq_database **out,
                       gsq_error *error) {
-  gsq_database *database = NULL;
+  gsq_database *database;
   gsq_open_answer answer;
-  int code = GSQ_OK;
+  int is_new;
   pthread_mutex_lock(&server->open_mutex);
-  pthread_mutex_lock(&server->mutex);
-  for (database = server->databases; database; database = database->next) {
-    if (strcmp(database->name, name) == 0) break;
-  }
-  pthread_mutex_unlock(&server->mutex);
-  if (database) {
-    if (!read_only && !database->opened_for_writing) {
-      code = open_at_server(database, 0, create, 0, deadline_ms, &answer, error);
-      if (code == GSQ_OK &&
-          memcmp(&answer.database, &database->id, sizeof answer.database) != 0) {
-        code = gsq_error_set(error, GSQ_NOT_FOUND, "%s is another database now; close it first",
-                             name);
-      }
-      if (code == GSQ_OK) database->opened_for_writing = 1;
-    }
-    if (code == GSQ_OK) {
-      database->references++;
-      *out = database;
-    }
-    goto out;
-  }
-
-  code = make_database(server, name, cache_bytes, &database, error);
+  int code = gsq_database_find_or_make(server, name, cache_bytes, &database, &is_new, error);
   if (code != GSQ_OK) goto out;
-  code = open_at_server(database, 1, create, read_only, deadline_ms, &answer, error);
-  if (code != GSQ_OK) {
-    free_database(database);
-    goto out;
+  const int is_live = database->live_references > 0;
+  if (!is_live || (!read_only && !database->opened_for_writing)) {
+    code = open_at_server(database, is_new, is_live, create, read_only, deadline_ms, &answer,
+                          error);
+    if (code == GSQ_OK && !is_new) {
+      code =
+          gsq_database_check_is(database, &answer.database, GSQ_LIVE_VIEW, deadline_ms, error);
+    }
+    if (code != GSQ_OK) {
+      if (is_new) gsq_database_free(database);
+      goto out;
+    }
+    if (!is_live) begin_live(database, is_new, &answer);
+    if (!read_only) database->opened_for_writing = 1;
   }
-  database->id = answer.database;
-  database->head = answer.snapshot;
-  database->references = 1;
-  database->opened_for_writing = !read_only;
-  gsq_page_cache_advance(database->cache, answer.snapshot.version, 0, NULL, 0);
-  pthread_mutex_lock(&server->mutex);
-  forget_closed_view(server, &database->id);
-  database->next = server->databases;
-  server->databases = database;
-  pthread_mutex_unlock(&server->mutex);
+  database->live_references++;
   *out = database;
 out:
   pthread_mutex_unlock(&server->open_mutex);
@@ -134,36 +165,26 @@ out:
 
 void gsq_database_close(gsq_database *database, int64_t deadline_ms) {
   gsq_server *server = database->server;
-  gsq_error ignored = {0};
   pthread_mutex_lock(&server->open_mutex);
-  if (--database->references > 0) {
+  if (--database->live_references > 0) {
     pthread_mutex_unlock(&server->open_mutex);
     return;
   }
+  database->opened_for_writing = 0;
   pthread_mutex_lock(&server->mutex);
-  gsq_database **link = &server->databases;
-  while (*link != database) link = &(*link)->next;
-  *link = database->next;
+  database->live = 0;
+  const int unused = gsq_database_unlink_if_unused_(database);
   /* The last database takes its session with it, and thereby everything else. */
-  int session_goes_on = server->databases != NULL;
-  int full = server->closed_view_count == GSQ_MAX_CLOSED_VIEWS;
-  if (session_goes_on && !full) {
-    server->closed_views[server->closed_view_count++] = database->id;
-  }
+  const int session_goes_on = server->databases != NULL;
   pthread_mutex_unlock(&server->mutex);
-  if (session_goes_on) {
-    gsq_lease_release_at_close(database, deadline_ms);
-    if (full) {
-      const gsq_view view = {.database = database->id, .closed = 1};
-      uint32_t ttl_ms;
-      gsq_id lost[1];
-      size_t lost_count;
-      gsq_keep_alive(&server->client, &view, 1, &ttl_ms, lost, 1, &lost_count, deadline_ms,
-                     &ignored);
-    }
-  }
+  if (session_goes_on) gsq_lease_release_at_close(database, deadline_ms);
+  pthread_mutex_lock(&database->mutex);
+  database->lease_held = 0;
+  database->doubtful = 0;
+  pthread_mutex_unlock(&database->mutex);
+  gsq_views_closed(server, &database->id, GSQ_LIVE_VIEW, deadline_ms);
   pthread_mutex_unlock(&server->open_mutex);
-  free_database(database);
+  if (unused) gsq_database_free(database);
 }
 
 /* Snapshots. The functions in this part with a trailing underscore want database->mutex held.
@@ -440,8 +461,8 @@ int gsq_database_read(gsq_database *database, const gsq_snapshot *at, uint64_t o
         last->count++;
       } else {
         if (range_count == MAX_RANGES) {
-          int code = fetch(database, at, ranges, range_count, take_page, &reader, deadline_ms,
-                           error);
+          int code =
+              fetch(database, at, ranges, range_count, take_page, &reader, deadline_ms, error);
           if (code != GSQ_OK) return code;
           range_count = 0;
         }

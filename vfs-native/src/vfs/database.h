@@ -27,6 +27,13 @@ typedef struct gsq_pin {
   struct gsq_pin *next, *previous; /* in database->pins */
 } gsq_pin;
 
+/* One connection's view of a fixed version; see fixed_view.h. Embedded in its file. */
+typedef struct gsq_fixed_view {
+  uint32_t number; /* of the view at the server; from 1 */
+  gsq_snapshot snapshot;
+  struct gsq_fixed_view *next; /* in database->fixed_views */
+} gsq_fixed_view;
+
 struct gsq_database {
   gsq_server *server; /* a reference */
   char *name;
@@ -35,9 +42,11 @@ struct gsq_database {
 
   /* Protected by server->mutex. */
   gsq_database *next;
+  int live; /* it has a live view: it is open as it is now, and not at fixed versions alone */
+  gsq_fixed_view *fixed_views;
 
   /* Protected by server->open_mutex. */
-  int references;
+  int live_references;
   int opened_for_writing; /* the server was told so once */
 
   pthread_mutex_t mutex;
@@ -70,6 +79,21 @@ int gsq_database_open(gsq_server *server, const char *name, int create, int read
                       gsq_error *error);
 /* Ends one use. The last one gives the lease back. No pin may be left. */
 void gsq_database_close(gsq_database *database, int64_t deadline_ms);
+
+/* For fixed_view.c, under server->open_mutex; with a trailing underscore, under server->mutex too. */
+
+/* The one of that name; if there is none, one that nobody else sees before it is linked. */
+int gsq_database_find_or_make(gsq_server *server, const char *name, int64_t cache_bytes,
+                              gsq_database **out, int *is_new, gsq_error *error);
+void gsq_database_link_(gsq_database *database, const gsq_id *id);
+/* 1: nobody has it open any more, and it is not linked any more. */
+int gsq_database_unlink_if_unused_(gsq_database *database);
+void gsq_database_free(gsq_database *database);
+int gsq_database_is(const gsq_database *database, const gsq_id *id);
+/* The name was found to be that of `id`. Fails if that is another database; the view of it, which
+** was opened, is closed then. */
+int gsq_database_check_is(const gsq_database *database, const gsq_id *id, uint32_t view,
+                          int64_t deadline_ms, gsq_error *error);
 
 /* How a transaction begins; all zero: with what is the newest version now. */
 typedef struct gsq_beginning {

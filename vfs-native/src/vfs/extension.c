@@ -13,7 +13,7 @@
 ** with -DSQLITE_EXTRA_INIT=grpsqlite_static_init, or call that after sqlite3_initialize().
 **
 ** All of them also give each database connection opened later the SQL function
-** grpsqlite_last_error().
+** grpsqlite_last_error() and the table grpsqlite_history.
 */
 #include <dlfcn.h>
 #include <stddef.h>

@@ -1,5 +1,6 @@
 #include "vfs/functions.h"
 
+#include "vfs/history.h"
 #include "vfs/report.h"
 
 static void last_error(sqlite3_context *context, int count, sqlite3_value **values) {
@@ -11,6 +12,7 @@ static void last_error(sqlite3_context *context, int count, sqlite3_value **valu
 }
 
 int gsq_functions_register(sqlite3 *db) {
-  return sqlite3_create_function(db, "grpsqlite_last_error", 0, SQLITE_UTF8, NULL, last_error,
-                                 NULL, NULL);
+  int rc = sqlite3_create_function(db, "grpsqlite_last_error", 0, SQLITE_UTF8, NULL, last_error,
+                                   NULL, NULL);
+  return rc == SQLITE_OK ? gsq_history_register(db) : rc;
 }

@@ -1,6 +1,6 @@
 /*
 ** What SQL sees of the VFS beside PRAGMAs: grpsqlite_last_error(), for after a failed open, when
-** there is no database to run a PRAGMA on.
+** there is no database to run a PRAGMA on, and the table grpsqlite_history.
 */
 #ifndef GSQ_VFS_FUNCTIONS_H
 #define GSQ_VFS_FUNCTIONS_H

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "service/file_client.h"
+#include "vfs/restore.h"
 
 /* An answer of one text. */
 static int answer(char **result, char *text) {
@@ -62,8 +63,8 @@ char *gsq_remote_stats(gsq_remote_file *file) {
 }
 
 /* A PRAGMA that neither we nor SQLite know may be the server's. */
-static int ask_server(gsq_remote_file *file, const char *name, const char *value,
-                      char **result) {
+int gsq_remote_ask_server(gsq_remote_file *file, const char *lease_id, const char *name,
+                          const char *value, char **result) {
   gsq_server *server = file->server;
   gsq_error error = {0};
   gsq_file_capabilities capabilities;
@@ -73,7 +74,7 @@ static int ask_server(gsq_remote_file *file, const char *name, const char *value
                                        &capabilities, deadline_ms, &error);
   if (code == GSQ_OK) {
     const gsq_file_ref ref = {.context = capabilities.context,
-                              .lease_id = "",
+                              .lease_id = lease_id,
                               .file_name = file->settings.name,
                               .database = file->settings.name};
     code = gsq_file_pragma(server->channel, &ref, name, value, &response, deadline_ms, &error);
@@ -112,5 +113,18 @@ int gsq_remote_pragma(gsq_remote_file *file, char **arguments) {
   if (strcasecmp(name, "grpsqlite_server") == 0) {
     return answer(result, sqlite3_mprintf("%s", file->server->url));
   }
-  return ask_server(file, name, value, result);
+  if (strcasecmp(name, "grpsqlite_restore") == 0) {
+    return gsq_remote_restore(file, value, result);
+  }
+  if (file->fixed && strcasecmp(name, "grpsqlite_fork") == 0) {
+    /* The server would fork the head, of which this connection shows nothing. */
+    int rc =
+        gsq_fail(&file->report, SQLITE_READONLY,
+                 "%s is open at version %llu here, and PRAGMA grpsqlite_fork forks what is "
+                 "there now; open it without at= and version=",
+                 file->settings.name, (unsigned long long)file->view.snapshot.version);
+    *result = sqlite3_mprintf("%s", file->report.text);
+    return rc;
+  }
+  return gsq_remote_ask_server(file, "", name, value, result);
 }

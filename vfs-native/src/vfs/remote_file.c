@@ -503,11 +503,17 @@ static int remote_sector_size(sqlite3_file *base) {
 static int remote_close(sqlite3_file *base) {
   gsq_remote_file *file = (gsq_remote_file *)base;
   if (file->generation == gsq_fork_generation()) {
-    file->frozen = 0;
+    const int64_t deadline_ms = gsq_now_ms() + CLOSE_TIMEOUT_MS;
     remote_unlock(base, SQLITE_LOCK_NONE);
-    gsq_database_unpin(file->database, &file->pin);
-    if (file->settings.max_staleness_ms > 0) gsq_database_unwatch(file->database);
-    gsq_database_close(file->database, gsq_now_ms() + CLOSE_TIMEOUT_MS);
+    if (file->settings.max_staleness_ms > 0 && !file->fixed) {
+      gsq_database_unwatch(file->database);
+    }
+    if (file->fixed) {
+      gsq_fixed_close(file->database, &file->view, deadline_ms);
+    } else {
+      gsq_database_unpin(file->database, &file->pin);
+      gsq_database_close(file->database, deadline_ms);
+    }
     gsq_server_release(file->server);
   }
   gsq_write_buffer_free(file->buffer);
@@ -536,6 +542,19 @@ int gsq_is_remote_file(sqlite3_file *file) {
   return file && file->pMethods == &remote_methods;
 }
 
+static int open_there(gsq_remote_file *file, gsq_server *server, const gsq_settings *settings,
+                      int create, int read_only, int64_t deadline_ms, gsq_error *error) {
+  file->fixed = settings->at || settings->version_given;
+  if (!file->fixed) {
+    return gsq_database_open(server, settings->name, create, read_only, settings->cache_bytes,
+                             deadline_ms, &file->database, error);
+  }
+  const gsq_moment moment = {
+      .is_time = settings->at != NULL, .version = settings->version, .time = settings->at_time};
+  return gsq_fixed_open(server, settings->name, &moment, settings->cache_bytes, deadline_ms,
+                        &file->view, &file->database, error);
+}
+
 int gsq_remote_open(gsq_remote_file *file, gsq_server *server, gsq_settings *settings,
                     int create, int read_only, int frozen, int64_t deadline_ms,
                     gsq_report *report) {
@@ -548,28 +567,31 @@ int gsq_remote_open(gsq_remote_file *file, gsq_server *server, gsq_settings *set
                             .stage_batch = stage_batch};
   file->buffer = gsq_write_buffer_new(&io, (size_t)settings->buffer_bytes);
   if (!file->buffer) return gsq_fail(report, SQLITE_NOMEM, "out of memory");
-  gsq_database *database;
-  if (gsq_database_open(server, settings->name, create, read_only, settings->cache_bytes,
-                        deadline_ms, &database, &error) != GSQ_OK) {
+  if (open_there(file, server, settings, create, read_only, deadline_ms, &error) != GSQ_OK) {
     gsq_write_buffer_free(file->buffer);
     return gsq_fail_error(report, &error, GSQ_OPENING, "opening", settings->name);
   }
   file->generation = gsq_fork_generation();
   file->server = server;
-  file->database = database;
-  file->stager =
-      (gsq_stager){.database = database, .pin = &file->pin, .timeout_ms = settings->timeout_ms};
+  file->stager = (gsq_stager){
+      .database = file->database, .pin = &file->pin, .timeout_ms = settings->timeout_ms};
+  file->read_only = read_only;
   file->powersafe_overwrite = 1;
   file->cache_version = NOTHING_CACHED;
   file->settings = *settings;
   memset(settings, 0, sizeof *settings);
-  if (file->settings.max_staleness_ms > 0) {
-    gsq_database_watch(database, file->settings.max_staleness_ms);
+  if (file->settings.max_staleness_ms > 0 && !file->fixed) {
+    gsq_database_watch(file->database, file->settings.max_staleness_ms);
   }
-  if (frozen) {
-    gsq_database_pin_known(database, &file->pin);
-    reset_buffer(file);
+  if (file->fixed) {
+    file->pin = (gsq_pin){.snapshot = file->view.snapshot, .pinned = 1};
+  } else if (frozen) {
+    gsq_database_pin_known(file->database, &file->pin);
+  }
+  if (file->fixed || frozen) {
     file->frozen = 1;
+    file->cache_version = file->pin.snapshot.version;
+    reset_buffer(file);
   }
   file->base.pMethods = &remote_methods;
   return SQLITE_OK;

@@ -6,6 +6,7 @@
 
 #include "vfs/commit.h"
 #include "vfs/database.h"
+#include "vfs/fixed_view.h"
 #include "vfs/report.h"
 #include "vfs/settings.h"
 #include "vfs/sqlite_api.h"
@@ -39,8 +40,11 @@ typedef struct gsq_remote_file {
   gsq_settings settings;
   gsq_report report;
 
-  int lock;   /* SQLITE_LOCK_NONE, _SHARED, _RESERVED or _EXCLUSIVE */
-  int frozen; /* immutable=1: pinned from open to close */
+  int lock; /* SQLITE_LOCK_NONE, _SHARED, _RESERVED or _EXCLUSIVE */
+  int read_only;
+  int frozen; /* pinned from open to close: immutable=1, or at a fixed version */
+  int fixed;  /* at a fixed version, by a view of its own; the pin is then in no list */
+  gsq_fixed_view view;
   gsq_pin pin;
   int wants_lease; /* it was refused: asks for the lease at its next SHARED */
   int asked;       /* it did, at this SHARED */
@@ -63,8 +67,8 @@ typedef struct gsq_remote_file {
   int powersafe_overwrite;
 } gsq_remote_file;
 
-/* Opens settings->name at its server, which has the page service. Takes over *settings and the
-** server's reference on SQLITE_OK only. */
+/* Opens settings->name at its server, which has the page service; at the version that the settings
+** want, if any. Takes over *settings and the server's reference on SQLITE_OK only. */
 int gsq_remote_open(gsq_remote_file *file, gsq_server *server, gsq_settings *settings,
                     int create, int read_only, int frozen, int64_t deadline_ms,
                     gsq_report *report);

@@ -58,8 +58,9 @@ int gsq_fail(gsq_report *file, int result_code, const char *format, ...) {
 
 int gsq_fail_error(gsq_report *file, const gsq_error *error, enum gsq_operation operation,
                    const char *what, const char *name) {
-  return gsq_fail(file, gsq_result_code(error, operation), "%s %s: %s%s%s%s", what, name,
-                  error->message, error->reason[0] ? " (" : "", error->reason,
+  const char *words = gsq_error_is(error, "SNAPSHOT_TOO_OLD") ? "snapshot too old: " : "";
+  return gsq_fail(file, gsq_result_code(error, operation), "%s %s: %s%s%s%s%s", what, name,
+                  words, error->message, error->reason[0] ? " (" : "", error->reason,
                   error->reason[0] ? ")" : "");
 }
 

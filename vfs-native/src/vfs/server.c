@@ -40,6 +40,7 @@ static void free_server(gsq_server *server) {
   pthread_mutex_destroy(&server->mutex);
   pthread_mutex_destroy(&server->session_mutex);
   pthread_mutex_destroy(&server->open_mutex);
+  free(server->closed_views);
   free(server->url);
   free(server->token);
   free(server->ca_file);

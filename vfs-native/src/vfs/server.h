@@ -29,8 +29,7 @@
 
 typedef struct gsq_database gsq_database;
 
-/* Views whose closing the server has not been told of. Beyond this the close itself tells it.
- */
+/* Closed views in one KeepAlive. After as many more the close itself tells the server. */
 #define GSQ_MAX_CLOSED_VIEWS 256
 
 /* Leases that are being given back at the same time; more wait. */
@@ -56,6 +55,8 @@ typedef struct gsq_server {
   struct gsq_server *next;
 
   pthread_mutex_t open_mutex;
+  uint32_t last_view; /* the newest number of a view; protected by open_mutex */
+
   pthread_mutex_t session_mutex;
 
   pthread_mutex_t mutex;
@@ -68,8 +69,8 @@ typedef struct gsq_server {
   int thread_running;
   pthread_t thread;
   gsq_database *databases;
-  gsq_id closed_views[GSQ_MAX_CLOSED_VIEWS];
-  size_t closed_view_count;
+  gsq_view *closed_views; /* of which the server has not been told; see views.h */
+  size_t closed_view_count, closed_view_room;
   gsq_release releases[GSQ_MAX_RELEASES]; /* the server is to be told; in order */
   size_t release_count;
 
@@ -79,6 +80,9 @@ typedef struct gsq_server {
   /* Leases of the current session are ours until then, on gsq_now_ms()'s clock: the last
   ** KeepAlive *sent* that was answered, plus the TTL, less a margin. */
   _Atomic int64_t trusted_until_ms;
+  /* The session was opened again, and the server has not been told yet what we read. Written under
+  ** session_mutex. */
+  atomic_int views_untold;
 
   /* For the background thread, with gsq_server_wake. */
   _Atomic int stopping;
@@ -118,6 +122,8 @@ int gsq_server_again(gsq_server *server, gsq_attempts *attempts, int64_t deadlin
 void gsq_server_wake(gsq_server *server);
 /* A Watch stream is needed from now on, if the server can. */
 void gsq_server_need_watch(gsq_server *server);
+/* session.c: tells the server all views, as after the session was opened again. */
+int gsq_server_tell_views(gsq_server *server, int64_t deadline_ms, gsq_error *error);
 
 /* For fork.c. */
 void gsq_servers_before_fork(void);

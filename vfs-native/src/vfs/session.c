@@ -19,6 +19,7 @@
 #include "vfs/database.h"
 #include "vfs/lease.h"
 #include "vfs/watch.h"
+#include "vfs/views.h"
 
 /* Views in one KeepAlive, for a bound of its size (some 40 bytes each). */
 #define MAX_VIEWS_PER_MESSAGE 1024
@@ -67,23 +68,31 @@ static int open_session(gsq_server *server, const gsq_page_client *client, int64
   return GSQ_OK;
 }
 
-/* The views whose floor the server does not know: all, or those that rose. */
+/* The views whose floor the server does not know: all, or those that rose. That of a fixed version
+** never rises. */
 static size_t collect_views(gsq_server *server, int all, size_t skip, gsq_view *views,
                             size_t max) {
-  size_t count = 0;
+  size_t count = 0, seen = 0;
   pthread_mutex_lock(&server->mutex);
   for (gsq_database *database = server->databases; database && count < max;
        database = database->next) {
-    uint64_t floor = gsq_database_floor(database);
-    pthread_mutex_lock(&database->mutex);
-    int told = database->floor_told >= floor;
-    pthread_mutex_unlock(&database->mutex);
-    if (!all && told) continue;
-    if (skip > 0) {
-      skip--;
-      continue;
+    if (database->live) {
+      uint64_t floor = gsq_database_floor(database);
+      pthread_mutex_lock(&database->mutex);
+      int told = database->floor_told >= floor;
+      pthread_mutex_unlock(&database->mutex);
+      if ((all || !told) && seen++ >= skip) {
+        views[count++] =
+            (gsq_view){.database = database->id, .view = GSQ_LIVE_VIEW, .floor_version = floor};
+      }
     }
-    views[count++] = (gsq_view){.database = database->id, .floor_version = floor};
+    for (const gsq_fixed_view *view = database->fixed_views; all && view && count < max;
+         view = view->next) {
+      if (seen++ < skip) continue;
+      views[count++] = (gsq_view){.database = database->id,
+                                  .view = view->number,
+                                  .floor_version = view->snapshot.version};
+    }
   }
   pthread_mutex_unlock(&server->mutex);
   return count;
@@ -92,6 +101,7 @@ static size_t collect_views(gsq_server *server, int all, size_t skip, gsq_view *
 static void views_told(gsq_server *server, const gsq_view *views, size_t count) {
   pthread_mutex_lock(&server->mutex);
   for (size_t i = 0; i < count; i++) {
+    if (views[i].view != GSQ_LIVE_VIEW) continue;
     for (gsq_database *database = server->databases; database; database = database->next) {
       if (memcmp(&database->id, &views[i].database, sizeof database->id) != 0) continue;
       pthread_mutex_lock(&database->mutex);
@@ -105,18 +115,12 @@ static void views_told(gsq_server *server, const gsq_view *views, size_t count) 
   pthread_mutex_unlock(&server->mutex);
 }
 
-int gsq_session_reopen(gsq_server *server, const gsq_page_client *client, uint64_t seen,
-                       int64_t deadline_ms, gsq_error *error) {
-  pthread_mutex_lock(&server->session_mutex);
-  int code = GSQ_OK;
-  if (atomic_load(&server->session) != seen) goto out;
-  code = open_session(server, client, deadline_ms, error);
-  if (code != GSQ_OK) goto out;
+/* Tells the server what we still read. Under session_mutex. */
+static int tell_views(gsq_server *server, const gsq_page_client *client, int64_t deadline_ms,
+                      gsq_error *error) {
   gsq_view *views = malloc(MAX_VIEWS_PER_MESSAGE * sizeof *views);
-  if (!views) {
-    code = gsq_error_set(error, GSQ_NOMEM, "out of memory");
-    goto out;
-  }
+  if (!views) return gsq_error_set(error, GSQ_NOMEM, "out of memory");
+  int code = GSQ_OK;
   size_t count;
   for (size_t skip = 0; code == GSQ_OK; skip += count) {
     count = collect_views(server, 1, skip, views, MAX_VIEWS_PER_MESSAGE);
@@ -128,9 +132,34 @@ int gsq_session_reopen(gsq_server *server, const gsq_page_client *client, uint64
         gsq_keep_alive(client, views, count, &ttl_ms, lost, 1, &lost_count, deadline_ms, error);
   }
   free(views);
-out:
+  return code;
+}
+
+int gsq_session_reopen(gsq_server *server, const gsq_page_client *client, uint64_t seen,
+                       int64_t deadline_ms, gsq_error *error) {
+  pthread_mutex_lock(&server->session_mutex);
+  int code = GSQ_OK;
+  if (atomic_load(&server->session) == seen) {
+    code = open_session(server, client, deadline_ms, error);
+    if (code == GSQ_OK) atomic_store(&server->views_untold, 1);
+  }
+  if (code == GSQ_OK && atomic_load(&server->views_untold)) {
+    code = tell_views(server, client, deadline_ms, error);
+    if (code == GSQ_OK) atomic_store(&server->views_untold, 0);
+  }
   pthread_mutex_unlock(&server->session_mutex);
   return code;
+}
+
+int gsq_server_tell_views(gsq_server *server, int64_t deadline_ms, gsq_error *error) {
+  gsq_attempts attempts = gsq_server_attempts(server);
+  int code;
+  do {
+    pthread_mutex_lock(&server->session_mutex);
+    code = tell_views(server, &server->client, deadline_ms, error);
+    pthread_mutex_unlock(&server->session_mutex);
+  } while (code != GSQ_OK && gsq_server_again(server, &attempts, deadline_ms, error));
+  return code == GSQ_OK ? GSQ_OK : error->code;
 }
 
 gsq_attempts gsq_server_attempts(gsq_server *server) {
@@ -151,26 +180,11 @@ int gsq_server_again(gsq_server *server, gsq_attempts *attempts, int64_t deadlin
   return 1;
 }
 
-/* Tells the server of closed views, if nobody is opening databases: a view that was closed and
-** opened again must not be closed behind its back. Returns how many are in `views`; open_mutex is
-** then held. */
-static size_t collect_closed(gsq_server *server, gsq_view *views) {
-  if (pthread_mutex_trylock(&server->open_mutex) != 0) return 0;
-  pthread_mutex_lock(&server->mutex);
-  size_t count = server->closed_view_count;
-  for (size_t i = 0; i < count; i++) {
-    views[i] = (gsq_view){.database = server->closed_views[i], .closed = 1};
-  }
-  pthread_mutex_unlock(&server->mutex);
-  if (count == 0) pthread_mutex_unlock(&server->open_mutex);
-  return count;
-}
-
 /* One KeepAlive. Returns in how many milliseconds the next one is due. */
 static int64_t keep_alive(gsq_server *server, gsq_view *views, gsq_id *lost) {
   gsq_error error = {0};
   uint64_t session = atomic_load(&server->session);
-  size_t closed = collect_closed(server, views);
+  size_t closed = gsq_views_begin_telling(server, views);
   size_t rose = collect_views(server, 0, 0, views + closed, MAX_VIEWS_PER_MESSAGE);
   size_t lost_count = 0;
   const int64_t sent_ms = gsq_now_ms();
@@ -183,18 +197,13 @@ static int64_t keep_alive(gsq_server *server, gsq_view *views, gsq_id *lost) {
   if (code == GSQ_OK) {
     pthread_mutex_lock(&server->mutex);
     if (atomic_load(&server->session) == session) trust_until(server, sent_ms, ttl_ms);
-    if (closed > 0) {
-      server->closed_view_count -= closed;
-      memmove(server->closed_views, server->closed_views + closed,
-              server->closed_view_count * sizeof *server->closed_views);
-    }
     pthread_mutex_unlock(&server->mutex);
     views_told(server, views + closed, rose);
     for (size_t i = 0; i < lost_count; i++) gsq_database_lease_lost_by_id(server, &lost[i]);
   }
-  if (closed > 0) pthread_mutex_unlock(&server->open_mutex);
-  if (code == GSQ_OK) return ttl_ms / 3;
-  if (gsq_error_is(&error, "NO_SUCH_SESSION") &&
+  if (closed > 0) gsq_views_end_telling(server, closed, code == GSQ_OK);
+  if (code == GSQ_OK && !atomic_load(&server->views_untold)) return ttl_ms / 3;
+  if ((code == GSQ_OK || gsq_error_is(&error, "NO_SUCH_SESSION")) &&
       gsq_session_reopen(server, &server->background_client, session, gsq_now_ms() + ttl_ms / 3,
                          &error) == GSQ_OK) {
     return ttl_ms / 3;

@@ -374,6 +374,12 @@ static int read_mode(reader *r, gsq_settings *out) {
     return wrong(r, "%s is \"%.100s\", but with %s a database is read alone; it must be ro",
                  mode.where, mode.value, at.value ? at.where : version.where);
   out->read_only = 1;
+  if (!at.value)
+    return OK;
+  const char *problem = gsq_rfc3339_read(at.value, &out->at_time);
+  if (problem)
+    return wrong(r, "%s is \"%.100s\": %s; give a time such as 2026-01-31T10:00:00Z", at.where,
+                 at.value, problem);
   return read_text(&at, &out->at);
 }
 

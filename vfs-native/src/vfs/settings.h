@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "vfs/rfc3339.h"
+
 typedef struct gsq_settings {
   char *name;   /* the database's name at the server, checked */
   char *server; /* canonical URL: http://host:port, https://host:port, unix:/path */
@@ -15,7 +17,8 @@ typedef struct gsq_settings {
   char *ca_file, *cert_file, *key_file; /* or NULL */
   int read_only;            /* mode=ro; at and version imply it, and refuse another mode */
   int no_create;            /* mode=rw */
-  char *at;                 /* RFC 3339, unparsed; or NULL */
+  char *at;                 /* as it was given; or NULL */
+  gsq_time at_time;         /* what it means */
   int version_given;
   uint64_t version;
   int64_t max_staleness_ms; /* 0: fresh. A server without Watch is asked once in that time */

@@ -34,10 +34,7 @@ static const char *environment(const char *key) {
 }
 
 /* What a URI can ask for that does not exist here. NULL if it asks for no such thing. */
-static const char *unsupported(const char *name, const gsq_settings *settings) {
-  if (settings->at || settings->version_given) {
-    return "at and version: this client does not open databases at past versions yet";
-  }
+static const char *unsupported(const char *name) {
   if (sqlite3_uri_boolean(name, "nolock", 0)) {
     return "nolock=1: transactions need locks here; leave it out";
   }
@@ -57,6 +54,13 @@ static int open_at_server(sqlite3_file *file, const char *name, int flags, int *
   const int frozen = sqlite3_uri_boolean(name, "immutable", 0);
   const int read_only = settings->read_only || frozen || (flags & SQLITE_OPEN_READONLY);
   const int create = !read_only && !settings->no_create && (flags & SQLITE_OPEN_CREATE);
+  if (!server->has_page_service && (settings->at || settings->version_given)) {
+    return gsq_fail(
+        NULL, SQLITE_CANTOPEN,
+        "%s: at= and version= need a server that has the page service and keeps old "
+        "versions, such as versioned-server; the one at %s does not",
+        settings->name, server->url);
+  }
   /* The server has answered before: it gets as long as for any other call. */
   const int64_t deadline_ms = gsq_now_ms() + settings->timeout_ms;
   int rc = server->has_page_service
@@ -93,7 +97,7 @@ static int open_database(sqlite3_file *file, const char *name, int flags, int *o
   int rc;
   gsq_error error = {0};
   gsq_server *server = NULL;
-  const char *no = unsupported(name, &settings);
+  const char *no = unsupported(name);
   if (no) {
     rc = gsq_fail(NULL, SQLITE_CANTOPEN, "%s: %s", name, no);
     goto out;

@@ -526,7 +526,51 @@ static const char *problem_pragma(const uint8_t *data, size_t size) {
   return NULL;
 }
 
+/* ---- the Admin service ---- */
+
+static void b_version(builder *b, uint64_t version, int64_t seconds) {
+  static builder info, time;
+  info.size = time.size = 0;
+  b_uint(&time, 1, (uint64_t)seconds);
+  b_uint(&time, 2, 5000000);
+  b_uint(&info, 1, version);
+  b_bytes(&info, 2, time.bytes, time.size);
+  b_uint(&info, 3, 7);
+  b_uint(&info, 4, 4096);
+  b_uint(&info, 5, 100);
+  b_bytes(b, 1, info.bytes, info.size);
+}
+
+static void answer_versions(builder *b) {
+  b_version(b, 9, 1700000000);
+  b_version(b, 7, -1);
+  b_bytes(b, 2, "go on", 5);
+}
+
+static int call_versions(gsq_channel *channel, int64_t deadline_ms, gsq_error *error) {
+  gsq_version_list list;
+  int code =
+      gsq_list_versions(channel, "a database", 2, "from here", 10, &list, deadline_ms, error);
+  if (code != GSQ_OK) return list.versions ? GSQ_UNKNOWN : code;
+  const gsq_version_info *v = list.versions;
+  const int good = list.count == 2 && strcmp(list.next, "go on") == 0 && v[0].version == 9 &&
+                   v[0].committed_at_seconds == 1700000000 &&
+                   v[0].committed_at_nanos == 5000000 && v[0].pages_changed == 7 &&
+                   v[0].page_size == 4096 && v[0].page_count == 100 && v[1].version == 7 &&
+                   v[1].committed_at_seconds == -1;
+  gsq_version_list_free(&list);
+  return good ? GSQ_OK : GSQ_UNKNOWN;
+}
+
+static const char *problem_versions(const uint8_t *data, size_t size) {
+  WANT(IS_TEXT(1, "a database"));
+  WANT(IS_UINT(2, 2));
+  WANT(IS_TEXT(3, "from here"));
+  return NULL;
+}
+
 #define PAGE(name) "/grpsqlite.v1.PageStore/" name
+#define ADMIN(name) "/grpsqlite.v1.Admin/" name
 #define FILE_SERVICE(name) "/grpc_vfs.Grpsqlite/" name
 
 const service_call service_calls[] = {
@@ -542,6 +586,7 @@ const service_call service_calls[] = {
     {PAGE("CommitGroup"), answer_commit_group, call_commit_group, problem_commit_group},
     {PAGE("StagePages"), nothing, call_stage, problem_stage},
     {PAGE("DropStage"), nothing, call_drop, problem_drop},
+    {ADMIN("ListVersions"), answer_versions, call_versions, problem_versions},
     {FILE_SERVICE("GetCapabilities"), answer_capabilities, call_capabilities,
      problem_capabilities},
     {FILE_SERVICE("AcquireLease"), answer_file_lease, call_file_lease, problem_file_lease},

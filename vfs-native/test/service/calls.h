@@ -2,6 +2,7 @@
 #ifndef GSQ_TEST_CALLS_H
 #define GSQ_TEST_CALLS_H
 
+#include "service/admin_client.h"
 #include "service/build.h"
 #include "service/file_client.h"
 #include "service/page_client.h"

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "service/file_client.h"
+#include "vfs/fake/fake_server.h"
 
 #define MAX_FILES 64
 #define MAX_VERSIONS 512
@@ -298,6 +299,15 @@ int gsq_file_pragma(gsq_channel *channel, const gsq_file_ref *f, const char *nam
                     const char *value, char **response, int64_t deadline_ms, gsq_error *error) {
   (void)channel, (void)deadline_ms;
   *response = NULL;
+  if (!strcmp(name, "grpsqlite_restore")) {
+    int code = fake_restore(f->database, f->lease_id, strtoull(value, NULL, 10), error);
+    if (code != GSQ_OK)
+      return code;
+    char version[24];
+    snprintf(version, sizeof version, "%llu", (unsigned long long)fake_head(f->database));
+    *response = strdup(version);
+    return GSQ_OK;
+  }
   if (strcmp(name, "fake_echo"))
     return gsq_error_set(error, GSQ_NOT_FOUND, "no such pragma");
   char text[256];

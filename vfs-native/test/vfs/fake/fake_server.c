@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "service/admin_client.h"
 #include "service/file_client.h"
 
 #define MAX_DATABASES 16
@@ -19,6 +20,7 @@
 #define MAX_VERSIONS 20000
 #define MAX_STREAMS 32
 #define MAX_EVENTS 1024
+#define MAX_FIXED_VIEWS 2000
 
 typedef struct image {
   uint64_t version;
@@ -47,9 +49,16 @@ typedef struct database {
   uint64_t epoch;
 } database;
 
+typedef struct fixed_view {
+  uint32_t number; /* 0: none */
+  int database;
+  uint64_t floor;
+} fixed_view;
+
 typedef struct session {
   int used;
   gsq_id id;
+  fixed_view fixed[MAX_FIXED_VIEWS];
   int viewed[MAX_DATABASES];
   uint64_t floors[MAX_DATABASES];
 } session;
@@ -84,7 +93,7 @@ static pthread_cond_t lease_freed = PTHREAD_COND_INITIALIZER; /* or may be */
 static fake_fault fault;
 static int fault_count;
 static int calls[FAKE_METHODS];
-static int page_service = 1, commit_group = 1;
+static int page_service = 1, commit_group = 1, time_travel = 1;
 static uint32_t ttl = 10000, max_message = 4u << 20;
 static size_t last_commit_pages;
 static void (*around)(int begins); /* set before there are threads */
@@ -207,6 +216,38 @@ static void raise_floor(session *s, const database *d, uint64_t floor) {
   s->viewed[i] = 1;
 }
 
+/* The session's view of that number, or room for it. */
+static fixed_view *find_view(session *s, const database *d, uint32_t number) {
+  fixed_view *room = NULL;
+  for (int i = 0; i < MAX_FIXED_VIEWS; i++) {
+    fixed_view *v = &s->fixed[i];
+    if (v->number == number && v->database == d - databases) return v;
+    if (!v->number && !room) room = v;
+  }
+  return room;
+}
+
+static void raise_view(session *s, const database *d, uint32_t number, uint64_t floor) {
+  if (number == 0) {
+    raise_floor(s, d, floor);
+    return;
+  }
+  fixed_view *v = find_view(s, d, number);
+  if (!v) abort();
+  if (v->number != number || v->floor < floor) v->floor = floor;
+  v->number = number;
+  v->database = (int)(d - databases);
+}
+
+static void close_view(session *s, const database *d, uint32_t number) {
+  if (number == 0) {
+    s->viewed[d - databases] = 0;
+    return;
+  }
+  fixed_view *v = find_view(s, d, number);
+  if (v) v->number = 0;
+}
+
 #define NEED(client, s, d, id)                                     \
   session *s = find_session(&(client)->session);                   \
   if (!s) return refuse(error, GSQ_NOT_FOUND, "NO_SUCH_SESSION");  \
@@ -236,21 +277,27 @@ size_t gsq_pages_wire_size(uint32_t page_size, size_t count) {
   return count * (page_size + 32);
 }
 
-static int open_session(const gsq_page_client *client, gsq_session_info *out,
-                        gsq_error *error) {
-  if (!page_service) return refuse(error, GSQ_UNIMPLEMENTED, "");
-  session *s = find_session(&client->session);
+static session *make_session(const gsq_id *id) {
+  session *s = find_session(id);
   for (int i = 0; !s && i < MAX_SESSIONS; i++) {
     if (!sessions[i].used) s = &sessions[i];
   }
-  if (!s) return refuse(error, GSQ_RESOURCE_EXHAUSTED, "LIMIT");
+  if (!s) return NULL;
   s->used = 1;
-  s->id = client->session;
+  s->id = *id;
+  return s;
+}
+
+static int open_session(const gsq_page_client *client, gsq_session_info *out,
+                        gsq_error *error) {
+  if (!page_service) return refuse(error, GSQ_UNIMPLEMENTED, "");
+  if (!make_session(&client->session)) return refuse(error, GSQ_RESOURCE_EXHAUSTED, "LIMIT");
   memset(out, 0, sizeof *out);
   out->ttl_ms = ttl;
   out->max_message_bytes = max_message;
   out->commit_group = (uint8_t)commit_group;
   out->watch = watching != FAKE_NO_WATCH;
+  out->time_travel = (uint8_t)time_travel;
   return GSQ_OK;
 }
 
@@ -268,9 +315,9 @@ static int keep_alive(const gsq_page_client *client, const gsq_view *views, size
     database *d = find_database(&views[i].database);
     if (!d) continue;
     if (views[i].closed) {
-      s->viewed[d - databases] = 0;
+      close_view(s, d, views[i].view);
     } else {
-      raise_floor(s, d, views[i].floor_version);
+      raise_view(s, d, views[i].view, views[i].floor_version);
     }
   }
   *ttl_ms = ttl;
@@ -326,12 +373,26 @@ static int open_database(const gsq_page_client *client, const gsq_open_request *
   if (!d && !request->create) return refuse(error, GSQ_NOT_FOUND, "NO_SUCH_DATABASE");
   if (!d) d = new_database(request->name);
   if (!d) return refuse(error, GSQ_RESOURCE_EXHAUSTED, "QUOTA");
-  raise_floor(s, d, d->head);
+  uint64_t at = d->head;
+  if (request->at_version_given) at = request->at_version;
+  if (request->at_time_given) {
+    if (request->at_time_seconds < FAKE_TIME_OF_VERSION_0) {
+      return refuse(error, GSQ_OUT_OF_RANGE, "NO_SUCH_VERSION");
+    }
+    at = (uint64_t)(request->at_time_seconds - FAKE_TIME_OF_VERSION_0);
+    if (at > d->head) at = d->head;
+  }
+  if (at > d->head) return refuse(error, GSQ_OUT_OF_RANGE, "NO_SUCH_VERSION");
+  if (at < d->oldest) return refuse(error, GSQ_OUT_OF_RANGE, "SNAPSHOT_TOO_OLD");
+  if ((request->view != 0) != (request->at_version_given || request->at_time_given)) {
+    return refuse(error, GSQ_INVALID_ARGUMENT, "INVALID_REQUEST");
+  }
+  raise_view(s, d, request->view, at);
   out->database = d->id;
-  out->snapshot = snapshot_at(d, d->head);
+  out->snapshot = snapshot_at(d, at);
   out->head_version = d->head;
   out->oldest_version = d->oldest;
-  const image *first = out->snapshot.page_count ? page_at(d, 1, d->head) : NULL;
+  const image *first = out->snapshot.page_count ? page_at(d, 1, at) : NULL;
   if (!first) return GSQ_OK;
   return call_back(on_page, arg, 1, first->version, 1, first->data, first->size, error);
 }
@@ -836,6 +897,45 @@ int gsq_watch(const gsq_page_client *client, const gsq_watch_request *request,
   return code;
 }
 
+/* The Admin service. A token is the version above those that follow. */
+
+void gsq_version_list_free(gsq_version_list *list) {
+  free(list->versions);
+  memset(list, 0, sizeof *list);
+}
+
+static int list_versions(const char *name, uint32_t limit, const char *token, uint64_t below,
+                         gsq_version_list *out, gsq_error *error) {
+  const database *d = find_name(name);
+  if (!time_travel) return refuse(error, GSQ_UNIMPLEMENTED, "UNSUPPORTED");
+  if (!d) return refuse(error, GSQ_NOT_FOUND, "NO_SUCH_DATABASE");
+  memset(out, 0, sizeof *out);
+  out->versions = malloc((limit + 1) * sizeof *out->versions);
+  uint64_t above = token[0] ? strtoull(token, NULL, 10) : d->head + 1;
+  if (token[0] && above != below) return refuse(error, GSQ_INVALID_ARGUMENT, "INVALID_REQUEST");
+  while (above > d->oldest && out->count < limit) {
+    const gsq_snapshot at = snapshot_at(d, --above);
+    out->versions[out->count++] =
+        (gsq_version_info){.version = above,
+                           .committed_at_seconds = FAKE_TIME_OF_VERSION_0 + (int64_t)above,
+                           .pages_changed = (uint32_t)d->versions[above].count,
+                           .page_size = at.page_size,
+                           .page_count = at.page_count};
+  }
+  if (out->count == limit) {
+    snprintf(out->next, sizeof out->next, "%llu", (unsigned long long)above);
+  }
+  return GSQ_OK;
+}
+
+int gsq_list_versions(gsq_channel *channel, const char *name, uint32_t limit, const char *token,
+                      uint64_t below, gsq_version_list *out, int64_t deadline_ms,
+                      gsq_error *error) {
+  (void)channel;
+  memset(out, 0, sizeof *out);
+  SERVE(FAKE_LIST_VERSIONS, list_versions(name, limit, token, below, out, error));
+}
+
 /* For tests. */
 
 void fake_set_watch(enum fake_watching how) {
@@ -950,6 +1050,7 @@ void fake_reset(void) {
   page_service = 1;
   commit_group = 1;
   watching = FAKE_NO_WATCH;
+  time_travel = 1;
   ttl = 10000;
   max_message = 4u << 20;
   pthread_mutex_unlock(&mutex);
@@ -988,6 +1089,48 @@ void fake_fork(const char *from, const char *to) {
   pthread_mutex_unlock(&mutex);
 }
 
+static void hex(const uint8_t *bytes, size_t count, char **to) {
+  for (size_t i = 0; i < count; i++) *to += sprintf(*to, "%02x", bytes[i]);
+}
+
+static int restore(const char *name, const char *lease_id, uint64_t from, gsq_error *error) {
+  database *d = find_name(name);
+  if (!d) return refuse(error, GSQ_FAILED_PRECONDITION, "NO_SUCH_DATABASE");
+  char current[128], *end = current;
+  uint8_t epoch[8];
+  for (int i = 0; i < 8; i++) epoch[i] = (uint8_t)(d->epoch >> (56 - 8 * i));
+  hex(d->holder.bytes, sizeof d->holder.bytes, &end);
+  hex(epoch, sizeof epoch, &end);
+  hex(d->id.bytes, sizeof d->id.bytes, &end);
+  if (!d->held || strcmp(current, lease_id) != 0) {
+    return refuse(error, GSQ_FAILED_PRECONDITION, "LEASE_LOST");
+  }
+  /* As the server does, for which a session of the file service is one like any other. */
+  if (!make_session(&d->holder)) return refuse(error, GSQ_RESOURCE_EXHAUSTED, "LIMIT");
+  if (from < d->oldest) return refuse(error, GSQ_OUT_OF_RANGE, "SNAPSHOT_TOO_OLD");
+  if (from > d->head) return refuse(error, GSQ_OUT_OF_RANGE, "NO_SUCH_VERSION");
+  version *v = &d->versions[++d->head];
+  *v = (version){.page_size = d->versions[from].page_size,
+                 .page_count = d->versions[from].page_count};
+  v->pages = malloc((v->page_count + 1) * sizeof *v->pages);
+  for (uint32_t n = 1; n <= v->page_count; n++) {
+    const image *i = page_at(d, n, from);
+    const gsq_page_ref page = {n, i->data, i->size};
+    put_page(d, d->head, &page);
+    v->pages[v->count++] = n;
+  }
+  return GSQ_OK;
+}
+
+static int serve_restore(const char *name, const char *lease_id, uint64_t from,
+                         int64_t deadline_ms, gsq_error *error) {
+  SERVE(FAKE_RESTORE, restore(name, lease_id, from, error));
+}
+
+int fake_restore(const char *name, const char *lease_id, uint64_t from, gsq_error *error) {
+  return serve_restore(name, lease_id, from, 0, error);
+}
+
 void fake_forget_before(const char *name, uint64_t at) {
   pthread_mutex_lock(&mutex);
   database *d = find_name(name);
@@ -1005,6 +1148,10 @@ void fake_set_page_service(int on) {
 
 void fake_set_commit_group(int on) {
   commit_group = on;
+}
+
+void fake_set_time_travel(int on) {
+  time_travel = on;
 }
 
 void fake_set_ttl_ms(uint32_t ttl_ms) {
@@ -1055,9 +1202,27 @@ uint64_t fake_floor(const char *name) {
     if (s->used && s->viewed[d - databases] && s->floors[d - databases] < floor) {
       floor = s->floors[d - databases];
     }
+    for (int k = 0; s->used && k < MAX_FIXED_VIEWS; k++) {
+      const fixed_view *v = &s->fixed[k];
+      if (v->number && v->database == d - databases && v->floor < floor) floor = v->floor;
+    }
   }
   pthread_mutex_unlock(&mutex);
   return floor;
+}
+
+size_t fake_fixed_views(const char *name) {
+  size_t n = 0;
+  pthread_mutex_lock(&mutex);
+  const database *d = find_name(name);
+  for (int i = 0; d && i < MAX_SESSIONS; i++) {
+    for (int k = 0; sessions[i].used && k < MAX_FIXED_VIEWS; k++) {
+      const fixed_view *v = &sessions[i].fixed[k];
+      n += v->number && v->database == d - databases;
+    }
+  }
+  pthread_mutex_unlock(&mutex);
+  return n;
 }
 
 void fake_poke(const char *name, uint32_t page, uint32_t offset, uint8_t value) {

@@ -26,6 +26,8 @@ enum fake_method {
   FAKE_COMMIT,
   FAKE_COMMIT_GROUP,
   FAKE_WATCH,
+  FAKE_LIST_VERSIONS,
+  FAKE_RESTORE,
   FAKE_METHODS
 };
 
@@ -67,11 +69,17 @@ void fake_restart(void);
 void fake_take_lease(const char *name);
 /* Makes `to` a copy of the head of `from`: its content at version 0, all pages of version 0. */
 void fake_fork(const char *from, const char *to);
+/* What PRAGMA grpsqlite_restore does there: makes a version with an old one's content, under a lease
+** as the file service names it. */
+int fake_restore(const char *name, const char *lease_id, uint64_t version, gsq_error *error);
 /* Keeps versions from this one on only. */
 void fake_forget_before(const char *name, uint64_t version);
 
 void fake_set_page_service(int on);
 void fake_set_commit_group(int on);
+/* Whether it opens old versions. It dates version N to 2001-09-09T01:46:40Z and N seconds. */
+void fake_set_time_travel(int on);
+#define FAKE_TIME_OF_VERSION_0 1000000000
 void fake_set_ttl_ms(uint32_t ttl_ms);
 void fake_set_max_message_bytes(uint32_t bytes);
 
@@ -97,6 +105,8 @@ size_t fake_sessions(void);
 size_t fake_last_commit_pages(void);
 /* The lowest floor that sessions have told of a database; UINT64_MAX: none. */
 uint64_t fake_floor(const char *name);
+/* How many views at fixed versions there are of a database. */
+size_t fake_fixed_views(const char *name);
 /* Sets a byte of a page at the head, behind everybody's back. */
 void fake_poke(const char *name, uint32_t page, uint32_t offset, uint8_t value);
 

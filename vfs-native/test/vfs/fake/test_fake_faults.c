@@ -258,13 +258,17 @@ static void names_and_parameters_are_checked(void) {
   } refused[] = {
       {"/tmp/x.db", "file:/tmp/x.db?vfs=unix"},
       {"a/../b", ".."},
-      {"file:main.db?version=3", "past versions"},
-      {"file:main.db?at=2026-01-31T10:00:00Z", "past versions"},
+      {"file:main.db?version=3", "keeps old versions"},
+      {"file:main.db?at=2026-01-31T10:00:00Z", "keeps old versions"},
+      {"file:main.db?at=2026-01-31T10:00:00%2002:00", "%2B"},
+      {"file:main.db?at=2026-01-31T10:00:00Z&version=3", "give one of them"},
+      {"file:main.db?version=3&mode=rw", "must be ro"},
       {"file:main.db?nolock=1", "nolock"},
       {"file:main.db?mode=rw", "NO_SUCH_DATABASE"},
       {"file:main.db?mode=ro", "NO_SUCH_DATABASE"},
   };
   fake_reset();
+  fake_set_time_travel(0);
   sqlite3 *memory = NULL;
   sqlite3_open(":memory:", &memory);
   for (size_t i = 0; i < COUNT(refused); i++) {
@@ -286,7 +290,7 @@ static void an_old_snapshot_that_is_gone(void) {
   SQL_OK(db, "DELETE FROM t");
   fake_forget_before("main.db", fake_head("main.db"));
   CHECK_STR("error 266", sql_get(reader, "SELECT count(*) FROM t"));
-  CHECK_HAS("SNAPSHOT_TOO_OLD", sql_get(reader, "PRAGMA grpsqlite_last_error"));
+  CHECK_HAS("snapshot too old", sql_get(reader, "PRAGMA grpsqlite_last_error"));
   sql_run(reader, "ROLLBACK");
   CHECK_STR("0", sql_get(reader, "SELECT count(*) FROM t"));
   sqlite3_close(reader);

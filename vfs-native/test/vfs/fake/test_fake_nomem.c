@@ -156,6 +156,51 @@ static void sweep_attached(const char *pragmas, int forever) {
   CHECK(failed_ever > 60 / test_every());
 }
 
+/* An error, unless the condition holds. */
+#define MUST(condition) "SELECT iif(" condition ", 1, abs(-9223372036854775807 - 1)) "
+
+/* Opening and reading at a fixed version, listing, restoring. */
+static void travel(int n, int *restored) {
+  int rc;
+  *restored = 0;
+  sqlite3 *db = sql_try_open("file:main.db?version=2&timeout_ms=2000", &rc);
+  if (db) {
+    run(db, n, MUST("sum(a) = 0") "FROM t");
+    run(db, n, MUST("count(*) = 4") "FROM grpsqlite_history");
+    CHECK_INT(SQLITE_OK, sqlite3_close(db));
+  } else if (!CHECK(is_of_memory(rc))) {
+    fprintf(stderr, "  n = %d: open: %d\n", n, rc);
+  }
+  db = sql_try_open("file:main.db?timeout_ms=2000", &rc);
+  if (!db) return;
+  *restored = run(db, n, "PRAGMA grpsqlite_restore=2");
+  CHECK_INT(SQLITE_OK, sqlite3_close(db));
+}
+
+static void sweep_travel(int forever) {
+  fprintf(stderr, "- time travel: allocations fail %s\n", forever ? "from then on" : "once");
+  int hits, n = 1, restored;
+  do {
+    fake_reset();
+    sqlite3 *db = sql_open("main.db");
+    SQL_OK(db, "CREATE TABLE t(a); INSERT INTO t VALUES (0); INSERT INTO t VALUES (1)");
+    sqlite3_close(db);
+    alloc_fault_at(n, forever);
+    travel(n, &restored);
+    hits = alloc_fault_hits();
+    alloc_fault_at(0, 0);
+    CHECK_INT(0, fake_sessions());
+    db = sql_open("main.db");
+    const char *sum = sql_get(db, "SELECT sum(a) FROM t");
+    if (restored) CHECK_STR("0", sum);
+    if (fake_head("main.db") == 3) CHECK_STR("1", sum);
+    sqlite3_close(db);
+    n++;
+  } while (hits > 0 && n < MAX_ALLOCATIONS);
+  fprintf(stderr, "  up to allocation %d\n", n);
+  CHECK(n > 25 && n < MAX_ALLOCATIONS);
+}
+
 int main(void) {
   CHECK_INT(SQLITE_OK, grpsqlite_register());
   fake_set_around(alloc_fault_pause);
@@ -166,5 +211,7 @@ int main(void) {
   sweep_attached("PRAGMA locking_mode=normal", 0);
   sweep_attached("PRAGMA locking_mode=normal", 1);
   sweep_attached("PRAGMA locking_mode=exclusive", 0);
+  sweep_travel(0);
+  sweep_travel(1);
   return check_done();
 }

@@ -56,7 +56,7 @@ class FrontDoorTest {
   void whatTheReadmeSaysToTypeWorks() throws Exception {
     String url = Kind.ROCKSDB.server().url();
     List<String> commands = readme("sh").stream().filter(c -> c.startsWith("sqlite3")).toList();
-    assertEquals(2, commands.size(), commands.toString());
+    assertEquals(4, commands.size(), commands.toString());
     for (int n = 1; n <= 2; n++) {
       Finished visit = inRoot(url, "/bin/sh", "-c", commands.get(0));
       assertEquals(n, visit.ok().lines().count(), visit.toString());
@@ -68,6 +68,28 @@ class FrontDoorTest {
     String python =
         readme("python").get(0) + "print(db.execute('SELECT count(*) FROM t').fetchone())";
     assertEquals("(0,)\n", inRoot(url, "/usr/bin/python3", "-c", python).ok());
+  }
+
+  @Test
+  void whatTheReadmeSaysOfTimeTravelWorks() throws Exception {
+    List<String> commands = readme("sh").stream().filter(c -> c.startsWith("sqlite3")).toList();
+    try (ServerProcess server = Kind.VERSIONED.start(folder)) {
+      inRoot(server.url(), "/bin/sh", "-c", commands.get(0)).ok();
+      inRoot(server.url(), "/bin/sh", "-c", commands.get(0)).ok();
+      String history = inRoot(server.url(), "/bin/sh", "-c", commands.get(2)).ok();
+      List<String> versions = history.lines().map(line -> line.split("\\|")[0]).toList();
+      assertEquals(List.of("3", "2", "1", "0"), versions);
+      String dump = inRoot(server.url(), "/bin/sh", "-c", commands.get(3)).ok();
+      assertTrue(dump.contains("CREATE TABLE visit") && !dump.contains("INSERT"), dump);
+
+      String time = history.lines().skip(1).findFirst().orElseThrow().split("\\|")[1];
+      String sql = readme("sql").get(0).replace("2026-01-31T10:00:00Z", time);
+      Client client = new Client(folder, server.url());
+      String deleted =
+          "DELETE FROM visit;" + sql.replaceFirst("PRAGMA", "SELECT count(*) FROM visit; PRAGMA");
+      assertEquals(
+          "1\n6\n0\n", client.shell("main.db", deleted + "SELECT count(*) FROM visit;").ok());
+    }
   }
 
   /** The README's blocks in one language. */

@@ -6,6 +6,7 @@ import java.util.EnumMap;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.stream.Stream;
 
 /**
  * The ways to serve a database. Each has one server for all tests that do no harm to it, started
@@ -35,14 +36,20 @@ enum Kind {
     }
   }
 
-  private ServerProcess start(Path folder) throws Exception {
+  /** Starts a server for one test alone. */
+  ServerProcess start(Path folder, String... options) throws Exception {
     return switch (this) {
-      case MEMORY -> ServerProcess.memory(folder);
-      case VERSIONED -> ServerProcess.versioned(folder);
-      case ROCKSDB -> ServerProcess.rocksdb(folder);
-      case FILES -> ServerProcess.memory(folder, "--services", "file");
-      case FILES_NOT_ATOMIC -> ServerProcess.memory(folder, "--services", "file", "--no-atomic");
+      case MEMORY -> ServerProcess.memory(folder, options);
+      case VERSIONED -> ServerProcess.versioned(folder, options);
+      case ROCKSDB -> ServerProcess.rocksdb(folder, options);
+      case FILES -> ServerProcess.memory(folder, with(options, "--services", "file"));
+      case FILES_NOT_ATOMIC ->
+          ServerProcess.memory(folder, with(options, "--services", "file", "--no-atomic"));
     };
+  }
+
+  private static String[] with(String[] options, String... more) {
+    return Stream.concat(Stream.of(options), Stream.of(more)).toArray(String[]::new);
   }
 
   boolean hasPageService() {

@@ -1,0 +1,110 @@
+#include "vfs/fixed_view.h"
+
+#include <string.h>
+
+#include "vfs/views.h"
+
+typedef struct opening {
+  gsq_database *database;
+  int is_new;
+  gsq_open_answer answer;
+} opening;
+
+static int keep_page(void *arg, uint32_t number, uint64_t version, int asked,
+                     const uint8_t *data, uint32_t size, gsq_error *error) {
+  const opening *to = arg;
+  const gsq_snapshot *at = &to->answer.snapshot;
+  (void)asked;
+  (void)error;
+  if (!to->is_new && !gsq_database_is(to->database, &to->answer.database)) return 0;
+  gsq_page_cache_put(to->database->cache, number, version, at->version, size ? data : NULL,
+                     at->page_size);
+  return 0;
+}
+
+static int open_at_server(opening *to, const gsq_moment *at, uint32_t view,
+                          gsq_attempts *attempts, int64_t deadline_ms, gsq_error *error) {
+  gsq_server *server = to->database->server;
+  const gsq_open_request request = {.name = to->database->name,
+                                    .read_only = 1,
+                                    .view = view,
+                                    .at_version_given = !at->is_time,
+                                    .at_version = at->version,
+                                    .at_time_given = at->is_time,
+                                    .at_time_seconds = at->time.seconds,
+                                    .at_time_nanos = at->time.nanos};
+  int code;
+  do {
+    code = gsq_open_database(&server->client, &request, &to->answer, keep_page, to, deadline_ms,
+                             error);
+  } while (code != GSQ_OK && gsq_server_again(server, attempts, deadline_ms, error));
+  return code == GSQ_OK ? GSQ_OK : error->code;
+}
+
+static void unlink_view(gsq_database *database, gsq_fixed_view *view) {
+  gsq_fixed_view **link = &database->fixed_views;
+  while (*link != view) link = &(*link)->next;
+  *link = view->next;
+}
+
+int gsq_fixed_open(gsq_server *server, const char *name, const gsq_moment *at,
+                   int64_t cache_bytes, int64_t deadline_ms, gsq_fixed_view *view,
+                   gsq_database **out, gsq_error *error) {
+  opening to;
+  int is_open = 0;
+  if (!server->info.time_travel) {
+    return gsq_error_set(error, GSQ_UNIMPLEMENTED,
+                         "at= and version= need a server that keeps old versions, such as "
+                         "versioned-server; the one at %s does not",
+                         server->url);
+  }
+  pthread_mutex_lock(&server->open_mutex);
+  int code =
+      gsq_database_find_or_make(server, name, cache_bytes, &to.database, &to.is_new, error);
+  if (code != GSQ_OK) goto out;
+  view->number = gsq_views_next(server);
+  gsq_attempts attempts = gsq_server_attempts(server);
+  code = open_at_server(&to, at, view->number, &attempts, deadline_ms, error);
+  if (code == GSQ_OK && !to.is_new) {
+    code = gsq_database_check_is(to.database, &to.answer.database, view->number, deadline_ms,
+                                 error);
+  }
+  if (code != GSQ_OK) {
+    /* The answer may have been lost, and the view be there. Of a database that was never open here the
+    ** id is not known; such a view ends with the session. */
+    if (to.is_new) {
+      gsq_database_free(to.database);
+    } else {
+      gsq_views_closed(server, &to.database->id, view->number, deadline_ms);
+    }
+    goto out;
+  }
+  view->snapshot = to.answer.snapshot;
+  is_open = 1;
+  pthread_mutex_lock(&server->mutex);
+  view->next = to.database->fixed_views;
+  to.database->fixed_views = view;
+  if (to.is_new) gsq_database_link_(to.database, &to.answer.database);
+  pthread_mutex_unlock(&server->mutex);
+  /* Who opened the session again meanwhile did not know of this view. */
+  if (attempts.session != atomic_load(&server->session)) {
+    code = gsq_server_tell_views(server, deadline_ms, error);
+  }
+  if (code == GSQ_OK) *out = to.database;
+out:
+  pthread_mutex_unlock(&server->open_mutex);
+  if (code != GSQ_OK && is_open) gsq_fixed_close(to.database, view, deadline_ms);
+  return code;
+}
+
+void gsq_fixed_close(gsq_database *database, gsq_fixed_view *view, int64_t deadline_ms) {
+  gsq_server *server = database->server;
+  pthread_mutex_lock(&server->open_mutex);
+  pthread_mutex_lock(&server->mutex);
+  unlink_view(database, view);
+  const int unused = gsq_database_unlink_if_unused_(database);
+  pthread_mutex_unlock(&server->mutex);
+  gsq_views_closed(server, &database->id, view->number, deadline_ms);
+  pthread_mutex_unlock(&server->open_mutex);
+  if (unused) gsq_database_free(database);
+}
