@@ -1,8 +1,9 @@
 package dev.grpsqlite.e2e;
 
-import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.EnumMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicLong;
@@ -35,13 +36,20 @@ enum Kind {
     }
   }
 
-  private ServerProcess start(Path folder) throws Exception {
+  /** A server of this kind for one test. */
+  ServerProcess start(Path folder, String... options) throws Exception {
+    List<String> all = new ArrayList<>(List.of(options));
+    if (!hasPageService()) {
+      all.addAll(List.of("--services", "file"));
+    }
+    if (this == FILES_NOT_ATOMIC) {
+      all.add("--no-atomic");
+    }
+    String[] given = all.toArray(new String[0]);
     return switch (this) {
-      case MEMORY -> ServerProcess.memory(folder);
-      case VERSIONED -> ServerProcess.versioned(folder);
-      case ROCKSDB -> ServerProcess.rocksdb(folder);
-      case FILES -> ServerProcess.memory(folder, "--services", "file");
-      case FILES_NOT_ATOMIC -> ServerProcess.memory(folder, "--services", "file", "--no-atomic");
+      case MEMORY, FILES, FILES_NOT_ATOMIC -> ServerProcess.memory(folder, given);
+      case VERSIONED -> ServerProcess.versioned(folder, given);
+      case ROCKSDB -> ServerProcess.rocksdb(folder, given);
     };
   }
 
@@ -57,15 +65,5 @@ enum Kind {
   /** A database name that no other test uses. */
   static String freshName(String what) {
     return what + "-" + NAMES.incrementAndGet() + ".db";
-  }
-
-  /** Folders below the build's: a temporary folder of the system may be memory. */
-  static final class Folders {
-    private Folders() {}
-
-    static Path make(String what) throws Exception {
-      Path parent = Files.createDirectories(Dist.root().resolve("e2e/target/e2e"));
-      return Files.createTempDirectory(parent, what + "-");
-    }
   }
 }
