@@ -4,7 +4,7 @@
         commits that grow and shrink the database, VACUUM it, and change its page size; MANIFEST
         gets a line for each: VERSION SHA256 of a copy that was taken right after the commit
     versions.py compare DATABASE MANIFEST OLDEST
-        reads back every version from OLDEST on, by its number, and by its time
+        reads back every version from OLDEST on by its number, and one in ten by its time
 """
 
 import hashlib
@@ -112,10 +112,11 @@ def compare(name, manifest, oldest):
             assert client.version(by_number) == int(version)
             assert digest(by_number) == expected, f"version {version} is not as it was"
             by_number.close()
-            at = times[int(version)]
-            by_time = client.connect(f"file:{name}?at={at}")
-            assert client.version(by_time) == int(version), at
-            by_time.close()
+            if compared % 10 == 0:
+                at = times[int(version)]
+                by_time = client.connect(f"file:{name}?at={at}")
+                assert client.version(by_time) == int(version), at
+                by_time.close()
             compared += 1
     head.close()
     client.say(compared)
