@@ -3,11 +3,12 @@
 MVN ?= mvn
 MVN_FLAGS ?= -B -ntp -q
 
-.PHONY: help build test demo dist clean setup
+.PHONY: help build test bench demo dist clean setup
 
 help:
 	@echo 'make demo    a database on a server, killed and started again, then a sqlite3 prompt on it'
 	@echo 'make test    every test, Java and C'
+	@echo 'make bench   measures, and says which figure misses its bar: build/bench/report.md'
 	@echo 'make build   compiles and packages everything, without running tests'
 	@echo 'make dist    dist/: the servers, the SQLite extension, and nothing else needed to run them'
 	@echo 'make clean   removes what the other targets made'
@@ -25,6 +26,9 @@ dist: build
 
 test: setup
 	@scripts/test
+
+bench: dist
+	@scripts/bench $(BENCH)
 
 demo: dist
 	@scripts/demo

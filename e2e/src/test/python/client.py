@@ -25,3 +25,8 @@ def say(line):
 def one(connection, sql, *arguments):
     """The one value that a query gives."""
     return connection.execute(sql, arguments).fetchone()[0]
+
+
+def version(connection):
+    """The database's version that the connection's transaction is at, or the newest."""
+    return int(one(connection, "PRAGMA grpsqlite_version"))

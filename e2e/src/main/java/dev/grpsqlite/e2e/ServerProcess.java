@@ -48,7 +48,12 @@ public final class ServerProcess implements AutoCloseable {
    * @param folder where its log goes
    */
   public static ServerProcess memory(Path folder, String... options) throws Exception {
-    return inMemory("memory-server", folder, options);
+    return inMemory("memory-server", folder, false, options);
+  }
+
+  /** With the Java options that a user gets, for those who measure. */
+  public static ServerProcess memoryAsShipped(Path folder, String... options) throws Exception {
+    return inMemory("memory-server", folder, true, options);
   }
 
   /**
@@ -57,12 +62,12 @@ public final class ServerProcess implements AutoCloseable {
    * @param folder where its log goes
    */
   public static ServerProcess versioned(Path folder, String... options) throws Exception {
-    return inMemory("versioned-server", folder, options);
+    return inMemory("versioned-server", folder, false, options);
   }
 
-  private static ServerProcess inMemory(String name, Path folder, String... options)
-      throws Exception {
-    ServerProcess server = new ServerProcess(name, folder, false, Arrays.asList(options));
+  private static ServerProcess inMemory(
+      String name, Path folder, boolean asShipped, String... options) throws Exception {
+    ServerProcess server = new ServerProcess(name, folder, asShipped, Arrays.asList(options));
     server.start();
     return server;
   }
@@ -76,7 +81,7 @@ public final class ServerProcess implements AutoCloseable {
     return rocksdb(folder, false, options);
   }
 
-  /** With the Java options that a user gets, for tests that measure. */
+  /** With the Java options that a user gets, for those who measure. */
   public static ServerProcess rocksdbAsShipped(Path folder, String... options) throws Exception {
     return rocksdb(folder, true, options);
   }

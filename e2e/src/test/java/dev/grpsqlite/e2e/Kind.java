@@ -1,12 +1,12 @@
 package dev.grpsqlite.e2e;
 
-import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.EnumMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicLong;
-import java.util.stream.Stream;
 
 /**
  * The ways to serve a database. Each has one server for all tests that do no harm to it, started
@@ -36,20 +36,21 @@ enum Kind {
     }
   }
 
-  /** Starts a server for one test alone. */
+  /** A server of this kind for one test. */
   ServerProcess start(Path folder, String... options) throws Exception {
+    List<String> all = new ArrayList<>(List.of(options));
+    if (!hasPageService()) {
+      all.addAll(List.of("--services", "file"));
+    }
+    if (this == FILES_NOT_ATOMIC) {
+      all.add("--no-atomic");
+    }
+    String[] given = all.toArray(new String[0]);
     return switch (this) {
-      case MEMORY -> ServerProcess.memory(folder, options);
-      case VERSIONED -> ServerProcess.versioned(folder, options);
-      case ROCKSDB -> ServerProcess.rocksdb(folder, options);
-      case FILES -> ServerProcess.memory(folder, with(options, "--services", "file"));
-      case FILES_NOT_ATOMIC ->
-          ServerProcess.memory(folder, with(options, "--services", "file", "--no-atomic"));
+      case MEMORY, FILES, FILES_NOT_ATOMIC -> ServerProcess.memory(folder, given);
+      case VERSIONED -> ServerProcess.versioned(folder, given);
+      case ROCKSDB -> ServerProcess.rocksdb(folder, given);
     };
-  }
-
-  private static String[] with(String[] options, String... more) {
-    return Stream.concat(Stream.of(options), Stream.of(more)).toArray(String[]::new);
   }
 
   boolean hasPageService() {
@@ -64,15 +65,5 @@ enum Kind {
   /** A database name that no other test uses. */
   static String freshName(String what) {
     return what + "-" + NAMES.incrementAndGet() + ".db";
-  }
-
-  /** Folders below the build's: a temporary folder of the system may be memory. */
-  static final class Folders {
-    private Folders() {}
-
-    static Path make(String what) throws Exception {
-      Path parent = Files.createDirectories(Dist.root().resolve("e2e/target/e2e"));
-      return Files.createTempDirectory(parent, what + "-");
-    }
   }
 }

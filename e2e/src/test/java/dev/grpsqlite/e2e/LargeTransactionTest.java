@@ -4,13 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
-import java.nio.file.FileVisitResult;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.SimpleFileVisitor;
-import java.nio.file.attribute.BasicFileAttributes;
 import java.time.Duration;
-import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -25,7 +20,7 @@ class LargeTransactionTest {
 
   @Test
   void aGibibyteCommitsInBoundedMemoryAndIsInvisibleBefore() throws Exception {
-    Path home = Kind.Folders.make("large");
+    Path home = Folders.make("large");
     try (ServerProcess server = ServerProcess.rocksdbAsShipped(home)) {
       Client client = new Client(folder, server.url());
       try (Program writer = client.startPython("big.py", "big.db", "" + MEBIBYTES)) {
@@ -43,19 +38,19 @@ class LargeTransactionTest {
           client.shell("big.db", "SELECT count(*), sum(length(content)) FROM big;").ok());
       assertBounded("server, after all was read", server.peakMemoryBytes());
     } finally {
-      delete(home);
+      Folders.delete(home);
     }
   }
 
   @Test
   void rolledBackItLeavesNothingInTheStore() throws Exception {
-    Path home = Kind.Folders.make("rolled-back");
+    Path home = Folders.make("rolled-back");
     try (ServerProcess server = ServerProcess.rocksdbAsShipped(home)) {
       Client client = new Client(folder, server.url());
       try (Program writer = client.startPython("big.py", "big.db", "" + MEBIBYTES)) {
         writer.readTo("written", LONG);
         // Else it would not have been at the server, and this would show nothing.
-        long staged = sizeBytes(home);
+        long staged = Folders.sizeBytes(home);
         assertTrue(staged > MEBIBYTES * MEBIBYTE * 3 / 4, staged + " bytes");
         writer.send("ROLLBACK\n");
         writer.readTo("done", LONG);
@@ -65,10 +60,10 @@ class LargeTransactionTest {
       Await.until(
           "the store to be small again",
           Duration.ofMinutes(1),
-          () -> sizeBytes(home) < 64 * MEBIBYTE,
+          () -> Folders.sizeBytes(home) < 64 * MEBIBYTE,
           () -> sizeBytesOrMinus(home) + " bytes are left");
     } finally {
-      delete(home);
+      Folders.delete(home);
     }
   }
 
@@ -80,48 +75,9 @@ class LargeTransactionTest {
 
   private static long sizeBytesOrMinus(Path folder) {
     try {
-      return sizeBytes(folder);
+      return Folders.sizeBytes(folder);
     } catch (IOException e) {
       return -1;
     }
-  }
-
-  private static long sizeBytes(Path folder) throws IOException {
-    AtomicLong total = new AtomicLong();
-    Files.walkFileTree(
-        folder,
-        new SimpleFileVisitor<>() {
-          @Override
-          public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) {
-            total.addAndGet(attributes.size());
-            return FileVisitResult.CONTINUE;
-          }
-
-          @Override
-          public FileVisitResult visitFileFailed(Path file, IOException e) {
-            return FileVisitResult.CONTINUE; // the server deleted it meanwhile
-          }
-        });
-    return total.get();
-  }
-
-  private static void delete(Path folder) throws IOException {
-    Files.walkFileTree(
-        folder,
-        new SimpleFileVisitor<>() {
-          @Override
-          public FileVisitResult visitFile(Path file, BasicFileAttributes attributes)
-              throws IOException {
-            Files.delete(file);
-            return FileVisitResult.CONTINUE;
-          }
-
-          @Override
-          public FileVisitResult postVisitDirectory(
-              Path directory, @org.jspecify.annotations.Nullable IOException e) throws IOException {
-            Files.delete(directory);
-            return FileVisitResult.CONTINUE;
-          }
-        });
   }
 }

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.io.TempDir;
@@ -17,35 +18,95 @@ class RoundTripsTest {
   @ParameterizedTest
   @EnumSource(names = {"MEMORY", "ROCKSDB"})
   void underAHeldLeaseAWarmReadCostsNoneAndASmallCommitOne(Kind kind) throws Exception {
-    try (Program session = kind.client(folder).startPython("session.py", Kind.freshName("trips"))) {
-      session.readTo("--");
-      answer(session, "CREATE TABLE t (a INTEGER PRIMARY KEY, b)");
-      answer(session, "INSERT INTO t VALUES (1, 'one'), (2, 'two')");
-      answer(session, "SELECT * FROM t");
+    try (Session session = Session.open(kind.client(folder), Kind.freshName("trips"))) {
+      session.answer("CREATE TABLE t (a INTEGER PRIMARY KEY, b)");
+      session.answer("INSERT INTO t VALUES (1, 'one'), (2, 'two')");
+      session.answer("SELECT * FROM t");
 
       long before = rpcs(session);
       for (int i = 0; i < 10; i++) {
-        assertEquals("1|one\n2|two\n", answer(session, "SELECT * FROM t"));
+        assertEquals("1|one\n2|two\n", session.answer("SELECT * FROM t"));
       }
       assertEquals(before, rpcs(session), "a warm read");
 
       for (int i = 0; i < 10; i++) {
         before = rpcs(session);
-        assertEquals("", answer(session, "UPDATE t SET b = 'change " + i + "' WHERE a = 1"));
+        assertEquals("", session.answer("UPDATE t SET b = 'change " + i + "' WHERE a = 1"));
         assertEquals(before + 1, rpcs(session), "a small commit");
       }
-      session.finish().ok();
+      session.finish();
     }
   }
 
-  private static String answer(Program session, String sql) throws Exception {
-    session.send(sql + "\n");
-    return session.readTo("--");
+  /** Beside a writer that changes one of the pages, a fresh reader fetches just that one again. */
+  @ParameterizedTest
+  @EnumSource(names = {"MEMORY", "VERSIONED", "ROCKSDB"})
+  void aWarmFreshReadTransactionOfAReplicaCostsOne(Kind kind) throws Exception {
+    Client client = kind.client(folder);
+    String database = Kind.freshName("replica");
+    try (Session writer = Session.open(client, database);
+        Session replica = opened(writer, client, "file:" + database + "?mode=ro")) {
+      for (int i = 0; i < 10; i++) {
+        long before = rpcs(replica);
+        assertEquals("500|0\n", replica.answer(READ));
+        assertEquals(before + 1, rpcs(replica), "a warm fresh read transaction");
+      }
+      assertEquals("", writer.answer("UPDATE t SET b = b + 1 WHERE a = 250"));
+      long before = rpcs(replica);
+      assertEquals("500|1\n", replica.answer(READ));
+      // The Refresh, page 1 for its change counter, and the page of the row.
+      assertTrue(rpcs(replica) <= before + 3, rpcs(replica) - before + " after one page changed");
+    }
   }
 
-  /** The line "rpcs N". KeepAlives, which no transaction waits for, are not counted there. */
-  private static long rpcs(Program session) throws Exception {
-    String stats = answer(session, "PRAGMA grpsqlite_stats");
+  @ParameterizedTest
+  @EnumSource(names = {"MEMORY", "VERSIONED", "ROCKSDB"})
+  void aWarmReadTransactionWithinItsBoundedStalenessCostsNone(Kind kind) throws Exception {
+    Client client = kind.client(folder);
+    String database = Kind.freshName("stale");
+    String bounded = "file:" + database + "?mode=ro&max_staleness_ms=5000";
+    try (Session writer = Session.open(client, database);
+        Session replica = opened(writer, client, bounded)) {
+      Await.until(
+          "a transaction without a round trip",
+          Duration.ofSeconds(20),
+          () -> {
+            long before = rpcs(replica);
+            replica.answer(READ);
+            return rpcs(replica) == before;
+          });
+      long before = rpcs(replica);
+      for (int i = 0; i < 10; i++) {
+        assertEquals("500|0\n", replica.answer(READ));
+      }
+      assertEquals(before, rpcs(replica), "ten transactions within the bound");
+      // What others commit comes by itself.
+      assertEquals("", writer.answer("UPDATE t SET b = b + 1 WHERE a = 250"));
+      Await.until(
+          "the commit to be seen",
+          Duration.ofSeconds(10),
+          () -> replica.answer(READ).equals("500|1\n"));
+    }
+  }
+
+  private static final String READ = "SELECT count(*), max(b) FROM t NOT INDEXED";
+
+  /** A replica of a database of some pages, all of which it has read. */
+  private static Session opened(Session writer, Client client, String replica) throws Exception {
+    writer.answer("CREATE TABLE t (a INTEGER PRIMARY KEY, b INT, pad)");
+    assertEquals(
+        "",
+        writer.answer(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500)"
+                + " INSERT INTO t SELECT i, 0, zeroblob(200) FROM n"));
+    Session session = Session.open(client, replica);
+    assertEquals("500|0\n", session.answer(READ));
+    return session;
+  }
+
+  /** The line "rpcs N". KeepAlives and Watch, which no transaction waits for, are not in it. */
+  private static long rpcs(Session session) throws Exception {
+    String stats = session.answer("PRAGMA grpsqlite_stats");
     Matcher line = Pattern.compile("(?m)^rpcs (\\d+)$").matcher(stats);
     assertTrue(line.find(), stats);
     return Long.parseLong(line.group(1));

@@ -23,7 +23,7 @@ class ServerKillTest {
     Random random = new Random(seed);
     String context = "-Dgrpsqlite.seed=" + seed;
     long acknowledged = 0;
-    try (ServerProcess server = ServerProcess.rocksdb(Kind.Folders.make("kills"))) {
+    try (ServerProcess server = ServerProcess.rocksdb(Folders.make("kills"))) {
       Client client = new Client(folder, server.url());
       try (Program writer = client.startPython("ledger.py", "write", "ledger.db")) {
         writer.readTo("writing");

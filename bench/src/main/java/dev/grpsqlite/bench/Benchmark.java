@@ -1,0 +1,17 @@
+package dev.grpsqlite.bench;
+
+import java.nio.file.Path;
+import java.util.List;
+
+/** Something that is measured. */
+interface Benchmark {
+  /** What to call it on the command line. */
+  String name();
+
+  /**
+   * Measures.
+   *
+   * @param folder an empty one, on the disk that is measured; removed afterwards
+   */
+  List<Figure> run(Path folder) throws Exception;
+}

@@ -1,0 +1,35 @@
+package dev.grpsqlite.bench;
+
+import dev.grpsqlite.e2e.Client;
+import dev.grpsqlite.e2e.ServerProcess;
+import java.nio.file.Path;
+import java.util.List;
+
+/** Two writers in turn: how long a transaction takes whose lease the other one has. */
+final class HandoverBenchmark implements Benchmark {
+  private static final int ROUNDS = 500;
+  private static final double BAR_MS = 5;
+
+  @Override
+  public String name() {
+    return "handover";
+  }
+
+  @Override
+  public List<Figure> run(Path folder) throws Exception {
+    try (ServerProcess server = ServerProcess.memoryAsShipped(folder)) {
+      Client client = new Client(folder, server.url());
+      return List.of(
+          new Figure(
+              "one-row transaction of a lone writer, memory-server",
+              "ms",
+              Scripts.run(client, "handover.py", "alone.db", 1, ROUNDS),
+              Figure.NONE),
+          new Figure(
+              "one-row transaction of two writers in turn, memory-server",
+              "ms",
+              Scripts.run(client, "handover.py", "two.db", 2, ROUNDS),
+              BAR_MS));
+    }
+  }
+}
