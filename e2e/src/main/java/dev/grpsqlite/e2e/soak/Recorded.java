@@ -102,10 +102,15 @@ public final class Recorded {
       FaultProxy proxy, Path histories, AtomicInteger names, String workloads, Random random)
       throws Exception {
     String name = "" + names.incrementAndGet();
-    return new Client(histories, proxy.url())
-        .with("GRPSQLITE_CONNECT_TIMEOUT_MS", "2000")
-        .with("GRPSQLITE_TIMEOUT_MS", "3000")
+    return client(histories, proxy)
         .startPython("workload.py", "run", workloads, name, "" + random.nextInt(), name);
+  }
+
+  /** One that does not wait for long. */
+  static Client client(Path folder, FaultProxy proxy) {
+    return new Client(folder, proxy.url())
+        .with("GRPSQLITE_CONNECT_TIMEOUT_MS", "2000")
+        .with("GRPSQLITE_TIMEOUT_MS", "3000");
   }
 
   private static Verdict judge(Path histories) throws Exception {

@@ -20,6 +20,9 @@ import org.jspecify.annotations.Nullable;
 public final class Soak {
   private static final Duration ROUND = Duration.ofSeconds(60);
 
+  /** How many rounds of recorded workloads there are for one of random SQL. */
+  private static final int RECORDED_ROUNDS = 3;
+
   private Soak() {}
 
   public static void main(String[] arguments) throws Exception {
