@@ -10,6 +10,8 @@
         bank       moves money between accounts, and reads all of them
         pair       the same between the accounts of two attached databases
 
+While one has a lease for long, inside a transaction or between two, it says "holding".
+
 HISTORY has lines of fields with tabs between:
     begin ID WORKLOAD TIME STEPS             about to be tried
     end ID OUTCOME TIME ERROR STEPS          what came of it; OK, FAIL or UNKNOWN
@@ -211,7 +213,15 @@ def connect(workload, read_only):
     return db
 
 
-def transact(db, name, workload, recorder, steps, immediate):
+def sometimes_hold(chance, seconds):
+    """A good moment to stop, kill or cut off this client."""
+    if chance.random() < 0.015:
+        client.say("holding")
+        time.sleep(seconds)
+        client.say("going on")
+
+
+def transact(db, name, workload, recorder, steps, immediate, chance):
     """Returns whether it went well."""
     writes = any(step[0] in WRITES for step in steps)
     ident = recorder.begin(name, steps)
@@ -222,10 +232,13 @@ def transact(db, name, workload, recorder, steps, immediate):
         db.execute("BEGIN IMMEDIATE" if immediate else "BEGIN")
         for step in steps:
             done.append(workload.run(db, step))
+            if chance.random() < 0.05:
+                time.sleep(0.02)  # others commit meanwhile
         if writes:
             db.execute("INSERT INTO main.mark (id) VALUES (?)", (ident,))
             if len(workload.databases) > 1:
                 db.execute("INSERT INTO side.mark (id) VALUES (?)", (ident,))
+            sometimes_hold(chance, 0.5)
         committing = True
         db.execute("COMMIT")
         outcome = "OK"
@@ -270,10 +283,12 @@ def run(names, who, seed, history):
                 immediate = len(workload.databases) > 1 or (writes and chance.random() < 0.5)
                 if immediate and read_only:
                     continue
-                if not transact(db, name, workload, recorder, steps, immediate):
+                if not transact(db, name, workload, recorder, steps, immediate, chance):
                     break
                 if stopped.is_set():
                     break
+                # Also for longer than a session lasts, which a client that is cut off must notice.
+                sometimes_hold(chance, chance.choice([0.5, 4]))
         finally:
             db.close()
 

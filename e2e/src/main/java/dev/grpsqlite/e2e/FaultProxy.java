@@ -9,11 +9,11 @@ import java.net.Socket;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Iterator;
+import java.util.Map;
 import java.util.Queue;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.concurrent.atomic.AtomicIntegerArray;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -63,7 +63,7 @@ public final class FaultProxy implements AutoCloseable {
   private final int target;
   private final Set<Relay> relays = ConcurrentHashMap.newKeySet();
   private final AtomicInteger answersToLose = new AtomicInteger();
-  private final AtomicIntegerArray fired = new AtomicIntegerArray(Fault.values().length);
+  private final Map<Fault, Integer> fired = new ConcurrentHashMap<>();
   private final Object lock = new Object();
   private final Queue<Injected> waiting = new ArrayDeque<>(); // guarded by lock
   private long partitionEnds; // guarded by lock; of System.nanoTime()
@@ -87,7 +87,7 @@ public final class FaultProxy implements AutoCloseable {
 
   /** How often this fault has happened so far. */
   public int fired(Fault fault) {
-    return fired.get(fault.ordinal());
+    return fired.getOrDefault(fault, 0);
   }
 
   /** A fault without a direction or duration. */
@@ -171,7 +171,7 @@ public final class FaultProxy implements AutoCloseable {
   }
 
   private void happened(Fault fault) {
-    fired.incrementAndGet(fault.ordinal());
+    fired.merge(fault, 1, Integer::sum);
   }
 
   /** How long the partition still lasts. */

@@ -32,9 +32,9 @@ final class Nemesis {
     TRUNCATE(Fault.TRUNCATE, 2),
     DUPLICATE(Fault.DUPLICATE, 2),
     LOSE_ANSWER(Fault.LOSE_ANSWER, 4),
-    PARTITION(Fault.PARTITION, 1),
+    PARTITION(Fault.PARTITION, 2),
     KILL_CLIENT(null, 3),
-    STOP_CLIENT(null, 1),
+    STOP_CLIENT(null, 2),
     KILL_SERVER(null, 1),
     STOP_SERVER(null, 1);
 
@@ -55,6 +55,7 @@ final class Nemesis {
 
   private static final int MOST_PAUSE_MS = 350;
   private static final Duration UNTIL_ALL_HAPPENED = Duration.ofSeconds(30);
+  private static final Duration MOST_WAIT_FOR_HOLDER = Duration.ofSeconds(1);
   private static final int TTL_MS = Backend.SESSION_TTL_MS;
 
   private final Random random;
@@ -152,14 +153,20 @@ final class Nemesis {
   }
 
   private void commit(Mischief mischief) throws Exception {
-    Worker worker = workers.get(random.nextInt(workers.size()));
+    Worker worker =
+        switch (mischief) {
+          case KILL_CLIENT, STOP_CLIENT, PARTITION -> holding();
+          default -> workers.get(random.nextInt(workers.size()));
+        };
     boolean towardsServer = random.nextBoolean();
     int millis =
         switch (mischief) {
           case DELAY -> 5 + random.nextInt(300);
           // Sometimes longer than the session lasts.
-          case FREEZE, PARTITION, STOP_SERVER -> 300 + random.nextInt(TTL_MS * 3 / 2);
+          case FREEZE, STOP_SERVER -> 300 + random.nextInt(TTL_MS * 3 / 2);
+          // Long enough for another one to take its place.
           case STOP_CLIENT -> TTL_MS + 300 + random.nextInt(TTL_MS);
+          case PARTITION -> TTL_MS + 300 + random.nextInt(2 * TTL_MS);
           default -> 0;
         };
     switch (mischief) {
@@ -190,6 +197,23 @@ final class Nemesis {
       }
       default -> inject(worker, mischief, towardsServer, millis);
     }
+  }
+
+  /**
+   * One with a transaction that it is about to commit, for what happens to others is easy to get
+   * over; any one if there is none for long.
+   */
+  private Worker holding() throws Exception {
+    long end = System.nanoTime() + MOST_WAIT_FOR_HOLDER.toNanos();
+    while (workers.size() > 1 && System.nanoTime() < end) {
+      for (Worker worker : workers) {
+        if (worker.isHolding()) {
+          return worker;
+        }
+      }
+      pause(5);
+    }
+    return workers.get(random.nextInt(workers.size()));
   }
 
   private static void inject(Worker worker, Mischief mischief, boolean towardsServer, int millis) {

@@ -78,7 +78,10 @@ public final class Recorded {
         server.kill();
         server.start();
       }
-      direct.python("workload.py", "final", workloads, "final").ok();
+      Finished end = direct.python("workload.py", "final", workloads, "final");
+      if (end.exit() != 0) {
+        complaints.add("it cannot be read at the end: " + end);
+      }
       Verdict verdict = judge(histories);
       verdict.violations().stream().map(Violation::toString).forEach(complaints::add);
       return new Report(

@@ -52,12 +52,22 @@ public final class Soak {
     for (long seed = firstSeed; total == null || System.nanoTime() < end; seed++) {
       Duration left = Duration.ofNanos(Math.max(0, end - System.nanoTime()));
       Path folder = Files.createTempDirectory(parent, "seed-" + seed + "-");
-      Report report = Recorded.run(backend, seed, left.compareTo(ROUND) < 0 ? left : ROUND, folder);
+      Duration round = left.compareTo(ROUND) < 0 ? left : ROUND;
+      Report report;
+      try {
+        report =
+            (seed - firstSeed) % (RECORDED_ROUNDS + 1) == 1
+                ? Compared.run(backend, seed, round, folder)
+                : Recorded.run(backend, seed, round, folder);
+      } catch (AssertionError e) {
+        System.out.println(backend + ", seed " + seed + ", in " + folder);
+        throw e;
+      }
       System.out.println(report);
       if (report.complaints().isEmpty()) {
         Folders.delete(folder);
       } else {
-        System.out.println("its histories are in " + folder);
+        System.out.println("what it left is in " + folder);
       }
       total = total == null ? report : total.plus(report);
     }

@@ -5,6 +5,7 @@ import dev.grpsqlite.e2e.Finished;
 import dev.grpsqlite.e2e.Program;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.List;
 
 /** A client process behind a proxy of its own, which is started again when it was killed. */
 final class Worker implements AutoCloseable {
@@ -19,6 +20,7 @@ final class Worker implements AutoCloseable {
   private final Starter starter;
   private Program program;
   private boolean isStopped;
+  private String lastLine = "";
 
   Worker(int port, Starter starter) throws Exception {
     this.proxy = new FaultProxy(port);
@@ -42,6 +44,15 @@ final class Worker implements AutoCloseable {
     return program.errors();
   }
 
+  /** Whether it says that it is about to commit, and takes its time. */
+  boolean isHolding() {
+    List<String> lines = program.drain();
+    if (!lines.isEmpty()) {
+      lastLine = lines.get(lines.size() - 1);
+    }
+    return !isStopped && lastLine.equals("holding");
+  }
+
   void stop() throws Exception {
     program.signal("STOP");
     isStopped = true;
@@ -57,6 +68,7 @@ final class Worker implements AutoCloseable {
   void killAndStartAnother() throws Exception {
     program.close();
     isStopped = false;
+    lastLine = "";
     program = starter.start(proxy);
   }
 

@@ -95,7 +95,7 @@ class RegisterCheckerTest {
           default -> {
             boolean right = random.nextBoolean();
             step = "s1:" + (right ? value : 1) + "," + (2000 + i) + "," + (right ? 1 : 0);
-            value = right ? 2000 + i : value;
+            value = right ? 2000L + i : value;
           }
         }
         long spread = random.nextInt(60);
