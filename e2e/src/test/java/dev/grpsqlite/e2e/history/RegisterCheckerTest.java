@@ -88,7 +88,7 @@ class RegisterCheckerTest {
         String step;
         switch (random.nextInt(3)) {
           case 0 -> {
-            value = 1000 + i;
+            value = 1000L + i;
             step = "w1:" + value;
           }
           case 1 -> step = "g1:" + value;
