@@ -15,49 +15,54 @@ import java.util.Random;
 import java.util.Set;
 
 /**
- * A client that runs random SQL on a remote database and on a local file ({@code random_sql.py}),
- * while a nemesis is about. It finds out itself whether they differ.
+ * Clients that run random SQL, each on a remote database and a local file of its own ({@code
+ * random_sql.py}), while a nemesis is about. They find out themselves whether these differ.
  */
 public final class Compared {
+  private static final int CLIENTS = 3;
+
   private Compared() {}
 
   /**
    * Runs, and reports what happened.
    *
-   * @param folder for the server's data and the local file; it is kept
+   * @param folder for the server's data and the local files; it is kept
    */
   public static Report run(Backend backend, long seed, Duration length, Path folder)
       throws Exception {
     Path work = Files.createDirectories(folder.resolve("compared"));
     List<String> complaints = new ArrayList<>();
     Random random = new Random(seed);
-    try (ServerProcess server = backend.start(folder);
-        Worker worker =
+    List<Worker> workers = new ArrayList<>();
+    try (ServerProcess server = backend.start(folder)) {
+      for (int i = 0; i < CLIENTS; i++) {
+        String[] arguments = {"random-" + i + ".db", "local-" + i + ".db", "" + (seed + i)};
+        workers.add(
             new Worker(
                 server.port(),
                 proxy -> {
                   Program program =
-                      Recorded.client(work, proxy)
-                          .startPython("random_sql.py", "random.db", "local.db", "" + seed);
+                      Recorded.client(work, proxy).startPython("random_sql.py", arguments);
                   program.readTo("running");
                   return program;
-                })) {
+                }));
+      }
       Set<Mischief> repertoire = EnumSet.complementOf(EnumSet.of(Mischief.KILL_CLIENT));
       if (!backend.isDurable()) {
         repertoire.remove(Mischief.KILL_SERVER);
       }
-      Nemesis nemesis = new Nemesis(random, server, List.of(worker), repertoire);
+      Nemesis nemesis = new Nemesis(random, server, workers, repertoire);
       nemesis.run(length);
       nemesis.missing().forEach(m -> complaints.add(m + " was planned and did not happen"));
-      Finished finished = worker.finish();
       int[] counts = new int[5];
-      if (finished.exit() == 0) {
-        counts =
-            Arrays.stream(finished.out().strip().split(" ", -1))
-                .mapToInt(Integer::parseInt)
-                .toArray();
-      } else {
-        complaints.add("the local file is not the same: " + finished);
+      for (Worker worker : workers) {
+        Finished finished = worker.finish();
+        if (finished.exit() == 0) {
+          String[] found = finished.out().strip().split(" ", -1);
+          Arrays.setAll(counts, i -> counts[i] + Integer.parseInt(found[i]));
+        } else {
+          complaints.add("the local file is not the same: " + finished);
+        }
       }
       return new Report(
           backend,
@@ -69,6 +74,10 @@ public final class Compared {
           counts[0],
           nemesis.counts(),
           complaints);
+    } finally {
+      for (Worker worker : workers) {
+        worker.close();
+      }
     }
   }
 }
