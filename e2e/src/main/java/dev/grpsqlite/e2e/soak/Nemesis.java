@@ -54,7 +54,7 @@ final class Nemesis {
   }
 
   private static final int MOST_PAUSE_MS = 350;
-  private static final Duration UNTIL_ALL_HAPPENED = Duration.ofSeconds(30);
+  private static final Duration UNTIL_ALL_HAPPENED = Duration.ofSeconds(60);
   private static final Duration MOST_WAIT_FOR_HOLDER = Duration.ofSeconds(1);
   private static final int TTL_MS = Backend.SESSION_TTL_MS;
 
@@ -85,7 +85,7 @@ final class Nemesis {
       }
       Mischief next = bag.remove();
       planned.merge(next, 1, Integer::sum);
-      commit(next);
+      perform(next);
     }
     Await.until(
         "everything planned to happen",
@@ -152,7 +152,7 @@ final class Nemesis {
     due.add(new Due(System.nanoTime() + millis * 1_000_000L, undoing));
   }
 
-  private void commit(Mischief mischief) throws Exception {
+  private void perform(Mischief mischief) throws Exception {
     Worker worker =
         switch (mischief) {
           case KILL_CLIENT, STOP_CLIENT, PARTITION -> holding();
@@ -200,8 +200,8 @@ final class Nemesis {
   }
 
   /**
-   * One with a transaction that it is about to commit, for what happens to others is easy to get
-   * over; any one if there is none for long.
+   * One that has a lease and takes its time, for what happens to others is easy to get over; any
+   * one if there is none for long.
    */
   private Worker holding() throws Exception {
     long end = System.nanoTime() + MOST_WAIT_FOR_HOLDER.toNanos();
