@@ -240,6 +240,12 @@ class Comparison:
     def fail(self, what):
         raise AssertionError(f"{what}, after:\n" + ";\n".join(self.last[-60:]))
 
+    def difference(self):
+        """What of the schema only one of them has."""
+        sql = "SELECT name, sql FROM sqlite_schema"
+        there, here = set(self.remote.execute(sql)), set(self.local.execute(sql))
+        return f"only there {there - here}, only here {here - there}"
+
     def close(self):
         for db in (self.remote, self.local):
             if db is not None:
@@ -338,7 +344,7 @@ class Comparison:
             else:
                 self.local.execute("ROLLBACK")
                 if there != digest(self.local):
-                    self.fail("it is neither before nor after the transaction")
+                    self.fail(f"it is neither before nor after the transaction: {self.difference()}")
                 if committing and error == IO_ERROR:
                     self.old += 1
                 else:
