@@ -262,11 +262,11 @@ class Comparison:
                 db.execute(f"PRAGMA journal_mode={self.chance.choice(JOURNAL_MODES)}").fetchall()
                 db.execute(f"PRAGMA synchronous={self.chance.choice(SYNCHRONOUS)}")
                 db.execute(f"PRAGMA cache_size={self.chance.choice(CACHE_SIZES)}")
-                # With the lease, not only a look: what was sent by the connection before could
-                # still arrive, and take effect, as long as nobody else has it.
+                # First the lease, then a look: what the connection before sent could still arrive,
+                # and take effect, as long as the lease has not been taken again.
                 db.execute("BEGIN IMMEDIATE")
-                found = digest(db)
                 db.execute("ROLLBACK")
+                found = digest(db)
                 self.remote = db
                 return found
             except sqlite3.Error as e:
