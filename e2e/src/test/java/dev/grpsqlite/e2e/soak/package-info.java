@@ -1,0 +1,4 @@
+@NullMarked
+package dev.grpsqlite.e2e.soak;
+
+import org.jspecify.annotations.NullMarked;
