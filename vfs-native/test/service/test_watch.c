@@ -19,6 +19,7 @@ static const h2_answer lasting = {
 typedef struct watch {
   gsq_page_client client;
   peer server;
+  h2_scripts scripts; /* the server's, as long as it runs */
   int turns, events;
   enum gsq_watch_kind kinds[2];
   uint64_t numbers[2];
@@ -58,8 +59,8 @@ static int on_turn(void *arg, int64_t *until_ms, gsq_error *error) {
 /* Begins a stream to a server with these scripts, and returns when it has ended. */
 static int run(watch *self, const h2_script *scripts, int count, int wake_fd,
                int64_t timeout_ms, gsq_error *error) {
-  h2_scripts all = {scripts, count};
-  peer_start(&self->server, h2_scripted, &all, NULL);
+  self->scripts = (h2_scripts){scripts, count};
+  peer_start(&self->server, h2_scripted, &self->scripts, NULL);
   gsq_channel_options options = {
       .url = self->server.url, .connect_timeout_ms = 2000, .max_message_bytes = 4 << 20};
   CHECK_INT(GSQ_OK, gsq_channel_new(&options, &self->client.channel, error));
