@@ -3,6 +3,7 @@ package dev.grpsqlite.e2e;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.grpsqlite.e2e.FaultProxy.Fault;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
@@ -21,8 +22,6 @@ class AttachTest {
   private static final int KILLS = Integer.getInteger("grpsqlite.attachKills", 120);
 
   private static final int MOST_PAUSE_MS = 100;
-  private static final int LARGER_THAN_ALL_BUT_COMMITS = 4096;
-
   @TempDir Path folder;
 
   @ParameterizedTest
@@ -68,7 +67,7 @@ class AttachTest {
     Random random = new Random(seed);
     String context = "-Dgrpsqlite.seed=" + seed;
     long acknowledged = 0;
-    try (ServerProcess server = ServerProcess.rocksdb(Kind.Folders.make("attach-kills"))) {
+    try (ServerProcess server = ServerProcess.rocksdb(Folders.make("attach-kills"))) {
       Client client = new Client(folder, server.url());
       try (Program writer = client.startPython("attach.py", "write", "one.db", "two.db")) {
         writer.readTo("writing");
@@ -97,15 +96,15 @@ class AttachTest {
     String one = Kind.freshName("lost");
     String two = Kind.freshName("lost");
     String both = "BEGIN|INSERT INTO main.t VALUES (randomblob(5000))|INSERT INTO two.t VALUES (1)";
-    try (CutProxy proxy = new CutProxy(kind.server().port(), LARGER_THAN_ALL_BUT_COMMITS);
+    try (FaultProxy proxy = new FaultProxy(kind.server().port());
         Program session = new Client(folder, proxy.url()).startPython("session.py", one)) {
       session.readTo("--");
       run(session, "ATTACH '" + two + "' AS two|CREATE TABLE main.t (x)|CREATE TABLE two.t (x)");
       for (int lost = 1; lost <= 5; lost++) {
         run(session, both);
-        proxy.arm(1);
+        proxy.inject(Fault.LOSE_ANSWER);
         assertEquals("", answer(session, "COMMIT"));
-        assertEquals(lost, proxy.fired(), "the answer was not lost");
+        assertEquals(lost, proxy.fired(Fault.LOSE_ANSWER), "the answer was not lost");
         assertEquals(
             lost + "|" + lost + "\n",
             answer(session, "SELECT (SELECT count(*) FROM main.t), (SELECT count(*) FROM two.t)"));

@@ -77,12 +77,12 @@ class FrontDoorTest {
       inRoot(server.url(), "/bin/sh", "-c", commands.get(0)).ok();
       inRoot(server.url(), "/bin/sh", "-c", commands.get(0)).ok();
       String history = inRoot(server.url(), "/bin/sh", "-c", commands.get(2)).ok();
-      List<String> versions = history.lines().map(line -> line.split("\\|")[0]).toList();
+      List<String> versions = history.lines().map(line -> line.split("\\|", -1)[0]).toList();
       assertEquals(List.of("3", "2", "1", "0"), versions);
       String dump = inRoot(server.url(), "/bin/sh", "-c", commands.get(3)).ok();
       assertTrue(dump.contains("CREATE TABLE visit") && !dump.contains("INSERT"), dump);
 
-      String time = history.lines().skip(1).findFirst().orElseThrow().split("\\|")[1];
+      String time = history.lines().skip(1).findFirst().orElseThrow().split("\\|", -1)[1];
       String sql = readme("sql").get(0).replace("2026-01-31T10:00:00Z", time);
       Client client = new Client(folder, server.url());
       String deleted =

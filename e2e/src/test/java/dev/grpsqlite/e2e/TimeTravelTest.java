@@ -25,7 +25,7 @@ class TimeTravelTest {
 
   /** Those that keep versions. */
   static List<Kind> kinds() {
-    return List.of(Kind.VERSIONED);
+    return List.of(Kind.VERSIONED, Kind.ROCKSDB);
   }
 
   @ParameterizedTest

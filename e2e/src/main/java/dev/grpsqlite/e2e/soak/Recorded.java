@@ -33,11 +33,7 @@ public final class Recorded {
   /** As many as two processors can keep at work. */
   private static final int CLIENTS = 5;
 
-  /** Whether servers commit to several databases at once; then the pair is tried as well. */
-  static final boolean GROUPS = false;
-
-  private static final List<String> WORKLOADS =
-      GROUPS ? List.of("register", "list", "bank", "pair") : List.of("register", "list", "bank");
+  private static final List<String> WORKLOADS = List.of("register", "list", "bank", "pair");
 
   private Recorded() {}
 
