@@ -1,5 +1,6 @@
 package dev.grpsqlite.server.launch;
 
+import dev.grpsqlite.server.auth.Access;
 import dev.grpsqlite.server.file.FileService;
 import dev.grpsqlite.server.launch.ServerOptions.Service;
 import dev.grpsqlite.server.page.AdminService;
@@ -10,6 +11,7 @@ import dev.grpsqlite.server.session.Versions;
 import dev.grpsqlite.server.spi.PageStore;
 import dev.grpsqlite.server.spi.SnapshotPins;
 import dev.grpsqlite.server.spi.StoreOpenException;
+import dev.grpsqlite.server.wire.Callers;
 import dev.grpsqlite.server.wire.UnreadableRequests;
 import io.grpc.BindableService;
 import io.grpc.Server;
@@ -91,11 +93,15 @@ public final class StorageServer implements AutoCloseable {
     }
     for (BindableService service : bindable) {
       ServerServiceDefinition definition = service.bindService();
-      services.add(ServerInterceptors.intercept(UnreadableRequests.refused(definition), metrics));
+      Callers callers = new Callers(builder.access, service instanceof FileService);
+      services.add(
+          ServerInterceptors.intercept(UnreadableRequests.refused(definition), callers, metrics));
       health.setStatus(definition.getServiceDescriptor().getName(), ServingStatus.SERVING);
     }
     services.add(health.getHealthService().bindService());
-    services.add(ProtoReflectionServiceV1.newInstance().bindService());
+    services.add(
+        ServerInterceptors.intercept(
+            ProtoReflectionServiceV1.newInstance(), new Callers(builder.access, false)));
     ticker = ticker(options.sessionTtl());
   }
 
@@ -234,6 +240,7 @@ public final class StorageServer implements AutoCloseable {
     private final String name;
     private final StoreOpener opener;
     private ServerOptions options = ServerOptions.DEFAULTS;
+    private Access access = Access.open();
     private LongSupplier nanoTime = System::nanoTime;
 
     private Builder(String name, StoreOpener opener) {
@@ -243,6 +250,12 @@ public final class StorageServer implements AutoCloseable {
 
     public Builder options(ServerOptions value) {
       options = value;
+      return this;
+    }
+
+    /** Whom to serve; everybody, if it is not said. */
+    public Builder access(Access value) {
+      access = value;
       return this;
     }
 

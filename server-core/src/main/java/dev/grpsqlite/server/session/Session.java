@@ -24,6 +24,7 @@ public final class Session {
 
   private final SessionId id;
   private final String clientName;
+  private final String owner;
   private final Floors floors;
 
   private long deadlineNanos;
@@ -34,9 +35,10 @@ public final class Session {
   private final Map<StageKey, Long> staged = new HashMap<>();
   private long stagedBytes;
 
-  Session(SessionId id, String clientName, Floors floors, long deadlineNanos) {
+  Session(SessionId id, String clientName, String owner, Floors floors, long deadlineNanos) {
     this.id = id;
     this.clientName = clientName;
+    this.owner = owner;
     this.floors = floors;
     this.deadlineNanos = deadlineNanos;
   }
@@ -48,6 +50,11 @@ public final class Session {
   /** For logs. */
   public String clientName() {
     return clientName;
+  }
+
+  /** The identity that opened it, which alone may use it. */
+  String owner() {
+    return owner;
   }
 
   /** Moves the end; returns false if it has come already. */

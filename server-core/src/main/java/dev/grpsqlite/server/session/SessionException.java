@@ -11,7 +11,9 @@ public final class SessionException extends RuntimeException {
     /** It expired, was closed, or was never opened. */
     NO_SUCH_SESSION,
     /** There are too many of something. */
-    LIMIT
+    LIMIT,
+    /** It belongs to somebody else. */
+    NOT_OWNER
   }
 
   private final Code code;
@@ -23,6 +25,10 @@ public final class SessionException extends RuntimeException {
 
   public Code code() {
     return code;
+  }
+
+  static SessionException notOwner() {
+    return new SessionException(Code.NOT_OWNER, "the session belongs to another identity");
   }
 
   static SessionException noSuchSession() {

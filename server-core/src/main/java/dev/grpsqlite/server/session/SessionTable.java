@@ -54,12 +54,17 @@ public final class SessionTable implements SnapshotPins {
     return floors.oldestPinned(database);
   }
 
-  /** Opens a session, or renews the one of that id. Fails with LIMIT. */
-  public Session open(SessionId id, String clientName) {
+  /**
+   * Opens a session, or renews the one of that id. Fails with LIMIT and NOT_OWNER.
+   *
+   * @param owner the identity that alone may use it; empty where nobody is asked who it is
+   */
+  public Session open(SessionId id, String clientName, String owner) {
     long now = nanoTime.getAsLong();
     while (true) {
       Session session = sessions.get(id);
       if (session != null) {
+        checkOwner(session, owner);
         if (session.renew(now, now + ttlNanos)) {
           return session;
         }
@@ -69,16 +74,22 @@ public final class SessionTable implements SnapshotPins {
         throw new SessionException(
             Code.LIMIT, "the server has " + maxSessions + " sessions, which is its limit");
       }
-      Session opened = new Session(id, clientName, floors, now + ttlNanos);
+      Session opened = new Session(id, clientName, owner, floors, now + ttlNanos);
       if (sessions.putIfAbsent(id, opened) == null) {
         return opened;
       }
     }
   }
 
-  /** Renews a session. Fails with NO_SUCH_SESSION. */
-  public Session keepAlive(SessionId id) {
-    Session session = get(id);
+  private static void checkOwner(Session session, String owner) {
+    if (!session.owner().equals(owner)) {
+      throw SessionException.notOwner();
+    }
+  }
+
+  /** Renews a session. Fails with NO_SUCH_SESSION and NOT_OWNER. */
+  public Session keepAlive(SessionId id, String owner) {
+    Session session = get(id, owner);
     long now = nanoTime.getAsLong();
     if (!session.renew(now, now + ttlNanos)) {
       endUnattended(session);
@@ -87,8 +98,8 @@ public final class SessionTable implements SnapshotPins {
     return session;
   }
 
-  /** A session that is there. Fails with NO_SUCH_SESSION. */
-  public Session get(SessionId id) {
+  /** A session that is there. Fails with NO_SUCH_SESSION and NOT_OWNER. */
+  public Session get(SessionId id, String owner) {
     Session session = sessions.get(id);
     if (session == null) {
       throw SessionException.noSuchSession();
@@ -97,6 +108,7 @@ public final class SessionTable implements SnapshotPins {
       endUnattended(session);
       throw SessionException.noSuchSession();
     }
+    checkOwner(session, owner);
     return session;
   }
 
@@ -117,10 +129,14 @@ public final class SessionTable implements SnapshotPins {
     return false;
   }
 
-  /** Ends a session; complete when all it had is given back. */
-  public CompletableFuture<Void> close(SessionId id) {
+  /** Ends a session; complete when all it had is given back. Fails with NOT_OWNER. */
+  public CompletableFuture<Void> close(SessionId id, String owner) {
     Session session = sessions.get(id);
-    return session == null ? CompletableFuture.completedFuture(null) : end(session);
+    if (session == null) {
+      return CompletableFuture.completedFuture(null);
+    }
+    checkOwner(session, owner);
+    return end(session);
   }
 
   /** Ends the sessions whose time has come. To be called now and then. */

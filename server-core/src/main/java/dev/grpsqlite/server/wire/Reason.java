@@ -20,6 +20,8 @@ public enum Reason {
   QUOTA(Status.Code.RESOURCE_EXHAUSTED),
   LIMIT(Status.Code.RESOURCE_EXHAUSTED),
   UNSUPPORTED(Status.Code.UNIMPLEMENTED),
+  NOT_ALLOWED(Status.Code.PERMISSION_DENIED),
+  BAD_TOKEN(Status.Code.UNAUTHENTICATED),
   STORE_FAILED(Status.Code.INTERNAL);
 
   private final Status.Code code;

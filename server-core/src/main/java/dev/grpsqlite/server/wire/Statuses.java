@@ -2,6 +2,7 @@ package dev.grpsqlite.server.wire;
 
 import com.google.protobuf.Any;
 import com.google.rpc.ErrorInfo;
+import dev.grpsqlite.server.auth.AccessException;
 import dev.grpsqlite.server.session.SessionException;
 import dev.grpsqlite.server.spi.StoreException;
 import io.grpc.Status;
@@ -27,6 +28,9 @@ public final class Statuses {
     }
     if (cause instanceof RequestException e) {
       return of(e.reason(), message(e));
+    }
+    if (cause instanceof AccessException e) {
+      return of(reason(e.code()), message(e));
     }
     if (cause instanceof SessionException e) {
       return of(reason(e.code()), message(e));
@@ -83,10 +87,18 @@ public final class Statuses {
     return Integer.toHexString(ThreadLocalRandom.current().nextInt());
   }
 
+  private static Reason reason(AccessException.Code code) {
+    return switch (code) {
+      case BAD_TOKEN -> Reason.BAD_TOKEN;
+      case NOT_ALLOWED -> Reason.NOT_ALLOWED;
+    };
+  }
+
   private static Reason reason(SessionException.Code code) {
     return switch (code) {
       case NO_SUCH_SESSION -> Reason.NO_SUCH_SESSION;
       case LIMIT -> Reason.LIMIT;
+      case NOT_OWNER -> Reason.NOT_ALLOWED;
     };
   }
 

@@ -1,5 +1,6 @@
 package dev.grpsqlite.server.contract;
 
+import dev.grpsqlite.server.auth.Access;
 import dev.grpsqlite.server.launch.ListenAddress;
 import dev.grpsqlite.server.launch.ServerOptions;
 import dev.grpsqlite.server.launch.StorageServer;
@@ -17,8 +18,17 @@ final class ServedStore implements AutoCloseable {
   final ManagedChannel channel;
 
   ServedStore(ServerOptions options, StorageServer.StoreOpener opener) throws Exception {
+    this(options, Access.open(), opener);
+  }
+
+  ServedStore(ServerOptions options, Access access, StorageServer.StoreOpener opener)
+      throws Exception {
     server =
-        StorageServer.builder("test-server", opener).options(options).nanoTime(nanos::get).open();
+        StorageServer.builder("test-server", opener)
+            .options(options)
+            .access(access)
+            .nanoTime(nanos::get)
+            .open();
     ListenAddress.Tcp address =
         (ListenAddress.Tcp)
             server.listen(
