@@ -24,6 +24,11 @@ public final class Access {
     return new Access(rules);
   }
 
+  /** Whether anybody is asked who it is. */
+  public boolean asks() {
+    return rules != null;
+  }
+
   public void replace(AccessRules newRules) {
     if (rules == null) {
       throw new IllegalStateException("an open server does not close");

@@ -3,11 +3,13 @@ package dev.grpsqlite.server.launch;
 import dev.grpsqlite.server.launch.ServerOptions.Service;
 import dev.grpsqlite.server.spi.PageStoreProvider.Check;
 import dev.grpsqlite.server.spi.PageStoreProvider.Setting;
+import java.io.IOException;
 import java.time.Duration;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
 import java.util.stream.Collectors;
+import org.slf4j.LoggerFactory;
 
 /** The settings that every server has, whatever its storage. */
 final class CommonSettings {
@@ -15,6 +17,11 @@ final class CommonSettings {
   static final String METRICS_LISTEN = "metrics-listen";
   static final String LOG_LEVEL = "log-level";
   private static final String SERVICES = "services";
+  private static final String TOKENS_FILE = "tokens-file";
+  private static final String TLS_CERT = "tls-cert";
+  private static final String TLS_KEY = "tls-key";
+  private static final String TLS_CLIENT_CA = "tls-client-ca";
+  private static final String INSECURE_NO_AUTH = "insecure-no-auth";
   private static final String NO_ATOMIC = "no-atomic";
   private static final String SESSION_TTL_MS = "session-ttl-ms";
   private static final String MAX_SESSIONS = "max-sessions";
@@ -45,6 +52,25 @@ final class CommonSettings {
               "Where to show metrics to Prometheus, at /metrics. Not shown by default.",
               "",
               Settings::tcpAddressProblem),
+          file(
+              TOKENS_FILE,
+              "Who may do what: tokens, identities, and the databases of each. Without it, whoever"
+                  + " reaches the server may do everything. Read again when it changes."),
+          file(
+              TLS_CERT,
+              "The server's certificate and what is between it and its authority, in PEM; TCP"
+                  + " addresses are then served with TLS alone. Read again when it changes."),
+          file(TLS_KEY, "The key of --tls-cert, in PEM (PKCS #8)."),
+          file(
+              TLS_CLIENT_CA,
+              "Clients need a certificate of one of these authorities, in PEM. Read again when it"
+                  + " changes."),
+          setting(
+              INSECURE_NO_AUTH,
+              "",
+              "Serve an address that other machines can reach although nobody is asked who it is.",
+              "false",
+              value -> Settings.choiceProblem(value, BOOLEANS)),
           setting(
               SERVICES,
               "LIST",
@@ -121,6 +147,10 @@ final class CommonSettings {
     return new Setting(name, placeholder, description, defaultValue, false, check);
   }
 
+  private static Setting file(String name, String description) {
+    return setting(name, "FILE", description, "", value -> value.isEmpty() ? "is empty" : "");
+  }
+
   private static Setting number(
       String name, String placeholder, String description, long defaultValue, long min, long max) {
     return setting(
@@ -129,6 +159,51 @@ final class CommonSettings {
         description,
         Long.toString(defaultValue),
         value -> Settings.integerProblem(value, min, max));
+  }
+
+  /** Reads the files that the settings name. */
+  static Security security(Settings settings) throws UsageException, IOException {
+    boolean certificate = settings.has(TLS_CERT);
+    if (certificate != settings.has(TLS_KEY)) {
+      throw new UsageException("--" + TLS_CERT + " and --" + TLS_KEY + " belong together");
+    }
+    if (settings.has(TLS_CLIENT_CA) && !certificate) {
+      throw new UsageException("--" + TLS_CLIENT_CA + " needs --" + TLS_CERT + " and --" + TLS_KEY);
+    }
+    Security security =
+        Security.load(
+            new Security.Places(
+                settings.path(TOKENS_FILE),
+                settings.path(TLS_CERT),
+                settings.path(TLS_KEY),
+                settings.path(TLS_CLIENT_CA)));
+    for (String address : settings.list(LISTEN)) {
+      check(ListenAddress.parse(address), security, settings.isTrue(INSECURE_NO_AUTH));
+    }
+    return security;
+  }
+
+  private static void check(ListenAddress address, Security security, boolean insecure)
+      throws UsageException {
+    if (!(address instanceof ListenAddress.Tcp tcp)
+        || tcp.address().getAddress().isLoopbackAddress()) {
+      return;
+    }
+    if (!security.asksWhoCalls() && !insecure) {
+      throw new UsageException(
+          "other machines can reach "
+              + address
+              + ", and nobody is asked who it is: give --"
+              + TOKENS_FILE
+              + " or --"
+              + TLS_CLIENT_CA
+              + ", listen on 127.0.0.1 or a Unix socket, or say --"
+              + INSECURE_NO_AUTH);
+    }
+    if (security.key() == null) {
+      LoggerFactory.getLogger(CommonSettings.class)
+          .warn("what goes over {} is not encrypted (--{} and --{})", address, TLS_CERT, TLS_KEY);
+    }
   }
 
   static ServerOptions options(Settings settings) {

@@ -1,5 +1,6 @@
 package dev.grpsqlite.server.launch;
 
+import dev.grpsqlite.server.auth.ServerKey;
 import dev.grpsqlite.server.session.SessionTable;
 import dev.grpsqlite.server.wire.Traffic;
 import io.grpc.ForwardingServerCall.SimpleForwardingServerCall;
@@ -72,13 +73,31 @@ final class Metrics implements Traffic, ServerInterceptor {
           .help("Bytes of them.")
           .register(registry);
 
-  Metrics(SessionTable sessions) {
+  private final Counter fileChanges =
+      Counter.builder()
+          .name("grpsqlite_security_file_changes_total")
+          .help("Files of tokens or certificates that changed, and were taken or refused.")
+          .labelNames("file", "outcome")
+          .register(registry);
+
+  Metrics(SessionTable sessions, Security security) {
+    ServerKey key = security.key();
+    if (key != null) {
+      gauge(
+          "grpsqlite_tls_certificate_end_timestamp_seconds",
+          "When the certificate that the server shows ends, in Unix time.",
+          () -> key.notAfter().getEpochSecond());
+    }
     gauge("grpsqlite_sessions", "Sessions that are open.", sessions::size);
     gauge("grpsqlite_leases", "Leases that open sessions were given.", sessions::leases);
     gauge(
         "grpsqlite_staged_bytes",
         "Bytes that open sessions have staged for commits to come.",
         () -> (double) sessions.stagedBytes());
+  }
+
+  void fileChanged(Security.Change change) {
+    fileChanges.labelValues(change.kind().label(), change.taken() ? "taken" : "refused").inc();
   }
 
   private void gauge(String name, String help, DoubleSupplier value) {

@@ -1,6 +1,5 @@
 package dev.grpsqlite.server.launch;
 
-import dev.grpsqlite.server.auth.Access;
 import dev.grpsqlite.server.file.FileService;
 import dev.grpsqlite.server.launch.ServerOptions.Service;
 import dev.grpsqlite.server.page.AdminService;
@@ -44,6 +43,9 @@ import org.slf4j.LoggerFactory;
 public final class StorageServer implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(StorageServer.class);
 
+  /** A file that changed is used after twice this time. */
+  private static final long FILES_PERIOD_MS = 500;
+
   /** Opens a store, given what it may not collect. */
   @FunctionalInterface
   public interface StoreOpener {
@@ -52,6 +54,7 @@ public final class StorageServer implements AutoCloseable {
 
   private final String name;
   private final ServerOptions options;
+  private final Security security;
   private final SessionTable sessions;
   private final PageStore store;
   private final Metrics metrics;
@@ -66,9 +69,10 @@ public final class StorageServer implements AutoCloseable {
   private StorageServer(Builder builder) throws StoreOpenException {
     name = builder.name;
     options = builder.options;
-    listeners = new Listeners(options);
+    security = builder.security;
+    listeners = new Listeners(options, security);
     sessions = new SessionTable(builder.nanoTime, options.sessionTtl(), options.maxSessions());
-    metrics = new Metrics(sessions);
+    metrics = new Metrics(sessions, security);
     store = builder.opener.open(sessions);
     Leases leases = new Leases(store, sessions);
     Versions versions = new Versions(store, sessions, leases);
@@ -93,7 +97,7 @@ public final class StorageServer implements AutoCloseable {
     }
     for (BindableService service : bindable) {
       ServerServiceDefinition definition = service.bindService();
-      Callers callers = new Callers(builder.access, service instanceof FileService);
+      Callers callers = new Callers(security.access(), service instanceof FileService);
       services.add(
           ServerInterceptors.intercept(UnreadableRequests.refused(definition), callers, metrics));
       health.setStatus(definition.getServiceDescriptor().getName(), ServingStatus.SERVING);
@@ -101,7 +105,7 @@ public final class StorageServer implements AutoCloseable {
     services.add(health.getHealthService().bindService());
     services.add(
         ServerInterceptors.intercept(
-            ProtoReflectionServiceV1.newInstance(), new Callers(builder.access, false)));
+            ProtoReflectionServiceV1.newInstance(), new Callers(security.access(), false)));
     ticker = ticker(options.sessionTtl());
   }
 
@@ -118,7 +122,18 @@ public final class StorageServer implements AutoCloseable {
     ScheduledFuture<?> unused =
         executor.scheduleWithFixedDelay(
             this::expireSessions, period, period, TimeUnit.MILLISECONDS);
+    ScheduledFuture<?> unusedToo =
+        executor.scheduleWithFixedDelay(
+            this::lookAtFiles, FILES_PERIOD_MS, FILES_PERIOD_MS, TimeUnit.MILLISECONDS);
     return executor;
+  }
+
+  private void lookAtFiles() {
+    try {
+      security.look().forEach(metrics::fileChanged);
+    } catch (RuntimeException e) {
+      log.error("the files of tokens and certificates were not looked at", e);
+    }
   }
 
   /** Ends the sessions whose time has come. The server does so itself, several times in a TTL. */
@@ -240,7 +255,7 @@ public final class StorageServer implements AutoCloseable {
     private final String name;
     private final StoreOpener opener;
     private ServerOptions options = ServerOptions.DEFAULTS;
-    private Access access = Access.open();
+    private Security security = Security.none();
     private LongSupplier nanoTime = System::nanoTime;
 
     private Builder(String name, StoreOpener opener) {
@@ -253,9 +268,9 @@ public final class StorageServer implements AutoCloseable {
       return this;
     }
 
-    /** Whom to serve; everybody, if it is not said. */
-    public Builder access(Access value) {
-      access = value;
+    /** Whom to serve, and how; everybody and in the clear, if it is not said. */
+    public Builder security(Security value) {
+      security = value;
       return this;
     }
 

@@ -3,6 +3,7 @@ package dev.grpsqlite.server.wire;
 import dev.grpsqlite.server.auth.Access;
 import dev.grpsqlite.server.auth.AccessException;
 import dev.grpsqlite.server.auth.Caller;
+import dev.grpsqlite.server.auth.PeerCertificate;
 import io.grpc.Context;
 import io.grpc.Contexts;
 import io.grpc.Metadata;
@@ -20,9 +21,12 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Callers implements ServerInterceptor {
   /** What one call says of its caller. */
-  private record Credentials(Access access, @Nullable String token, @Nullable String certificate) {
+  private record Credentials(
+      Access access, @Nullable String token, @Nullable PeerCertificate certificate) {
     Caller caller(@Nullable String otherToken) {
-      return access.caller(token == null ? otherToken : token, certificate);
+      // A bad certificate is not made good by a token.
+      String identity = certificate == null ? null : certificate.identity();
+      return access.caller(token == null ? otherToken : token, identity);
     }
   }
 
@@ -60,7 +64,8 @@ public final class Callers implements ServerInterceptor {
   @Override
   public <ReqT, RespT> ServerCall.Listener<ReqT> interceptCall(
       ServerCall<ReqT, RespT> call, Metadata headers, ServerCallHandler<ReqT, RespT> next) {
-    Credentials credentials = new Credentials(access, token(headers), null);
+    Credentials credentials =
+        new Credentials(access, token(headers), call.getAttributes().get(PeerCertificates.KEY));
     if (!tokensInMessages) {
       try {
         credentials.caller(null);

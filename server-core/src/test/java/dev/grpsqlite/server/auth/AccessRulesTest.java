@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -28,7 +29,7 @@ class AccessRulesTest {
     AccessRules rules =
         rules(
             "token " + SECRET + " alice",
-            "token " + OTHER.toUpperCase() + " alice",
+            "token " + OTHER.toUpperCase(Locale.ROOT) + " alice",
             "allow alice read **");
     assertEquals(Optional.of("alice"), rules.identityOf("secret"));
     assertEquals(Optional.of("alice"), rules.identityOf("other"));

@@ -622,9 +622,9 @@ public abstract class AccessContract {
   void newRulesHoldForSessionsThatAreOpen() throws Exception {
     ByteString database = makeDatabase(NAME);
     openSession("alicealice", id(1));
-    Map<String, Rpc> rpcs = rpcs(id(1), database);
     String acquire = "grpsqlite.v1.PageStore/AcquireLease";
-    Message request = rpcs.get(acquire).request;
+    AcquireLeaseRequest request =
+        AcquireLeaseRequest.newBuilder().setSessionId(id(1)).setDatabaseId(database).build();
     AcquireLeaseResponse granted =
         (AcquireLeaseResponse) call("alicealice", acquire, request).get(0);
     assertEquals(AcquireLeaseResponse.Outcome.OUTCOME_GRANTED, granted.getOutcome());
@@ -649,7 +649,7 @@ public abstract class AccessContract {
         refusal(
             "alicealice",
             "grpsqlite.v1.PageStore/Refresh",
-            rpcs.get("grpsqlite.v1.PageStore/Refresh").request));
+            RefreshRequest.newBuilder().setSessionId(id(1)).setDatabaseId(database).build()));
     assertEquals(0, store().head(databaseId(database)).get().version());
   }
 

@@ -2,6 +2,7 @@ package dev.grpsqlite.server.contract;
 
 import dev.grpsqlite.server.auth.Access;
 import dev.grpsqlite.server.launch.ListenAddress;
+import dev.grpsqlite.server.launch.Security;
 import dev.grpsqlite.server.launch.ServerOptions;
 import dev.grpsqlite.server.launch.StorageServer;
 import io.grpc.ManagedChannel;
@@ -26,7 +27,7 @@ final class ServedStore implements AutoCloseable {
     server =
         StorageServer.builder("test-server", opener)
             .options(options)
-            .access(access)
+            .security(Security.by(access))
             .nanoTime(nanos::get)
             .open();
     ListenAddress.Tcp address =
