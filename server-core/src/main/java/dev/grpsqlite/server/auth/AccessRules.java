@@ -17,6 +17,8 @@ import org.jspecify.annotations.Nullable;
  * # comment
  * token SHA256-HEX IDENTITY        who has this token is this identity
  * allow IDENTITY RIGHT PATTERN     read, write or admin; each includes those before it
+ * quota PATTERN LIMIT=N...         of the databases whose names match: databases, bytes
+ *                                  (together), database-bytes (each)
  * </pre>
  *
  * An identity may have any number of tokens, or none, if its certificate names it. In {@code
@@ -35,7 +37,11 @@ public final class AccessRules {
   private final Map<String, Grants> grants;
   private final Grants everyone;
 
-  private AccessRules(Map<Token, String> tokens, Map<String, List<Allow>> allowed) {
+  private final List<Quota> quotas;
+
+  private AccessRules(
+      Map<Token, String> tokens, Map<String, List<Allow>> allowed, List<Quota> quotas) {
+    this.quotas = List.copyOf(quotas);
     this.tokens = Map.copyOf(tokens);
     List<Allow> forAll = allowed.getOrDefault(EVERYONE, List.of());
     Map<String, Grants> byIdentity = new HashMap<>();
@@ -60,6 +66,10 @@ public final class AccessRules {
   /** Whether there is anything that this identity may do. */
   boolean knows(String identity) {
     return !of(identity).allowed.isEmpty();
+  }
+
+  List<Quota> quotas() {
+    return quotas;
   }
 
   Right right(String identity, String database) {
@@ -137,6 +147,8 @@ public final class AccessRules {
     private final Map<Token, Integer> tokenLines = new LinkedHashMap<>();
     private final Map<String, List<Allow>> allowed = new HashMap<>();
     private final Map<List<String>, Integer> allowLines = new HashMap<>();
+    private final List<Quota> quotas = new ArrayList<>();
+    private final Map<String, Integer> quotaLines = new HashMap<>();
 
     void take(int line, List<String> words) {
       switch (words.get(0)) {
@@ -148,9 +160,10 @@ public final class AccessRules {
           checkCount(words, "allow IDENTITY RIGHT PATTERN");
           takeAllow(line, words.get(1), words.get(2), words.get(3));
         }
+        case "quota" -> takeQuota(line, words);
         default ->
             throw new IllegalArgumentException(
-                "a rule begins with token or allow, not with '" + words.get(0) + "'");
+                "a rule begins with token, allow or quota, not with '" + words.get(0) + "'");
       }
     }
 
@@ -197,6 +210,42 @@ public final class AccessRules {
       allowed.computeIfAbsent(identity, key -> new ArrayList<>()).add(allow);
     }
 
+    private void takeQuota(int line, List<String> words) {
+      if (words.size() < 3) {
+        throw new IllegalArgumentException("the rule is not 'quota PATTERN LIMIT=N...'");
+      }
+      Map<String, Long> limits = new HashMap<>();
+      for (String word : words.subList(2, words.size())) {
+        int equals = word.indexOf('=');
+        String name = equals < 0 ? word : word.substring(0, equals);
+        switch (name) {
+          case "databases", "bytes", "database-bytes" -> {}
+          default ->
+              throw new IllegalArgumentException(
+                  "'" + name + "' is not databases, bytes or database-bytes");
+        }
+        String value = equals < 0 ? "" : word.substring(equals + 1);
+        if (!value.matches("[0-9]{1,18}")) {
+          throw new IllegalArgumentException("'" + word + "' is not " + name + "=NUMBER");
+        }
+        if (limits.put(name, Long.parseLong(value)) != null) {
+          throw new IllegalArgumentException("'" + name + "' is there twice");
+        }
+      }
+      NamePattern pattern = NamePattern.parse(words.get(1));
+      Integer before = quotaLines.putIfAbsent(pattern.toString(), line);
+      if (before != null) {
+        throw new IllegalArgumentException(
+            "line " + before + " is about '" + pattern + "' already");
+      }
+      quotas.add(
+          new Quota(
+              pattern,
+              limits.getOrDefault("databases", Long.MAX_VALUE),
+              limits.getOrDefault("bytes", Long.MAX_VALUE),
+              limits.getOrDefault("database-bytes", Long.MAX_VALUE)));
+    }
+
     private static void checkIdentity(String identity) {
       if (identity.isEmpty()) {
         throw new IllegalArgumentException("the identity is empty");
@@ -204,7 +253,7 @@ public final class AccessRules {
     }
 
     AccessRules done() throws RulesSyntaxException {
-      AccessRules rules = new AccessRules(tokens, allowed);
+      AccessRules rules = new AccessRules(tokens, allowed, quotas);
       for (Map.Entry<Token, Integer> each : tokenLines.entrySet()) {
         @Nullable String identity = tokens.get(each.getKey());
         if (identity != null && !rules.knows(identity)) {

@@ -1,6 +1,8 @@
 package dev.grpsqlite.server.launch;
 
+import dev.grpsqlite.server.auth.Quota;
 import dev.grpsqlite.server.launch.ServerOptions.Service;
+import dev.grpsqlite.server.session.SessionLimits;
 import dev.grpsqlite.server.spi.PageStoreProvider.Check;
 import dev.grpsqlite.server.spi.PageStoreProvider.Setting;
 import java.io.IOException;
@@ -25,6 +27,11 @@ final class CommonSettings {
   private static final String NO_ATOMIC = "no-atomic";
   private static final String SESSION_TTL_MS = "session-ttl-ms";
   private static final String MAX_SESSIONS = "max-sessions";
+  private static final String MAX_SESSIONS_PER_IDENTITY = "max-sessions-per-identity";
+  private static final String MAX_LEASES_PER_SESSION = "max-leases-per-session";
+  private static final String MAX_STAGED_BYTES_TOTAL = "max-staged-bytes-total";
+  private static final String MAX_DATABASE_BYTES = "max-database-bytes";
+  private static final String MAX_STORED_BYTES = "max-stored-bytes";
   private static final String MAX_STAGED_BYTES = "max-staged-bytes";
   private static final String MAX_MESSAGE_BYTES = "max-message-bytes";
   private static final String MAX_PAGES_PER_READ = "max-pages-per-read";
@@ -95,7 +102,21 @@ final class CommonSettings {
               MAX_SESSIONS,
               "N",
               "How many sessions there can be at one time.",
-              DEFAULTS.maxSessions(),
+              DEFAULTS.sessions().sessions(),
+              1,
+              10_000_000),
+          number(
+              MAX_SESSIONS_PER_IDENTITY,
+              "N",
+              "How many of them can be of one identity.",
+              DEFAULTS.sessions().sessionsPerIdentity(),
+              1,
+              10_000_000),
+          number(
+              MAX_LEASES_PER_SESSION,
+              "N",
+              "How many databases one session can have the right to write to at one time.",
+              DEFAULTS.sessions().leasesPerSession(),
               1,
               10_000_000),
           number(
@@ -103,6 +124,28 @@ final class CommonSettings {
               "BYTES",
               "How much one session can have uploaded ahead of its commits.",
               DEFAULTS.maxStagedBytesPerSession(),
+              0,
+              Long.MAX_VALUE),
+          number(
+              MAX_STAGED_BYTES_TOTAL,
+              "BYTES",
+              "How much all sessions together can.",
+              DEFAULTS.sessions().stagedBytes(),
+              0,
+              Long.MAX_VALUE),
+          number(
+              MAX_DATABASE_BYTES,
+              "BYTES",
+              "How large the newest version of a database can be; above what SQLite can, there is no"
+                  + " limit.",
+              DEFAULTS.quota().databaseBytes(),
+              0,
+              Long.MAX_VALUE),
+          number(
+              MAX_STORED_BYTES,
+              "BYTES",
+              "How large the newest versions of all databases can be together.",
+              DEFAULTS.quota().bytes(),
               0,
               Long.MAX_VALUE),
           number(
@@ -215,11 +258,16 @@ final class CommonSettings {
         services,
         !settings.isTrue(NO_ATOMIC),
         Duration.ofMillis(settings.integer(SESSION_TTL_MS)),
-        settings.integer(MAX_SESSIONS),
+        new SessionLimits(
+            settings.integer(MAX_SESSIONS),
+            settings.integer(MAX_SESSIONS_PER_IDENTITY),
+            settings.integer(MAX_LEASES_PER_SESSION),
+            settings.bytes(MAX_STAGED_BYTES_TOTAL)),
         settings.bytes(MAX_STAGED_BYTES),
         settings.integer(MAX_MESSAGE_BYTES),
         settings.integer(MAX_PAGES_PER_READ),
         settings.integer(MAX_CALLS),
-        Duration.ofMillis(settings.integer(DRAIN_MS)));
+        Duration.ofMillis(settings.integer(DRAIN_MS)),
+        Quota.ofAll(settings.bytes(MAX_STORED_BYTES), settings.bytes(MAX_DATABASE_BYTES)));
   }
 }

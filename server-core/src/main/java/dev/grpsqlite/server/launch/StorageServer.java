@@ -1,5 +1,6 @@
 package dev.grpsqlite.server.launch;
 
+import dev.grpsqlite.server.auth.QuotaStore;
 import dev.grpsqlite.server.file.FileService;
 import dev.grpsqlite.server.launch.ServerOptions.Service;
 import dev.grpsqlite.server.page.AdminService;
@@ -71,9 +72,9 @@ public final class StorageServer implements AutoCloseable {
     options = builder.options;
     security = builder.security;
     listeners = new Listeners(options, security);
-    sessions = new SessionTable(builder.nanoTime, options.sessionTtl(), options.maxSessions());
+    sessions = new SessionTable(builder.nanoTime, options.sessionTtl(), options.sessions());
     metrics = new Metrics(sessions, security);
-    store = builder.opener.open(sessions);
+    store = new QuotaStore(builder.opener.open(sessions), security.access(), options.quota());
     Leases leases = new Leases(store, sessions);
     Versions versions = new Versions(store, sessions, leases);
     List<BindableService> bindable = new ArrayList<>();

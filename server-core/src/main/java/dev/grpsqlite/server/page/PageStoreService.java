@@ -406,6 +406,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
                     if (head.version() != have && !request.getAtAnyVersion()) {
                       return done(notGranted(Outcome.OUTCOME_HEAD_MOVED, head));
                     }
+                    session.checkRoomForLease(database);
                     OptionalLong epochBefore = session.leaseEpoch(database);
                     return leases
                         .acquire(session, database)

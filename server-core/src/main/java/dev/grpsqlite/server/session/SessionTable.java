@@ -7,6 +7,7 @@ import dev.grpsqlite.server.spi.SnapshotPins;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Function;
 import java.util.function.LongSupplier;
 
@@ -23,9 +24,14 @@ import java.util.function.LongSupplier;
 public final class SessionTable implements SnapshotPins {
   private final LongSupplier nanoTime;
   private final long ttlNanos;
-  private final int maxSessions;
+  private final SessionLimits limits;
   private final long startNanos;
   private final Floors floors = new Floors();
+  private final AtomicLong stagedBytes = new AtomicLong();
+
+  /** How many sessions each identity has; who has none is not in it. */
+  private final ConcurrentHashMap<String, Integer> owners = new ConcurrentHashMap<>();
+
   private final ConcurrentHashMap<SessionId, Session> sessions = new ConcurrentHashMap<>();
   private volatile Function<Session, CompletableFuture<Void>> whenEnded =
       session -> CompletableFuture.completedFuture(null);
@@ -33,10 +39,10 @@ public final class SessionTable implements SnapshotPins {
   /**
    * @param nanoTime a clock as {@link System#nanoTime}
    */
-  public SessionTable(LongSupplier nanoTime, Duration ttl, int maxSessions) {
+  public SessionTable(LongSupplier nanoTime, Duration ttl, SessionLimits limits) {
     this.nanoTime = nanoTime;
     this.ttlNanos = ttl.toNanos();
-    this.maxSessions = maxSessions;
+    this.limits = limits;
     this.startNanos = nanoTime.getAsLong();
   }
 
@@ -70,15 +76,40 @@ public final class SessionTable implements SnapshotPins {
         }
         endUnattended(session);
       }
-      if (sessions.size() >= maxSessions) {
+      if (sessions.size() >= limits.sessions()) {
         throw new SessionException(
-            Code.LIMIT, "the server has " + maxSessions + " sessions, which is its limit");
+            Code.LIMIT, "the server has " + limits.sessions() + " sessions, which is its limit");
       }
-      Session opened = new Session(id, clientName, owner, floors, now + ttlNanos);
+      Session opened =
+          new Session(id, clientName, owner, floors, limits, stagedBytes, now + ttlNanos);
+      countIn(owner);
       if (sessions.putIfAbsent(id, opened) == null) {
         return opened;
       }
+      countOut(owner);
     }
+  }
+
+  private void countIn(String owner) {
+    owners.compute(
+        owner,
+        (name, count) -> {
+          int before = count == null ? 0 : count;
+          if (before >= limits.sessionsPerIdentity()) {
+            throw new SessionException(
+                Code.LIMIT,
+                "there are "
+                    + before
+                    + " sessions of "
+                    + (name.isEmpty() ? "clients that nobody asks who they are" : name)
+                    + ", which is the limit");
+          }
+          return before + 1;
+        });
+  }
+
+  private void countOut(String owner) {
+    owners.computeIfPresent(owner, (name, count) -> count == 1 ? null : count - 1);
   }
 
   private static void checkOwner(Session session, String owner) {
@@ -155,7 +186,7 @@ public final class SessionTable implements SnapshotPins {
 
   /** Of all sessions together. */
   public long stagedBytes() {
-    return sessions.values().stream().mapToLong(Session::stagedBytes).sum();
+    return stagedBytes.get();
   }
 
   /** Leases that live sessions were given. */
@@ -173,6 +204,7 @@ public final class SessionTable implements SnapshotPins {
       return CompletableFuture.completedFuture(null);
     }
     sessions.remove(session.id(), session);
+    countOut(session.owner());
     return whenEnded.apply(session);
   }
 }

@@ -76,7 +76,7 @@ class AccessRulesTest {
       delimiter = '|',
       quoteCharacter = '\0',
       value = {
-        "grant alice read a | line 2: a rule begins with token or allow, not with 'grant'",
+        "grant alice read a | line 2: a rule begins with token, allow or quota, not with 'grant'",
         "allow alice read | line 2: the rule is not 'allow IDENTITY RIGHT PATTERN'",
         "allow alice read a b | line 2: the rule is not 'allow IDENTITY RIGHT PATTERN'",
         "allow alice own a | line 2: 'own' is not read, write or admin",
@@ -87,6 +87,10 @@ class AccessRulesTest {
         "allow \"alice read a | line 2: a quote is not closed",
         "allow a\"lice\" read a | line 2: there is a quote within a word",
         "allow \"alice\"read a | line 2: there is no space behind a closing quote",
+        "quota a bites=1 | line 2: 'bites' is not databases, bytes or database-bytes",
+        "quota a bytes=1k | line 2: 'bytes=1k' is not bytes=NUMBER",
+        "quota a bytes=1 bytes=2 | line 2: 'bytes' is there twice",
+        "quota a | line 2: the rule is not 'quota PATTERN LIMIT=N...'",
         "token secret bob | line 2: the second word is not the SHA-256 of a token: 64 hexadecimal"
             + " digits",
       })

@@ -27,7 +27,8 @@ class SessionTableTest {
   private static final StageId STAGE = new StageId(5, 5);
 
   private final AtomicLong now = new AtomicLong(Long.MAX_VALUE - 1000); // It will wrap.
-  private final SessionTable table = new SessionTable(now::get, Duration.ofSeconds(10), 3);
+  private final SessionTable table =
+      new SessionTable(now::get, Duration.ofSeconds(10), new SessionLimits(3, 3, 2, 150));
 
   private void pass(long millis) {
     now.addAndGet(Duration.ofMillis(millis).toNanos());
@@ -200,6 +201,32 @@ class SessionTableTest {
     a.leaseLost(DATABASE, 6);
     a.leaseReleased(DATABASE, 6);
     assertEquals(List.of(), a.lostLeases());
+  }
+
+  @Test
+  void whatAllHaveIsBoundedToo() {
+    Session a = table.open(A, "test", "alice");
+    Session b = table.open(B, "test", "alice");
+    table.open(new SessionId(8, 8), "test", "bob");
+    assertLimit(() -> table.open(new SessionId(9, 9), "test", "carol"));
+
+    a.addStaged(DATABASE, STAGE, 100, 100);
+    assertLimit(() -> b.addStaged(DATABASE, STAGE, 51, 100));
+    b.addStaged(DATABASE, STAGE, 50, 100);
+
+    a.leaseGranted(DATABASE, 1);
+    a.leaseGranted(OTHER, 1);
+    a.checkRoomForLease(OTHER);
+    assertLimit(() -> a.checkRoomForLease(new DatabaseId(77, 77)));
+
+    table.close(A, "alice").join();
+    table.open(new SessionId(9, 9), "test", "alice");
+    b.addStaged(DATABASE, STAGE, 50, 100);
+    assertEquals(100, table.stagedBytes());
+  }
+
+  private static void assertLimit(Executable use) {
+    assertEquals(SessionException.Code.LIMIT, assertThrows(SessionException.class, use).code());
   }
 
   @Test
