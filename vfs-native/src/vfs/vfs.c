@@ -104,8 +104,7 @@ static int open_database(sqlite3_file *file, const char *name, int flags, int *o
     rc = gsq_fail(NULL, SQLITE_CANTOPEN, "%s: %s", name, no);
     goto out;
   }
-  if (gsq_server_acquire(&settings, opening_deadline(&settings), &server, &error) !=
-      GSQ_OK) {
+  if (gsq_server_acquire(&settings, opening_deadline(&settings), &server, &error) != GSQ_OK) {
     rc = gsq_fail_error(NULL, &error, GSQ_OPENING, "opening", name);
     goto out;
   }
