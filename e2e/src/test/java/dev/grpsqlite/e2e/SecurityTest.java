@@ -122,7 +122,7 @@ class SecurityTest {
           () -> {
             shell.send("INSERT INTO t VALUES (2);\n.print tried\n");
             shell.readTo("tried");
-            return shell.errors().contains("Error");
+            return shell.errors().contains("error near line");
           },
           server::log);
       String count = "SELECT count(*) FROM t WHERE x = 1;";

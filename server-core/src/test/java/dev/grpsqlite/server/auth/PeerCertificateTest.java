@@ -66,8 +66,7 @@ class PeerCertificateTest {
 
   private static void refused(PeerCertificate peer) {
     assertEquals(
-        AccessException.Code.BAD_TOKEN,
-        assertThrows(AccessException.class, peer::identity).code());
+        AccessException.Code.BAD_TOKEN, assertThrows(AccessException.class, peer::identity).code());
   }
 
   @Test

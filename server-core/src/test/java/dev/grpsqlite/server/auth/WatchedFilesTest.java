@@ -57,8 +57,7 @@ class WatchedFilesTest {
     Files.writeString(folder.resolve("a"), "a2");
     assertEquals(List.of(Outcome.NOTHING_NEW), look(files, 1));
     Files.writeString(folder.resolve("b"), "b2"); // Still being written.
-    assertEquals(
-        List.of(Outcome.NOTHING_NEW, Outcome.TAKEN, Outcome.NOTHING_NEW), look(files, 3));
+    assertEquals(List.of(Outcome.NOTHING_NEW, Outcome.TAKEN, Outcome.NOTHING_NEW), look(files, 3));
     assertEquals(List.of("a2b2"), taken);
   }
 
@@ -68,8 +67,7 @@ class WatchedFilesTest {
     Files.writeString(folder.resolve("new"), "a2"); // As long as the old.
     Files.setLastModifiedTime(
         folder.resolve("new"), Files.getLastModifiedTime(folder.resolve("a")));
-    Files.move(
-        folder.resolve("new"), folder.resolve("a"), StandardCopyOption.ATOMIC_MOVE);
+    Files.move(folder.resolve("new"), folder.resolve("a"), StandardCopyOption.ATOMIC_MOVE);
     assertEquals(List.of(Outcome.NOTHING_NEW, Outcome.TAKEN), look(files, 2));
   }
 

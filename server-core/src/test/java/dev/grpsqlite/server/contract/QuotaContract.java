@@ -104,8 +104,7 @@ public abstract class QuotaContract {
   }
 
   private static void refused(Call call) {
-    ExecutionException failed =
-        assertThrows(ExecutionException.class, () -> call.run().get());
+    ExecutionException failed = assertThrows(ExecutionException.class, () -> call.run().get());
     if (failed.getCause() instanceof StoreException e) {
       assertEquals(Code.QUOTA, e.code(), e.getMessage());
       return;
