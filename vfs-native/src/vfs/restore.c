@@ -16,8 +16,9 @@
 #define LEASE_BYTES (GSQ_ID_BYTES + 8 + GSQ_ID_BYTES)
 #define LEASE_TEXT_BYTES (2 * LEASE_BYTES + 1)
 
-/* For another client to give the lease back. */
+/* For another client to give the lease back, each time. */
 #define WAIT_MS 1000
+#define MAX_ATTEMPTS 5
 
 /* How the file service names a lease of the page service: see grpc_vfs.proto. */
 static void lease_text(const gsq_database *database, uint64_t epoch,
@@ -98,26 +99,36 @@ int gsq_remote_restore(gsq_remote_file *file, const char *value, char **result) 
         "first",
         result);
   }
-  const gsq_beginning how = {.want_lease = 1, .wait_ms = WAIT_MS};
-  if (gsq_database_pin(database, &pin, &how, gsq_remote_deadline(file), &error) != GSQ_OK) {
-    return failed(file, &error, result);
-  }
   int rc;
-  if (gsq_database_reserve(database, &pin, WAIT_MS, &outcome, gsq_remote_deadline(file), &error) !=
-      GSQ_OK) {
-    rc = failed(file, &error, result);
-  } else if (outcome == GSQ_HELD_HERE) {
-    rc = refused(file, SQLITE_BUSY, "another connection of this process is writing", result);
-  } else if (outcome == GSQ_HELD_ELSEWHERE) {
-    rc = refused(file, SQLITE_BUSY, "another client has the lease", result);
-  } else if (outcome == GSQ_SNAPSHOT_OLD) {
-    rc = refused(file, SQLITE_BUSY, "somebody has written just now", result);
-  } else {
-    rc = restore_reserved(file, &pin, value, result);
-    gsq_database_unreserve(database, &pin);
-    gsq_database_unpin(database, &pin);
-    catch_up(file);
-    return rc;
+  for (int attempt = 1;; attempt++) {
+    const gsq_beginning how = {.want_lease = 1, .wait_ms = WAIT_MS};
+    if (gsq_database_pin(database, &pin, &how, gsq_remote_deadline(file), &error) != GSQ_OK) {
+      return failed(file, &error, result);
+    }
+    if (gsq_database_reserve(database, &pin, WAIT_MS, &outcome, gsq_remote_deadline(file),
+                             &error) != GSQ_OK) {
+      rc = failed(file, &error, result);
+      break;
+    }
+    if (outcome == GSQ_RESERVED) {
+      rc = restore_reserved(file, &pin, value, result);
+      gsq_database_unreserve(database, &pin);
+      gsq_database_unpin(database, &pin);
+      catch_up(file);
+      return rc;
+    }
+    if (outcome == GSQ_HELD_HERE) {
+      rc = refused(file, SQLITE_BUSY, "another connection of this process is writing", result);
+      break;
+    }
+    if (attempt == MAX_ATTEMPTS) {
+      rc = refused(file, SQLITE_BUSY,
+                   outcome == GSQ_HELD_ELSEWHERE ? "another client has the lease"
+                                                 : "somebody has written just now",
+                   result);
+      break;
+    }
+    gsq_database_unpin(database, &pin); /* what is restored does not depend on what is the head */
   }
   gsq_database_unpin(database, &pin);
   return rc;

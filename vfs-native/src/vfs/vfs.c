@@ -52,8 +52,9 @@ static int64_t opening_deadline(const gsq_settings *settings) {
 static int open_at_server(sqlite3_file *file, const char *name, int flags, int *out_flags,
                           gsq_server *server, gsq_settings *settings, gsq_report *report) {
   const int frozen = sqlite3_uri_boolean(name, "immutable", 0);
-  const int read_only = settings->read_only || frozen || (flags & SQLITE_OPEN_READONLY);
-  const int create = !read_only && !settings->no_create && (flags & SQLITE_OPEN_CREATE);
+  int read_only = settings->read_only || frozen || (flags & SQLITE_OPEN_READONLY);
+  int create = !read_only && !settings->no_create && (flags & SQLITE_OPEN_CREATE);
+  int rc;
   if (!server->has_page_service && (settings->at || settings->version_given)) {
     return gsq_fail(
         NULL, SQLITE_CANTOPEN,
@@ -61,12 +62,18 @@ static int open_at_server(sqlite3_file *file, const char *name, int flags, int *
         "versions, such as versioned-server; the one at %s does not",
         settings->name, server->url);
   }
-  /* The server has answered before: it gets as long as for any other call. */
-  const int64_t deadline_ms = gsq_now_ms() + settings->timeout_ms;
-  int rc = server->has_page_service
-               ? gsq_remote_open((gsq_remote_file *)file, server, settings, create, read_only,
-                                 frozen, deadline_ms, report)
-               : gsq_file_service_open(file, server, settings, name, create, read_only, report);
+  for (;;) {
+    /* The server has answered before: it gets as long as for any other call. */
+    const int64_t deadline_ms = gsq_now_ms() + settings->timeout_ms;
+    rc = server->has_page_service
+             ? gsq_remote_open((gsq_remote_file *)file, server, settings, create, read_only,
+                               frozen, deadline_ms, report)
+             : gsq_file_service_open(file, server, settings, name, create, read_only, report);
+    if (rc != SQLITE_PERM || read_only) break;
+    /* As SQLite does with a local file that may not be written. */
+    read_only = 1;
+    create = 0;
+  }
   if (rc == SQLITE_OK && out_flags) {
     *out_flags = flags & ~(SQLITE_OPEN_READONLY | SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
     *out_flags |= read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;

@@ -104,7 +104,8 @@ def compare(name, manifest, oldest):
     times = dict(head.execute("SELECT version, committed_at FROM grpsqlite_history"))
     compared = 0
     with open(manifest) as log:
-        for line in log:
+        # The newest first: what a page was at a version it also was since it was written.
+        for line in reversed(log.readlines()):
             version, expected = line.split()
             if int(version) < oldest:
                 continue

@@ -32,10 +32,14 @@ final class FileLeases {
     this.leases = leases;
   }
 
-  /** Takes the lease, or answers empty if another has it. */
-  CompletableFuture<Optional<FileLease>> acquire(DatabaseId database) {
+  /**
+   * Takes the lease, or answers empty if another has it.
+   *
+   * @param owner who alone may use it
+   */
+  CompletableFuture<Optional<FileLease>> acquire(DatabaseId database, String owner) {
     SessionId id = new SessionId(random.nextLong(), random.nextLong());
-    Session session = sessions.open(id, CLIENT_NAME);
+    Session session = sessions.open(id, CLIENT_NAME, owner);
     return leases
         .acquire(session, database, LeaseWish.ANY)
         .thenCompose(
@@ -43,11 +47,11 @@ final class FileLeases {
                 answer.isGranted()
                     ? CompletableFuture.completedFuture(
                         Optional.of(new FileLease(id, answer.state().epoch(), database)))
-                    : sessions.close(id).thenApply(closed -> Optional.<FileLease>empty()))
+                    : sessions.close(id, owner).thenApply(closed -> Optional.<FileLease>empty()))
         .whenComplete(
             (lease, error) -> {
               if (error != null) {
-                CompletableFuture<Void> unused = sessions.close(id);
+                CompletableFuture<Void> unused = sessions.close(id, owner);
               }
             });
   }
@@ -58,11 +62,14 @@ final class FileLeases {
    *
    * @return false if it is gone for good
    */
-  CompletableFuture<Boolean> renew(FileLease lease) {
+  CompletableFuture<Boolean> renew(FileLease lease, String owner) {
     try {
-      sessions.keepAlive(lease.session());
+      sessions.keepAlive(lease.session(), owner);
       return CompletableFuture.completedFuture(true);
     } catch (SessionException e) {
+      if (e.code() != SessionException.Code.NO_SUCH_SESSION) {
+        return CompletableFuture.failedFuture(e);
+      }
       return store
           .lease(lease.database())
           .handle(
@@ -73,21 +80,21 @@ final class FileLeases {
                   return false;
                 }
                 return sessions
-                    .open(lease.session(), CLIENT_NAME)
+                    .open(lease.session(), CLIENT_NAME, owner)
                     .leaseGranted(lease.database(), lease.epoch());
               });
     }
   }
 
   /** The lease of a request that writes; fails with LEASE_LOST. */
-  CompletableFuture<FileLease> require(String leaseId, DatabaseId database) {
+  CompletableFuture<FileLease> require(String leaseId, DatabaseId database, String owner) {
     Optional<FileLease> lease =
         FileLease.decode(leaseId).filter(decoded -> decoded.database().equals(database));
     if (lease.isEmpty()) {
       return CompletableFuture.failedFuture(
           new StoreException(Code.LEASE_LOST, "lease_id is not a lease of this database"));
     }
-    return renew(lease.get())
+    return renew(lease.get(), owner)
         .thenApply(
             renewed -> {
               if (!renewed) {
@@ -98,19 +105,19 @@ final class FileLeases {
   }
 
   /** Renews the lease of a request that does not need one, if there is one. */
-  void touch(String leaseId) {
+  void touch(String leaseId, String owner) {
     FileLease.decode(leaseId)
         .ifPresent(
             lease -> {
-              CompletableFuture<Boolean> unused = renew(lease);
+              CompletableFuture<Boolean> unused = renew(lease, owner);
             });
   }
 
-  CompletableFuture<Void> release(FileLease lease) {
+  CompletableFuture<Void> release(FileLease lease, String owner) {
     // If the server restarted since, the session is not there and the lease is given back here.
     return store
         .releaseLease(lease.database(), lease.session(), lease.epoch())
         .handle((released, error) -> lease.session())
-        .thenCompose(sessions::close);
+        .thenCompose(id -> sessions.close(id, owner));
   }
 }

@@ -20,6 +20,8 @@ import dev.grpsqlite.proto.file.ReadRequest;
 import dev.grpsqlite.proto.file.ReadResponse;
 import dev.grpsqlite.proto.file.TruncateRequest;
 import dev.grpsqlite.proto.file.WriteRequest;
+import dev.grpsqlite.server.auth.Caller;
+import dev.grpsqlite.server.auth.Right;
 import dev.grpsqlite.server.session.Leases;
 import dev.grpsqlite.server.session.SessionTable;
 import dev.grpsqlite.server.session.Versions;
@@ -27,6 +29,7 @@ import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.DatabaseInfo;
 import dev.grpsqlite.server.spi.PageStore;
 import dev.grpsqlite.server.spi.StoreException;
+import dev.grpsqlite.server.wire.Callers;
 import dev.grpsqlite.server.wire.Calls;
 import dev.grpsqlite.server.wire.Names;
 import dev.grpsqlite.server.wire.Pages;
@@ -36,7 +39,6 @@ import dev.grpsqlite.server.wire.Traffic;
 import io.grpc.stub.StreamObserver;
 import java.nio.charset.StandardCharsets;
 import java.security.SecureRandom;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
@@ -59,6 +61,11 @@ public final class FileService extends GrpsqliteGrpc.GrpsqliteImplBase {
 
   /** What SQLite takes for granted of a disk. */
   private static final int SECTOR_BYTES = 4096;
+
+  private static final String NO_TOKEN = "none";
+
+  /** What a context begins with that has a token in it. */
+  private static final String TOKEN = "token ";
 
   private final PageStore store;
   private final SessionTable sessions;
@@ -98,17 +105,26 @@ public final class FileService extends GrpsqliteGrpc.GrpsqliteImplBase {
     Calls.answer(
         observer,
         () -> {
-          byte[] context = new byte[16];
-          random.nextBytes(context);
+          String context =
+              request.getClientToken().isEmpty() ? NO_TOKEN : TOKEN + request.getClientToken();
+          Caller unused = caller(context);
           return done(
               GetCapabilitiesResponse.newBuilder()
-                  .setContext(HexFormat.of().formatHex(context))
+                  .setContext(context)
                   .setAtomicBatch(atomicBatch)
                   .setPointInTimeReads(pointInTimeReads())
                   .setSectorSize(SECTOR_BYTES)
                   .setHeartbeatIntervalMillis(Math.max(1, sessions.ttl().toMillis() / 3))
                   .build());
         });
+  }
+
+  /**
+   * The context that a client sends with each request is the token that it came with: so it needs
+   * no table, is good after a restart of the server, and is good for nothing when the token is.
+   */
+  private static Caller caller(String context) {
+    return Callers.currentOr(context.startsWith(TOKEN) ? context.substring(TOKEN.length()) : null);
   }
 
   /** Without batches a version is no transaction, and there is nothing worth reading at. */
@@ -122,10 +138,12 @@ public final class FileService extends GrpsqliteGrpc.GrpsqliteImplBase {
     Calls.answer(
         observer,
         () -> {
+          Caller caller = caller(request.getContext());
           String database = Names.checked(request.getDatabase());
+          caller.require(database, Right.WRITE);
           return store
               .findOrCreate(database)
-              .thenCompose(info -> leases.acquire(info.id()))
+              .thenCompose(info -> leases.acquire(info.id(), caller.identity()))
               .thenApply(
                   lease ->
                       AcquireLeaseResponse.newBuilder()
@@ -146,6 +164,7 @@ public final class FileService extends GrpsqliteGrpc.GrpsqliteImplBase {
     Calls.answer(
         observer,
         () -> {
+          Caller caller = caller(request.getContext());
           Optional<FileLease> lease = FileLease.decode(request.getLeaseId());
           if (lease.isEmpty()) {
             return done(Empty.getDefaultInstance());
@@ -155,7 +174,7 @@ public final class FileService extends GrpsqliteGrpc.GrpsqliteImplBase {
               .thenCompose(
                   info ->
                       isMain(request.getFileName(), info.name())
-                          ? leases.release(lease.get())
+                          ? leases.release(lease.get(), caller.identity())
                           : CompletableFuture.<Void>completedFuture(null))
               .handle(
                   (closed, error) -> {
@@ -180,18 +199,27 @@ public final class FileService extends GrpsqliteGrpc.GrpsqliteImplBase {
   public void heartbeatLease(HeartbeatLeaseRequest request, StreamObserver<Empty> observer) {
     Calls.answer(
         observer,
-        () ->
-            FileLease.decode(request.getLeaseId())
-                .map(leases::renew)
-                .orElse(done(false))
-                .thenApply(
-                    renewed -> {
-                      if (!renewed) {
-                        throw new RequestException(
-                            Reason.NO_SUCH_SESSION, "the lease expired or was released");
-                      }
-                      return Empty.getDefaultInstance();
-                    }));
+        () -> {
+          Caller caller = caller(request.getContext());
+          return FileLease.decode(request.getLeaseId())
+              .map(lease -> renewed(caller, lease))
+              .orElse(done(false))
+              .thenApply(
+                  renewed -> {
+                    if (!renewed) {
+                      throw new RequestException(
+                          Reason.NO_SUCH_SESSION, "the lease expired or was released");
+                    }
+                    return Empty.getDefaultInstance();
+                  });
+        });
+  }
+
+  /** A lease is for writing; who may do so no longer loses it. */
+  private CompletableFuture<Boolean> renewed(Caller caller, FileLease lease) {
+    return caller
+        .require(store, lease.database(), Right.WRITE)
+        .thenCompose(allowed -> leases.renew(lease, caller.identity()));
   }
 
   @Override
@@ -199,12 +227,14 @@ public final class FileService extends GrpsqliteGrpc.GrpsqliteImplBase {
     Calls.answer(
         observer,
         () -> {
+          Caller caller = caller(request.getContext());
           String database = Names.checked(request.getDatabase());
           String file = checkedFile(request.getFileName());
+          caller.require(database, Right.READ);
           long offset = checkedOffset(request.getOffset());
           int length = checkedLength(request.getLength());
           long time = checkedTime(request.getTimeMillis());
-          leases.touch(request.getLeaseId());
+          leases.touch(request.getLeaseId(), caller.identity());
           return store
               .find(database)
               .thenCompose(
@@ -255,9 +285,11 @@ public final class FileService extends GrpsqliteGrpc.GrpsqliteImplBase {
     Calls.answer(
         observer,
         () -> {
+          Caller caller = caller(request.getContext());
           String database = Names.checked(request.getDatabase());
           String file = checkedFile(request.getFileName());
-          leases.touch(request.getLeaseId());
+          caller.require(database, Right.READ);
+          leases.touch(request.getLeaseId(), caller.identity());
           return store
               .find(database)
               .thenCompose(
@@ -277,6 +309,7 @@ public final class FileService extends GrpsqliteGrpc.GrpsqliteImplBase {
   public void write(WriteRequest request, StreamObserver<Empty> observer) {
     change(
         observer,
+        request.getContext(),
         request.getDatabase(),
         request.getFileName(),
         request.getLeaseId(),
@@ -305,6 +338,7 @@ public final class FileService extends GrpsqliteGrpc.GrpsqliteImplBase {
   public void atomicWriteBatch(AtomicWriteBatchRequest request, StreamObserver<Empty> observer) {
     change(
         observer,
+        request.getContext(),
         request.getDatabase(),
         request.getFileName(),
         request.getLeaseId(),
@@ -340,6 +374,7 @@ public final class FileService extends GrpsqliteGrpc.GrpsqliteImplBase {
   public void truncate(TruncateRequest request, StreamObserver<Empty> observer) {
     change(
         observer,
+        request.getContext(),
         request.getDatabase(),
         request.getFileName(),
         request.getLeaseId(),
@@ -356,6 +391,7 @@ public final class FileService extends GrpsqliteGrpc.GrpsqliteImplBase {
   public void delete(DeleteRequest request, StreamObserver<Empty> observer) {
     change(
         observer,
+        request.getContext(),
         request.getDatabase(),
         request.getFileName(),
         request.getLeaseId(),
@@ -374,6 +410,7 @@ public final class FileService extends GrpsqliteGrpc.GrpsqliteImplBase {
    */
   private void change(
       StreamObserver<Empty> observer,
+      String context,
       String database,
       String fileName,
       String leaseId,
@@ -382,12 +419,14 @@ public final class FileService extends GrpsqliteGrpc.GrpsqliteImplBase {
     Calls.answer(
         observer,
         () -> {
-          Names.checked(database);
+          Caller caller = caller(context);
+          caller.require(Names.checked(database), Right.WRITE);
           String file = checkedFile(fileName);
           checks.run();
           return store
               .find(database)
-              .thenCompose(found -> leases.require(leaseId, idOf(found, database)))
+              .thenCompose(
+                  found -> leases.require(leaseId, idOf(found, database), caller.identity()))
               .thenCompose(
                   lease -> action.apply(lease, isMain(file, database) ? "" : sideName(file)))
               .thenApply(changed -> Empty.getDefaultInstance());
@@ -405,7 +444,7 @@ public final class FileService extends GrpsqliteGrpc.GrpsqliteImplBase {
 
   @Override
   public void pragma(PragmaRequest request, StreamObserver<PragmaResponse> observer) {
-    Calls.answer(observer, () -> pragmas.answer(request));
+    Calls.answer(observer, () -> pragmas.answer(request, caller(request.getContext())));
   }
 
   private static boolean isMain(String file, String database) {

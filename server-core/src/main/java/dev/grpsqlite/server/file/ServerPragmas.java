@@ -2,6 +2,8 @@ package dev.grpsqlite.server.file;
 
 import dev.grpsqlite.proto.file.PragmaRequest;
 import dev.grpsqlite.proto.file.PragmaResponse;
+import dev.grpsqlite.server.auth.Caller;
+import dev.grpsqlite.server.auth.Right;
 import dev.grpsqlite.server.session.Versions;
 import dev.grpsqlite.server.session.Versions.Choice;
 import dev.grpsqlite.server.spi.CommitId;
@@ -35,11 +37,11 @@ final class ServerPragmas {
     this.random = random;
   }
 
-  CompletableFuture<PragmaResponse> answer(PragmaRequest request) {
+  CompletableFuture<PragmaResponse> answer(PragmaRequest request, Caller caller) {
     // SQLite does not tell upper case from lower in the name of a PRAGMA.
     return switch (request.getPragmaName().toLowerCase(Locale.ROOT)) {
-      case "grpsqlite_fork" -> own(() -> fork(request));
-      case "grpsqlite_restore" -> own(() -> restore(request));
+      case "grpsqlite_fork" -> own(() -> fork(request, caller));
+      case "grpsqlite_restore" -> own(() -> restore(request, caller));
       default -> throw Status.NOT_FOUND.withDescription("SQLite's own").asRuntimeException();
     };
   }
@@ -65,19 +67,20 @@ final class ServerPragmas {
         });
   }
 
-  private CompletableFuture<String> fork(PragmaRequest request) {
+  private CompletableFuture<String> fork(PragmaRequest request, Caller caller) {
     checkCanDo(store.capabilities().fork(), "cannot fork databases");
     String newName = Names.checked(request.getPragmaValue());
-    return find(request)
+    caller.require(newName, Right.WRITE);
+    return find(request, caller, Right.READ)
         .thenCompose(info -> versions.fork(info.id(), Choice.head(), newName))
         .thenApply(DatabaseInfo::name);
   }
 
-  private CompletableFuture<String> restore(PragmaRequest request) {
+  private CompletableFuture<String> restore(PragmaRequest request, Caller caller) {
     checkCanDo(store.capabilities().timeTravel(), "keeps no versions to restore");
     Choice choice = Choice.number(version(request.getPragmaValue()));
     CommitId id = new CommitId(random.nextLong(), random.nextLong());
-    return find(request)
+    return find(request, caller, Right.WRITE)
         .thenCompose(
             info ->
                 request.getLeaseId().isEmpty()
@@ -85,7 +88,7 @@ final class ServerPragmas {
                         .restore(info.id(), choice, id)
                         .thenApply(version -> version.orElseThrow(() -> leaseHeld(info.name())))
                     : leases
-                        .require(request.getLeaseId(), info.id())
+                        .require(request.getLeaseId(), info.id(), caller.identity())
                         .thenCompose(
                             lease ->
                                 versions.restore(
@@ -107,8 +110,9 @@ final class ServerPragmas {
         "PRAGMA grpsqlite_restore=N takes the number of a version; \"" + value + "\" is none");
   }
 
-  private CompletableFuture<DatabaseInfo> find(PragmaRequest request) {
+  private CompletableFuture<DatabaseInfo> find(PragmaRequest request, Caller caller, Right right) {
     String name = Names.checked(request.getDatabase());
+    caller.require(name, right);
     return store
         .find(name)
         .thenApply(

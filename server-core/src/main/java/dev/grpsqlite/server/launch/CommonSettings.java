@@ -1,13 +1,17 @@
 package dev.grpsqlite.server.launch;
 
+import dev.grpsqlite.server.auth.Quota;
 import dev.grpsqlite.server.launch.ServerOptions.Service;
+import dev.grpsqlite.server.session.SessionLimits;
 import dev.grpsqlite.server.spi.PageStoreProvider.Check;
 import dev.grpsqlite.server.spi.PageStoreProvider.Setting;
+import java.io.IOException;
 import java.time.Duration;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
 import java.util.stream.Collectors;
+import org.slf4j.LoggerFactory;
 
 /** The settings that every server has, whatever its storage. */
 final class CommonSettings {
@@ -15,9 +19,19 @@ final class CommonSettings {
   static final String METRICS_LISTEN = "metrics-listen";
   static final String LOG_LEVEL = "log-level";
   private static final String SERVICES = "services";
+  private static final String TOKENS_FILE = "tokens-file";
+  private static final String TLS_CERT = "tls-cert";
+  private static final String TLS_KEY = "tls-key";
+  private static final String TLS_CLIENT_CA = "tls-client-ca";
+  private static final String INSECURE_NO_AUTH = "insecure-no-auth";
   private static final String NO_ATOMIC = "no-atomic";
   private static final String SESSION_TTL_MS = "session-ttl-ms";
   private static final String MAX_SESSIONS = "max-sessions";
+  private static final String MAX_SESSIONS_PER_IDENTITY = "max-sessions-per-identity";
+  private static final String MAX_LEASES_PER_SESSION = "max-leases-per-session";
+  private static final String MAX_STAGED_BYTES_TOTAL = "max-staged-bytes-total";
+  private static final String MAX_DATABASE_BYTES = "max-database-bytes";
+  private static final String MAX_STORED_BYTES = "max-stored-bytes";
   private static final String MAX_STAGED_BYTES = "max-staged-bytes";
   private static final String MAX_MESSAGE_BYTES = "max-message-bytes";
   private static final String MAX_PAGES_PER_READ = "max-pages-per-read";
@@ -45,6 +59,25 @@ final class CommonSettings {
               "Where to show metrics to Prometheus, at /metrics. Not shown by default.",
               "",
               Settings::tcpAddressProblem),
+          file(
+              TOKENS_FILE,
+              "Who may do what: tokens, identities, and the databases of each. Without it, whoever"
+                  + " reaches the server may do everything. Read again when it changes."),
+          file(
+              TLS_CERT,
+              "The server's certificate and what is between it and its authority, in PEM; TCP"
+                  + " addresses are then served with TLS alone. Read again when it changes."),
+          file(TLS_KEY, "The key of --tls-cert, in PEM (PKCS #8)."),
+          file(
+              TLS_CLIENT_CA,
+              "Clients need a certificate of one of these authorities, in PEM. Read again when it"
+                  + " changes."),
+          setting(
+              INSECURE_NO_AUTH,
+              "",
+              "Serve an address that other machines can reach although nobody is asked who it is.",
+              "false",
+              value -> Settings.choiceProblem(value, BOOLEANS)),
           setting(
               SERVICES,
               "LIST",
@@ -69,7 +102,21 @@ final class CommonSettings {
               MAX_SESSIONS,
               "N",
               "How many sessions there can be at one time.",
-              DEFAULTS.maxSessions(),
+              DEFAULTS.sessions().sessions(),
+              1,
+              10_000_000),
+          number(
+              MAX_SESSIONS_PER_IDENTITY,
+              "N",
+              "How many of them can be of one identity.",
+              DEFAULTS.sessions().sessionsPerIdentity(),
+              1,
+              10_000_000),
+          number(
+              MAX_LEASES_PER_SESSION,
+              "N",
+              "How many databases one session can have the right to write to at one time.",
+              DEFAULTS.sessions().leasesPerSession(),
               1,
               10_000_000),
           number(
@@ -77,6 +124,28 @@ final class CommonSettings {
               "BYTES",
               "How much one session can have uploaded ahead of its commits.",
               DEFAULTS.maxStagedBytesPerSession(),
+              0,
+              Long.MAX_VALUE),
+          number(
+              MAX_STAGED_BYTES_TOTAL,
+              "BYTES",
+              "How much all sessions together can.",
+              DEFAULTS.sessions().stagedBytes(),
+              0,
+              Long.MAX_VALUE),
+          number(
+              MAX_DATABASE_BYTES,
+              "BYTES",
+              "How large the newest version of a database can be; above what SQLite can, there is no"
+                  + " limit.",
+              DEFAULTS.quota().databaseBytes(),
+              0,
+              Long.MAX_VALUE),
+          number(
+              MAX_STORED_BYTES,
+              "BYTES",
+              "How large the newest versions of all databases can be together.",
+              DEFAULTS.quota().bytes(),
               0,
               Long.MAX_VALUE),
           number(
@@ -121,6 +190,10 @@ final class CommonSettings {
     return new Setting(name, placeholder, description, defaultValue, false, check);
   }
 
+  private static Setting file(String name, String description) {
+    return setting(name, "FILE", description, "", value -> value.isEmpty() ? "is empty" : "");
+  }
+
   private static Setting number(
       String name, String placeholder, String description, long defaultValue, long min, long max) {
     return setting(
@@ -129,6 +202,51 @@ final class CommonSettings {
         description,
         Long.toString(defaultValue),
         value -> Settings.integerProblem(value, min, max));
+  }
+
+  /** Reads the files that the settings name. */
+  static Security security(Settings settings) throws UsageException, IOException {
+    boolean certificate = settings.has(TLS_CERT);
+    if (certificate != settings.has(TLS_KEY)) {
+      throw new UsageException("--" + TLS_CERT + " and --" + TLS_KEY + " belong together");
+    }
+    if (settings.has(TLS_CLIENT_CA) && !certificate) {
+      throw new UsageException("--" + TLS_CLIENT_CA + " needs --" + TLS_CERT + " and --" + TLS_KEY);
+    }
+    Security security =
+        Security.load(
+            new Security.Places(
+                settings.path(TOKENS_FILE),
+                settings.path(TLS_CERT),
+                settings.path(TLS_KEY),
+                settings.path(TLS_CLIENT_CA)));
+    for (String address : settings.list(LISTEN)) {
+      check(ListenAddress.parse(address), security, settings.isTrue(INSECURE_NO_AUTH));
+    }
+    return security;
+  }
+
+  private static void check(ListenAddress address, Security security, boolean insecure)
+      throws UsageException {
+    if (!(address instanceof ListenAddress.Tcp tcp)
+        || tcp.address().getAddress().isLoopbackAddress()) {
+      return;
+    }
+    if (!security.asksWhoCalls() && !insecure) {
+      throw new UsageException(
+          "other machines can reach "
+              + address
+              + ", and nobody is asked who it is: give --"
+              + TOKENS_FILE
+              + " or --"
+              + TLS_CLIENT_CA
+              + ", listen on 127.0.0.1 or a Unix socket, or say --"
+              + INSECURE_NO_AUTH);
+    }
+    if (security.key() == null) {
+      LoggerFactory.getLogger(CommonSettings.class)
+          .warn("what goes over {} is not encrypted (--{} and --{})", address, TLS_CERT, TLS_KEY);
+    }
   }
 
   static ServerOptions options(Settings settings) {
@@ -140,11 +258,16 @@ final class CommonSettings {
         services,
         !settings.isTrue(NO_ATOMIC),
         Duration.ofMillis(settings.integer(SESSION_TTL_MS)),
-        settings.integer(MAX_SESSIONS),
+        new SessionLimits(
+            settings.integer(MAX_SESSIONS),
+            settings.integer(MAX_SESSIONS_PER_IDENTITY),
+            settings.integer(MAX_LEASES_PER_SESSION),
+            settings.bytes(MAX_STAGED_BYTES_TOTAL)),
         settings.bytes(MAX_STAGED_BYTES),
         settings.integer(MAX_MESSAGE_BYTES),
         settings.integer(MAX_PAGES_PER_READ),
         settings.integer(MAX_CALLS),
-        Duration.ofMillis(settings.integer(DRAIN_MS)));
+        Duration.ofMillis(settings.integer(DRAIN_MS)),
+        Quota.ofAll(settings.bytes(MAX_STORED_BYTES), settings.bytes(MAX_DATABASE_BYTES)));
   }
 }

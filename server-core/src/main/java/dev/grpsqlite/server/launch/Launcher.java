@@ -170,11 +170,13 @@ public final class Launcher {
         Settings.resolve(
             known, given.values(), environment, config == null ? null : Path.of(config));
     setUpLogging(settings.get(CommonSettings.LOG_LEVEL));
+    Security security = CommonSettings.security(settings);
     StorageServer server =
         StorageServer.builder(
                 name + " " + version(),
                 pins -> backend.open(settings.of(backend.settings()), pins, Clock.systemUTC()))
             .options(CommonSettings.options(settings))
+            .security(security)
             .open();
     try {
       return new Started(server, listen(name, server, settings), 0);

@@ -1,6 +1,12 @@
 package dev.grpsqlite.server.launch;
 
+import dev.grpsqlite.server.auth.ClientAuthority;
+import dev.grpsqlite.server.auth.ServerKey;
+import dev.grpsqlite.server.wire.PeerCertificates;
+import io.grpc.InsecureServerCredentials;
 import io.grpc.ServerBuilder;
+import io.grpc.ServerCredentials;
+import io.grpc.TlsServerCredentials;
 import io.grpc.netty.shaded.io.grpc.netty.NettyServerBuilder;
 import io.grpc.netty.shaded.io.netty.channel.EventLoopGroup;
 import io.grpc.netty.shaded.io.netty.channel.MultiThreadIoEventLoopGroup;
@@ -40,12 +46,14 @@ final class Listeners implements AutoCloseable {
   private static final int MAX_RESETS_SECONDS = 10;
 
   private final ServerOptions options;
+  private final Security security;
   private final EventLoopGroup boss;
   private final EventLoopGroup workers;
   private final List<Path> socketFiles = new ArrayList<>();
 
-  Listeners(ServerOptions options) {
+  Listeners(ServerOptions options, Security security) {
     this.options = options;
+    this.security = security;
     this.boss = group("listener", 1);
     this.workers = group("worker", Runtime.getRuntime().availableProcessors());
   }
@@ -72,11 +80,15 @@ final class Listeners implements AutoCloseable {
       socketFiles.add(unix.path());
     } else {
       builder =
-          NettyServerBuilder.forAddress(((ListenAddress.Tcp) address).address())
+          NettyServerBuilder.forAddress(((ListenAddress.Tcp) address).address(), credentials())
               .channelType(
                   Epoll.isAvailable()
                       ? EpollServerSocketChannel.class
                       : NioServerSocketChannel.class);
+    }
+    ClientAuthority authority = security.authority();
+    if (authority != null) {
+      builder.addTransportFilter(new PeerCertificates(authority));
     }
     return builder
         .bossEventLoopGroup(boss)
@@ -86,6 +98,20 @@ final class Listeners implements AutoCloseable {
         .permitKeepAliveTime(MIN_PING_SECONDS, TimeUnit.SECONDS)
         .permitKeepAliveWithoutCalls(true)
         .maxRstFramesPerWindow(MAX_RESETS, MAX_RESETS_SECONDS);
+  }
+
+  /** A Unix socket needs none: what goes through it does not leave the machine. */
+  private ServerCredentials credentials() {
+    ServerKey key = security.key();
+    if (key == null) {
+      return InsecureServerCredentials.create();
+    }
+    TlsServerCredentials.Builder tls = TlsServerCredentials.newBuilder().keyManager(key);
+    ClientAuthority authority = security.authority();
+    if (authority != null) {
+      tls.trustManager(authority).clientAuth(TlsServerCredentials.ClientAuth.REQUIRE);
+    }
+    return tls.build();
   }
 
   /** A server that was killed leaves its socket behind; nobody listens on it. */

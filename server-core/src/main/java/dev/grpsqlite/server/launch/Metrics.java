@@ -1,5 +1,6 @@
 package dev.grpsqlite.server.launch;
 
+import dev.grpsqlite.server.auth.ServerKey;
 import dev.grpsqlite.server.session.Leases;
 import dev.grpsqlite.server.session.SessionTable;
 import dev.grpsqlite.server.session.Watches;
@@ -75,7 +76,21 @@ final class Metrics implements Traffic, ServerInterceptor {
           .help("Bytes of them.")
           .register(registry);
 
-  Metrics(SessionTable sessions, Leases leases, Watches watches) {
+  private final Counter fileChanges =
+      Counter.builder()
+          .name("grpsqlite_security_file_changes_total")
+          .help("Files of tokens or certificates that changed, and were taken or refused.")
+          .labelNames("file", "outcome")
+          .register(registry);
+
+  Metrics(SessionTable sessions, Leases leases, Watches watches, Security security) {
+    ServerKey key = security.key();
+    if (key != null) {
+      gauge(
+          "grpsqlite_tls_certificate_end_timestamp_seconds",
+          "When the certificate that the server shows ends, in Unix time.",
+          () -> key.notAfter().getEpochSecond());
+    }
     gauge("grpsqlite_sessions", "Sessions that are open.", sessions::size);
     gauge("grpsqlite_leases", "Leases that open sessions were given.", sessions::leases);
     gauge("grpsqlite_watches", "Watch streams that are open.", watches::size);
@@ -89,6 +104,10 @@ final class Metrics implements Traffic, ServerInterceptor {
         "grpsqlite_staged_bytes",
         "Bytes that open sessions have staged for commits to come.",
         () -> (double) sessions.stagedBytes());
+  }
+
+  void fileChanged(Security.Change change) {
+    fileChanges.labelValues(change.kind().label(), change.taken() ? "taken" : "refused").inc();
   }
 
   private void gauge(String name, String help, DoubleSupplier value) {

@@ -1,6 +1,8 @@
 package dev.grpsqlite.server.launch;
 
+import dev.grpsqlite.server.auth.Quota;
 import dev.grpsqlite.server.page.PageServiceLimits;
+import dev.grpsqlite.server.session.SessionLimits;
 import java.time.Duration;
 import java.util.Set;
 
@@ -11,23 +13,25 @@ import java.util.Set;
  * @param services which to serve
  * @param atomicBatch whether the file service has AtomicWriteBatch
  * @param sessionTtl how long a session lasts without a KeepAlive
- * @param maxSessions of all clients; each takes a few KiB
+ * @param sessions how much there can be of what sessions have
  * @param maxStagedBytesPerSession of its transactions that are under way
  * @param maxMessageBytes that the server receives
  * @param maxPagesPerRead in one ReadPages; the answer is streamed
  * @param maxCallsPerConnection at one time; further ones wait at the client
  * @param drain how long to let calls finish when the server is stopped
+ * @param quota of all databases
  */
 public record ServerOptions(
     Set<Service> services,
     boolean atomicBatch,
     Duration sessionTtl,
-    int maxSessions,
+    SessionLimits sessions,
     long maxStagedBytesPerSession,
     int maxMessageBytes,
     int maxPagesPerRead,
     int maxCallsPerConnection,
-    Duration drain) {
+    Duration drain,
+    Quota quota) {
 
   /** What a server can offer to clients. */
   public enum Service {
@@ -42,12 +46,13 @@ public record ServerOptions(
           Set.of(Service.PAGE, Service.FILE),
           true,
           Duration.ofSeconds(10),
-          10_000,
+          new SessionLimits(10_000, 10_000, 65_536, 1L << 40),
           64L << 30,
           4 << 20,
           65_536,
           256,
-          Duration.ofSeconds(5));
+          Duration.ofSeconds(5),
+          Quota.ofAll(Long.MAX_VALUE, Long.MAX_VALUE));
 
   public ServerOptions {
     services = Set.copyOf(services);
@@ -58,12 +63,13 @@ public record ServerOptions(
         other,
         atomicBatch,
         sessionTtl,
-        maxSessions,
+        sessions,
         maxStagedBytesPerSession,
         maxMessageBytes,
         maxPagesPerRead,
         maxCallsPerConnection,
-        drain);
+        drain,
+        quota);
   }
 
   public ServerOptions withAtomicBatch(boolean other) {
@@ -71,12 +77,13 @@ public record ServerOptions(
         services,
         other,
         sessionTtl,
-        maxSessions,
+        sessions,
         maxStagedBytesPerSession,
         maxMessageBytes,
         maxPagesPerRead,
         maxCallsPerConnection,
-        drain);
+        drain,
+        quota);
   }
 
   public ServerOptions withSessionTtl(Duration other) {
@@ -84,12 +91,13 @@ public record ServerOptions(
         services,
         atomicBatch,
         other,
-        maxSessions,
+        sessions,
         maxStagedBytesPerSession,
         maxMessageBytes,
         maxPagesPerRead,
         maxCallsPerConnection,
-        drain);
+        drain,
+        quota);
   }
 
   PageServiceLimits pageServiceLimits() {

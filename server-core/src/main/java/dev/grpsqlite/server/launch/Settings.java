@@ -32,6 +32,15 @@ final class Settings {
     return values.getOrDefault(name, "");
   }
 
+  boolean has(String name) {
+    return values.containsKey(name);
+  }
+
+  /** Null if there is none. */
+  @Nullable Path path(String name) {
+    return has(name) ? Path.of(get(name)) : null;
+  }
+
   boolean isTrue(String name) {
     return get(name).equals("true");
   }

@@ -1,5 +1,6 @@
 package dev.grpsqlite.server.launch;
 
+import dev.grpsqlite.server.auth.QuotaStore;
 import dev.grpsqlite.server.file.FileService;
 import dev.grpsqlite.server.launch.ServerOptions.Service;
 import dev.grpsqlite.server.page.AdminService;
@@ -13,6 +14,7 @@ import dev.grpsqlite.server.session.Watches;
 import dev.grpsqlite.server.spi.PageStore;
 import dev.grpsqlite.server.spi.SnapshotPins;
 import dev.grpsqlite.server.spi.StoreOpenException;
+import dev.grpsqlite.server.wire.Callers;
 import dev.grpsqlite.server.wire.UnreadableRequests;
 import io.grpc.BindableService;
 import io.grpc.Server;
@@ -46,6 +48,9 @@ import org.slf4j.LoggerFactory;
 public final class StorageServer implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(StorageServer.class);
 
+  /** A file that changed is used after twice this time. */
+  private static final long FILES_PERIOD_MS = 500;
+
   /** Opens a store, given what it may not collect. */
   @FunctionalInterface
   public interface StoreOpener {
@@ -54,6 +59,7 @@ public final class StorageServer implements AutoCloseable {
 
   private final String name;
   private final ServerOptions options;
+  private final Security security;
   private final SessionTable sessions;
   private final PageStore store;
   private final Leases leases;
@@ -70,15 +76,19 @@ public final class StorageServer implements AutoCloseable {
   private StorageServer(Builder builder) throws StoreOpenException {
     name = builder.name;
     options = builder.options;
-    listeners = new Listeners(options);
-    sessions = new SessionTable(builder.nanoTime, options.sessionTtl(), options.maxSessions());
-    AnnouncingStore announcing = new AnnouncingStore(builder.opener.open(sessions));
+    security = builder.security;
+    listeners = new Listeners(options, security);
+    sessions = new SessionTable(builder.nanoTime, options.sessionTtl(), options.sessions());
+    // What no quota lets through is not announced.
+    AnnouncingStore announcing =
+        new AnnouncingStore(
+            new QuotaStore(builder.opener.open(sessions), security.access(), options.quota()));
     store = announcing;
     ticker = ticker(options.sessionTtl());
     Heads heads = new Heads(announcing);
     leases = new Leases(announcing, sessions, heads, builder.nanoTime, ticker);
     watches = new Watches(heads, sessions, leases, builder.nanoTime, ticker);
-    metrics = new Metrics(sessions, leases, watches);
+    metrics = new Metrics(sessions, leases, watches, security);
     Versions versions = new Versions(store, sessions, leases, ticker);
     List<BindableService> bindable = new ArrayList<>();
     // Without atomic commits there is the file service's write-through path alone.
@@ -108,11 +118,15 @@ public final class StorageServer implements AutoCloseable {
     }
     for (BindableService service : bindable) {
       ServerServiceDefinition definition = service.bindService();
-      services.add(ServerInterceptors.intercept(UnreadableRequests.refused(definition), metrics));
+      Callers callers = new Callers(security.access(), service instanceof FileService);
+      services.add(
+          ServerInterceptors.intercept(UnreadableRequests.refused(definition), callers, metrics));
       health.setStatus(definition.getServiceDescriptor().getName(), ServingStatus.SERVING);
     }
     services.add(health.getHealthService().bindService());
-    services.add(ProtoReflectionServiceV1.newInstance().bindService());
+    services.add(
+        ServerInterceptors.intercept(
+            ProtoReflectionServiceV1.newInstance(), new Callers(security.access(), false)));
   }
 
   private ScheduledExecutorService ticker(Duration ttl) {
@@ -131,7 +145,18 @@ public final class StorageServer implements AutoCloseable {
     ScheduledFuture<?> unused =
         executor.scheduleWithFixedDelay(
             this::expireSessions, period, period, TimeUnit.MILLISECONDS);
+    ScheduledFuture<?> unusedToo =
+        executor.scheduleWithFixedDelay(
+            this::lookAtFiles, FILES_PERIOD_MS, FILES_PERIOD_MS, TimeUnit.MILLISECONDS);
     return executor;
+  }
+
+  private void lookAtFiles() {
+    try {
+      security.look().forEach(metrics::fileChanged);
+    } catch (RuntimeException e) {
+      log.error("the files of tokens and certificates were not looked at", e);
+    }
   }
 
   /** Ends the sessions whose time has come. The server does so itself, several times in a TTL. */
@@ -255,6 +280,7 @@ public final class StorageServer implements AutoCloseable {
     private final String name;
     private final StoreOpener opener;
     private ServerOptions options = ServerOptions.DEFAULTS;
+    private Security security = Security.none();
     private LongSupplier nanoTime = System::nanoTime;
 
     private Builder(String name, StoreOpener opener) {
@@ -264,6 +290,12 @@ public final class StorageServer implements AutoCloseable {
 
     public Builder options(ServerOptions value) {
       options = value;
+      return this;
+    }
+
+    /** Whom to serve, and how; everybody and in the clear, if it is not said. */
+    public Builder security(Security value) {
+      security = value;
       return this;
     }
 

@@ -16,6 +16,7 @@ import dev.grpsqlite.proto.v1.SetRetentionRequest;
 import dev.grpsqlite.proto.v1.SetRetentionResponse;
 import dev.grpsqlite.proto.v1.StatDatabaseRequest;
 import dev.grpsqlite.proto.v1.StatDatabaseResponse;
+import dev.grpsqlite.server.auth.Right;
 import dev.grpsqlite.server.session.Leases;
 import dev.grpsqlite.server.session.Versions;
 import dev.grpsqlite.server.session.Versions.Choice;
@@ -26,6 +27,7 @@ import dev.grpsqlite.server.spi.Retention;
 import dev.grpsqlite.server.spi.StoreException;
 import dev.grpsqlite.server.spi.StoreException.Code;
 import dev.grpsqlite.server.spi.VersionInfo;
+import dev.grpsqlite.server.wire.Callers;
 import dev.grpsqlite.server.wire.Calls;
 import dev.grpsqlite.server.wire.Fields;
 import dev.grpsqlite.server.wire.Ids;
@@ -66,8 +68,8 @@ public final class AdminService extends AdminGrpc.AdminImplBase {
         observer,
         () -> {
           int limit = limit(request.getPageLimit());
-          return store
-              .list(request.getPrefix(), request.getPageToken(), limit)
+          return Callers.current()
+              .list(store, request.getPrefix(), request.getPageToken(), limit)
               .thenApply(found -> listed(found, limit));
         });
   }
@@ -87,7 +89,7 @@ public final class AdminService extends AdminGrpc.AdminImplBase {
     Calls.answer(
         observer,
         () ->
-            find(request.getName())
+            find(request.getName(), Right.READ)
                 .thenApply(
                     info -> StatDatabaseResponse.newBuilder().setDatabase(message(info)).build()));
   }
@@ -98,7 +100,7 @@ public final class AdminService extends AdminGrpc.AdminImplBase {
     Calls.answer(
         observer,
         () ->
-            find(request.getName())
+            find(request.getName(), Right.ADMIN)
                 .thenCompose(
                     info ->
                         leases
@@ -122,7 +124,7 @@ public final class AdminService extends AdminGrpc.AdminImplBase {
           checkCanDo(store.capabilities().timeTravel(), "keeps no history of databases");
           int limit = limit(request.getPageLimit());
           long below = versionToken(request.getPageToken());
-          return find(request.getName())
+          return find(request.getName(), Right.READ)
               .thenCompose(info -> store.history(info.id(), below, limit))
               .thenApply(found -> listedVersions(found, limit));
         });
@@ -165,13 +167,14 @@ public final class AdminService extends AdminGrpc.AdminImplBase {
         () -> {
           checkCanDo(store.capabilities().fork(), "cannot fork databases");
           String newName = Names.checked(request.getNewName());
+          Callers.current().require(newName, Right.WRITE);
           Choice choice =
               switch (request.getAtCase()) {
                 case AT_VERSION -> Choice.number(Fields.version(request.getAtVersion()));
                 case AT_TIME -> Choice.at(Fields.time("at_time", request.getAtTime()));
                 case AT_NOT_SET -> Choice.head();
               };
-          return find(request.getName())
+          return find(request.getName(), Right.READ)
               .thenCompose(info -> versions.fork(info.id(), choice, newName))
               .thenApply(
                   fork -> ForkDatabaseResponse.newBuilder().setDatabase(message(fork)).build());
@@ -192,7 +195,7 @@ public final class AdminService extends AdminGrpc.AdminImplBase {
                 case AT_TIME -> Choice.at(Fields.time("at_time", request.getAtTime()));
                 case AT_NOT_SET -> throw invalid("neither at_version nor at_time is set");
               };
-          return find(request.getName())
+          return find(request.getName(), Right.WRITE)
               .thenCompose(info -> versions.restore(info.id(), choice, id))
               .thenApply(
                   version ->
@@ -213,7 +216,7 @@ public final class AdminService extends AdminGrpc.AdminImplBase {
               request.hasRetention()
                   ? Optional.of(retention(request.getRetention()))
                   : Optional.empty();
-          return find(request.getName())
+          return find(request.getName(), Right.ADMIN)
               .thenCompose(info -> store.setRetention(info.id(), retention))
               .thenApply(set -> SetRetentionResponse.getDefaultInstance());
         });
@@ -265,8 +268,9 @@ public final class AdminService extends AdminGrpc.AdminImplBase {
     return asked <= 0 ? MAX_LISTED : Math.min(asked, MAX_LISTED);
   }
 
-  private CompletableFuture<DatabaseInfo> find(String name) {
+  private CompletableFuture<DatabaseInfo> find(String name, Right right) {
     String checked = Names.checked(name);
+    Callers.current().require(checked, right);
     return store
         .find(checked)
         .thenApply(

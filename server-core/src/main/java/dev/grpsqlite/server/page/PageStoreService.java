@@ -1,5 +1,6 @@
 package dev.grpsqlite.server.page;
 
+import com.google.protobuf.ByteString;
 import dev.grpsqlite.proto.v1.AcquireLeaseRequest;
 import dev.grpsqlite.proto.v1.AcquireLeaseResponse;
 import dev.grpsqlite.proto.v1.AcquireLeaseResponse.Outcome;
@@ -31,6 +32,8 @@ import dev.grpsqlite.proto.v1.StagePagesResponse;
 import dev.grpsqlite.proto.v1.View;
 import dev.grpsqlite.proto.v1.WatchRequest;
 import dev.grpsqlite.proto.v1.WatchResponse;
+import dev.grpsqlite.server.auth.Caller;
+import dev.grpsqlite.server.auth.Right;
 import dev.grpsqlite.server.session.Heads;
 import dev.grpsqlite.server.session.LeaseAnswer;
 import dev.grpsqlite.server.session.LeaseWish;
@@ -49,6 +52,7 @@ import dev.grpsqlite.server.spi.Snapshot;
 import dev.grpsqlite.server.spi.StageId;
 import dev.grpsqlite.server.spi.StoreException;
 import dev.grpsqlite.server.spi.StoreException.Code;
+import dev.grpsqlite.server.wire.Callers;
 import dev.grpsqlite.server.wire.Calls;
 import dev.grpsqlite.server.wire.Fields;
 import dev.grpsqlite.server.wire.Ids;
@@ -127,7 +131,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
                 Reason.INVALID_REQUEST,
                 "client_name has more than " + MAX_CLIENT_NAME_BYTES + " bytes");
           }
-          sessions.open(Ids.session(request.getSessionId()), name);
+          sessions.open(Ids.session(request.getSessionId()), name, Callers.current().identity());
           return done(
               OpenSessionResponse.newBuilder()
                   .setTtlMs((int) sessions.ttl().toMillis())
@@ -148,14 +152,12 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
     Calls.answer(
         observer,
         () -> {
-          Session session = sessions.keepAlive(Ids.session(request.getSessionId()));
+          Caller caller = Callers.current();
+          Session session =
+              sessions.keepAlive(Ids.session(request.getSessionId()), caller.identity());
+          List<CompletableFuture<Boolean>> views = new ArrayList<>();
           for (View view : request.getViewsList()) {
-            DatabaseId database = Ids.database(view.getDatabaseId());
-            if (view.getClosed()) {
-              session.closeView(database, view.getView());
-            } else {
-              session.raiseFloor(database, view.getView(), Fields.version(view.getFloorVersion()));
-            }
+            views.add(moveView(caller, session, view));
           }
           KeepAliveResponse.Builder answer =
               KeepAliveResponse.newBuilder().setTtlMs((int) sessions.ttl().toMillis());
@@ -163,8 +165,41 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
               .lostLeases()
               .keySet()
               .forEach(database -> answer.addLostLeases(Ids.bytes(database)));
-          return done(answer.build());
+          return CompletableFuture.allOf(views.toArray(new CompletableFuture<?>[0]))
+              .thenApply(moved -> answer.build());
         });
+  }
+
+  /** What may not be read (any more) is not kept for the reading. */
+  private CompletableFuture<Boolean> moveView(Caller caller, Session session, View view) {
+    DatabaseId database = Ids.database(view.getDatabaseId());
+    long floor = Fields.version(view.getFloorVersion());
+    if (view.getClosed()) {
+      session.closeView(database, view.getView());
+      return done(true);
+    }
+    return caller
+        .may(store, database, Right.READ)
+        .exceptionally(
+            error -> {
+              if (isNoSuchDatabase(error)) {
+                return false;
+              }
+              throw Statuses.of(error);
+            })
+        .thenApply(
+            allowed -> {
+              if (allowed) {
+                session.raiseFloor(database, view.getView(), floor);
+              } else {
+                session.closeView(database, view.getView());
+              }
+              return allowed;
+            });
+  }
+
+  private Session session(Caller caller, ByteString id) {
+    return sessions.get(Ids.session(id), caller.identity());
   }
 
   @Override
@@ -174,7 +209,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
         observer,
         () ->
             sessions
-                .close(Ids.session(request.getSessionId()))
+                .close(Ids.session(request.getSessionId()), Callers.current().identity())
                 .thenApply(closed -> CloseSessionResponse.getDefaultInstance()));
   }
 
@@ -184,8 +219,11 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
     Calls.answer(
         observer,
         () -> {
-          Session session = sessions.get(Ids.session(request.getSessionId()));
+          Caller caller = Callers.current();
+          Session session = session(caller, request.getSessionId());
           String name = Names.checked(request.getName());
+          boolean reads = request.getReadOnly() && !request.getCreate();
+          caller.require(name, reads ? Right.READ : Right.WRITE);
           switch (request.getAtCase()) {
             case AT_VERSION, AT_TIME -> {
               if (!store.capabilities().timeTravel()) {
@@ -272,12 +310,18 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
     Calls.answer(
         observer,
         () -> {
-          Session session = sessions.get(Ids.session(request.getSessionId()));
+          Caller caller = Callers.current();
+          Session session = session(caller, request.getSessionId());
           DatabaseId database = Ids.database(request.getDatabaseId());
           long have = Fields.version(request.getHaveVersion());
-          session.raiseFloor(database, LIVE_VIEW, Fields.version(request.getFloorVersion()));
-          return heads
-              .since(database, have)
+          long floor = Fields.version(request.getFloorVersion());
+          return caller
+              .require(store, database, Right.READ)
+              .thenCompose(
+                  allowed -> {
+                    session.raiseFloor(database, LIVE_VIEW, floor);
+                    return heads.since(database, have);
+                  })
               .thenApply(
                   move ->
                       RefreshResponse.newBuilder()
@@ -307,14 +351,16 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
         (ServerCallStreamObserver<ReadPagesResponse>) observer;
     PageStream stream = new PageStream(call, traffic);
     try {
-      Session session = sessions.get(Ids.session(request.getSessionId()));
+      Caller caller = Callers.current();
+      Session session = session(caller, request.getSessionId());
       DatabaseId database = Ids.database(request.getDatabaseId());
       long version = Fields.version(request.getVersion());
       StageId stage = request.getStageId().isEmpty() ? null : Ids.stage(request.getStageId());
       PageRanges ranges = PageRanges.of(request.getRangesList(), limits.pagesPerRead());
       CompletableFuture<Snapshot> unused =
-          store
-              .snapshot(database, version)
+          caller
+              .require(store, database, Right.READ)
+              .thenCompose(allowed -> store.snapshot(database, version))
               .whenComplete(
                   (snapshot, error) -> {
                     if (error != null) {
@@ -352,20 +398,23 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
     Calls.answer(
         observer,
         cancelled -> {
-          Session session = sessions.get(Ids.session(request.getSessionId()));
+          Caller caller = Callers.current();
+          Session session = session(caller, request.getSessionId());
           DatabaseId database = Ids.database(request.getDatabaseId());
           long have = Fields.version(request.getHaveVersion());
           long floor = Fields.version(request.getFloorVersion());
           Duration wait = leaseWait(request);
           LeaseWish wish = new LeaseWish(OptionalLong.of(have), request.getAtAnyVersion());
-          return store
-              .head(database)
+          return caller
+              .require(store, database, Right.WRITE)
+              .thenCompose(allowed -> store.head(database))
               .thenCompose(
                   head -> {
                     session.raiseFloor(database, LIVE_VIEW, floor);
                     if (head.version() != have && !request.getAtAnyVersion()) {
                       return done(notGranted(Outcome.OUTCOME_HEAD_MOVED, head));
                     }
+                    session.checkRoomForLease(database);
                     return leases
                         .acquire(session, database, wish, wait, cancelled)
                         .thenCompose(answer -> answer(database, answer));
@@ -410,7 +459,8 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
     Calls.answer(
         observer,
         () -> {
-          Session session = sessions.get(Ids.session(request.getSessionId()));
+          Caller caller = Callers.current();
+          Session session = session(caller, request.getSessionId());
           return leases
               .release(session, Ids.database(request.getDatabaseId()), request.getEpoch())
               .handle(
@@ -428,15 +478,21 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
     Calls.answer(
         observer,
         () -> {
-          Session session = sessions.get(Ids.session(request.getSessionId()));
+          Caller caller = Callers.current();
+          Session session = session(caller, request.getSessionId());
           DatabaseId database = Ids.database(request.getDatabaseId());
           StageId stage = Ids.stage(request.getStageId());
           int pageSize = Pages.checkedPageSize(request.getPageSize());
           List<PageImage> pages = Pages.incoming(request.getPagesList(), pageSize);
           long bytes = bytes(pages);
-          session.addStaged(database, stage, bytes, limits.stagedBytesPerSession());
-          return store
-              .stage(database, session.id(), request.getEpoch(), stage, pageSize, pages)
+          return caller
+              .require(store, database, Right.WRITE)
+              .thenCompose(
+                  allowed -> {
+                    session.addStaged(database, stage, bytes, limits.stagedBytesPerSession());
+                    return store.stage(
+                        database, session.id(), request.getEpoch(), stage, pageSize, pages);
+                  })
               .handle(
                   (staged, error) -> {
                     if (error != null) {
@@ -455,7 +511,8 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
     Calls.answer(
         observer,
         () -> {
-          Session session = sessions.get(Ids.session(request.getSessionId()));
+          Caller caller = Callers.current();
+          Session session = session(caller, request.getSessionId());
           DatabaseId database = Ids.database(request.getDatabaseId());
           StageId stage = Ids.stage(request.getStageId());
           return store
@@ -473,11 +530,13 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
     Calls.answer(
         observer,
         () -> {
-          Session session = sessions.get(Ids.session(request.getSessionId()));
+          Caller caller = Callers.current();
+          Session session = session(caller, request.getSessionId());
           Commit commit = checkedCommit(session, request);
           long floor = Fields.version(request.getFloorVersion());
-          return store
-              .commit(commit)
+          return caller
+              .require(store, commit.database(), Right.WRITE)
+              .thenCompose(allowed -> store.commit(commit))
               .handle(
                   (version, error) -> {
                     if (error != null) {
@@ -552,7 +611,8 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
           if (!store.capabilities().commitGroup()) {
             throw unsupported("this server's storage cannot commit several databases together");
           }
-          Session session = sessions.get(Ids.session(request.getSessionId()));
+          Caller caller = Callers.current();
+          Session session = session(caller, request.getSessionId());
           if (request.getCommitsCount() > CommitGroups.MAX_COMMITS) {
             throw invalid(
                 "a group of %d commits; %d are the most"
@@ -568,8 +628,8 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
             commits.add(checkedCommit(session, each));
             floors.add(Fields.version(each.getFloorVersion()));
           }
-          return store
-              .commitGroup(commits)
+          return mayWriteAll(caller, commits)
+              .thenCompose(allowed -> store.commitGroup(commits))
               .handle(
                   (versions, error) -> {
                     if (error != null) {
@@ -584,6 +644,14 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
                     return CommitGroupResponse.newBuilder().addAllVersions(versions).build();
                   });
         });
+  }
+
+  /** Complete when it is clear that nothing in the group is of a database it may not write. */
+  private CompletableFuture<Void> mayWriteAll(Caller caller, List<Commit> commits) {
+    return CompletableFuture.allOf(
+        commits.stream()
+            .map(commit -> caller.require(store, commit.database(), Right.WRITE))
+            .toArray(CompletableFuture<?>[]::new));
   }
 
   /** One of a group's leases is lost; looks whether it is this commit's. */
@@ -601,7 +669,8 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
 
   @Override
   public void watch(WatchRequest request, StreamObserver<WatchResponse> observer) {
-    WatchCall.open((ServerCallStreamObserver<WatchResponse>) observer, request, sessions, watches);
+    new WatchCall((ServerCallStreamObserver<WatchResponse>) observer, store, watches)
+        .open(request, sessions);
   }
 
   private static long bytes(List<PageImage> pages) {

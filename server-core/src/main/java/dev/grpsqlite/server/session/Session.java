@@ -7,6 +7,7 @@ import dev.grpsqlite.server.spi.StageId;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.OptionalLong;
+import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -22,7 +23,12 @@ public final class Session {
 
   private final SessionId id;
   private final String clientName;
+  private final String owner;
   private final Floors floors;
+  private final SessionLimits limits;
+
+  /** Bytes that all sessions have staged. */
+  private final AtomicLong stagedByAll;
 
   private long deadlineNanos;
   private boolean ended;
@@ -33,10 +39,20 @@ public final class Session {
   private long stagedBytes;
   private @Nullable Watch watch;
 
-  Session(SessionId id, String clientName, Floors floors, long deadlineNanos) {
+  Session(
+      SessionId id,
+      String clientName,
+      String owner,
+      Floors floors,
+      SessionLimits limits,
+      AtomicLong stagedByAll,
+      long deadlineNanos) {
     this.id = id;
     this.clientName = clientName;
+    this.owner = owner;
     this.floors = floors;
+    this.limits = limits;
+    this.stagedByAll = stagedByAll;
     this.deadlineNanos = deadlineNanos;
   }
 
@@ -47,6 +63,11 @@ public final class Session {
   /** For logs. */
   public String clientName() {
     return clientName;
+  }
+
+  /** The identity that opened it, which alone may use it. */
+  String owner() {
+    return owner;
   }
 
   /** Moves the end; returns false if it has come already. */
@@ -76,6 +97,8 @@ public final class Session {
       return false;
     }
     ended = true;
+    setStagedBytes(0);
+    staged.clear();
     views.forEach((key, view) -> floors.remove(key.database, view.effective()));
     views.clear();
     return true;
@@ -189,6 +212,15 @@ public final class Session {
     return epoch == null ? OptionalLong.empty() : OptionalLong.of(epoch);
   }
 
+  /** Fails with LIMIT if the session has as many leases as it may, and not this one among them. */
+  public synchronized void checkRoomForLease(DatabaseId database) {
+    if (leases.size() >= limits.leasesPerSession() && !leases.containsKey(database)) {
+      throw new SessionException(
+          Code.LIMIT,
+          "the session has " + limits.leasesPerSession() + " leases, which is the limit");
+    }
+  }
+
   /** Gives up what there was of a lease. */
   public synchronized void leaseReleased(DatabaseId database, long epoch) {
     if (leases.remove(database, epoch)) {
@@ -239,22 +271,33 @@ public final class Session {
               + " more are above the limit of "
               + limit);
     }
-    stagedBytes += bytes;
+    if (stagedByAll.get() + bytes > limits.stagedBytes()) {
+      throw new SessionException(
+          Code.LIMIT,
+          "all sessions have staged "
+              + stagedByAll.get()
+              + " bytes; "
+              + bytes
+              + " more are above the server's limit of "
+              + limits.stagedBytes());
+    }
+    setStagedBytes(stagedBytes + bytes);
     staged.merge(new StageKey(database, stage), bytes, Long::sum);
   }
 
   public synchronized void dropStaged(DatabaseId database, StageId stage) {
     Long bytes = staged.remove(new StageKey(database, stage));
-    stagedBytes -= bytes == null ? 0 : bytes;
+    setStagedBytes(stagedBytes - (bytes == null ? 0 : bytes));
   }
 
   private void dropStagedOf(DatabaseId database) {
     staged.keySet().removeIf(key -> key.database.equals(database));
-    stagedBytes = staged.values().stream().mapToLong(Long::longValue).sum();
+    setStagedBytes(staged.values().stream().mapToLong(Long::longValue).sum());
   }
 
-  synchronized long stagedBytes() {
-    return stagedBytes;
+  private void setStagedBytes(long bytes) {
+    stagedByAll.addAndGet(bytes - stagedBytes);
+    stagedBytes = bytes;
   }
 
   private void checkNotEnded() {

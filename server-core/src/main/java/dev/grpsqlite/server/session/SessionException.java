@@ -15,7 +15,9 @@ public final class SessionException extends RuntimeException {
     /** A newer stream of the same session took the place of this one. */
     SUPERSEDED,
     /** This server is about to stop. */
-    SHUTTING_DOWN
+    SHUTTING_DOWN,
+    /** It belongs to somebody else. */
+    NOT_OWNER
   }
 
   private final Code code;
@@ -36,6 +38,10 @@ public final class SessionException extends RuntimeException {
 
   static SessionException shuttingDown() {
     return new SessionException(Code.SHUTTING_DOWN, "the server is shutting down; try again");
+  }
+
+  static SessionException notOwner() {
+    return new SessionException(Code.NOT_OWNER, "the session belongs to another identity");
   }
 
   static SessionException noSuchSession() {

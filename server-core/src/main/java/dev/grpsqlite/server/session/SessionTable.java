@@ -7,6 +7,7 @@ import dev.grpsqlite.server.spi.SnapshotPins;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Function;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
@@ -24,9 +25,14 @@ import org.jspecify.annotations.Nullable;
 public final class SessionTable implements SnapshotPins {
   private final LongSupplier nanoTime;
   private final long ttlNanos;
-  private final int maxSessions;
+  private final SessionLimits limits;
   private final long startNanos;
   private final Floors floors = new Floors();
+  private final AtomicLong stagedBytes = new AtomicLong();
+
+  /** How many sessions each identity has; who has none is not in it. */
+  private final ConcurrentHashMap<String, Integer> owners = new ConcurrentHashMap<>();
+
   private final ConcurrentHashMap<SessionId, Session> sessions = new ConcurrentHashMap<>();
   private volatile Function<Session, CompletableFuture<Void>> whenEnded =
       session -> CompletableFuture.completedFuture(null);
@@ -34,10 +40,10 @@ public final class SessionTable implements SnapshotPins {
   /**
    * @param nanoTime a clock as {@link System#nanoTime}
    */
-  public SessionTable(LongSupplier nanoTime, Duration ttl, int maxSessions) {
+  public SessionTable(LongSupplier nanoTime, Duration ttl, SessionLimits limits) {
     this.nanoTime = nanoTime;
     this.ttlNanos = ttl.toNanos();
-    this.maxSessions = maxSessions;
+    this.limits = limits;
     this.startNanos = nanoTime.getAsLong();
   }
 
@@ -55,31 +61,67 @@ public final class SessionTable implements SnapshotPins {
     return floors.oldestPinned(database);
   }
 
-  /** Opens a session, or renews the one of that id. Fails with LIMIT. */
-  public Session open(SessionId id, String clientName) {
+  /**
+   * Opens a session, or renews the one of that id. Fails with LIMIT and NOT_OWNER.
+   *
+   * @param owner the identity that alone may use it; empty where nobody is asked who it is
+   */
+  public Session open(SessionId id, String clientName, String owner) {
     long now = nanoTime.getAsLong();
     while (true) {
       Session session = sessions.get(id);
       if (session != null) {
+        checkOwner(session, owner);
         if (session.renew(now, now + ttlNanos)) {
           return session;
         }
         endUnattended(session);
       }
-      if (sessions.size() >= maxSessions) {
+      if (sessions.size() >= limits.sessions()) {
         throw new SessionException(
-            Code.LIMIT, "the server has " + maxSessions + " sessions, which is its limit");
+            Code.LIMIT, "the server has " + limits.sessions() + " sessions, which is its limit");
       }
-      Session opened = new Session(id, clientName, floors, now + ttlNanos);
+      Session opened =
+          new Session(id, clientName, owner, floors, limits, stagedBytes, now + ttlNanos);
+      countIn(owner);
       if (sessions.putIfAbsent(id, opened) == null) {
         return opened;
       }
+      countOut(owner);
     }
   }
 
-  /** Renews a session. Fails with NO_SUCH_SESSION. */
-  public Session keepAlive(SessionId id) {
-    Session session = get(id);
+  private void countIn(String owner) {
+    owners.compute(
+        owner,
+        (name, count) -> {
+          int before = count == null ? 0 : count;
+          if (before >= limits.sessionsPerIdentity()) {
+            throw new SessionException(
+                Code.LIMIT,
+                "there are "
+                    + before
+                    + " sessions of "
+                    + (name.isEmpty() ? "clients that nobody asks who they are" : name)
+                    + ", which is the limit");
+          }
+          return before + 1;
+        });
+  }
+
+  private void countOut(String owner) {
+    owners.computeIfPresent(owner, (name, count) -> count == 1 ? null : count - 1);
+  }
+
+  private static void checkOwner(Session session, String owner) {
+    if (!session.owner().equals(owner)) {
+      throw SessionException.notOwner();
+    }
+  }
+
+  /** Renews a session. Fails with NO_SUCH_SESSION and NOT_OWNER. */
+  public Session keepAlive(SessionId id, String owner) {
+    Session session = get(id, owner);
     long now = nanoTime.getAsLong();
     if (!session.renew(now, now + ttlNanos)) {
       endUnattended(session);
@@ -88,8 +130,8 @@ public final class SessionTable implements SnapshotPins {
     return session;
   }
 
-  /** A session that is there. Fails with NO_SUCH_SESSION. */
-  public Session get(SessionId id) {
+  /** A session that is there. Fails with NO_SUCH_SESSION and NOT_OWNER. */
+  public Session get(SessionId id, String owner) {
     Session session = sessions.get(id);
     if (session == null) {
       throw SessionException.noSuchSession();
@@ -98,6 +140,7 @@ public final class SessionTable implements SnapshotPins {
       endUnattended(session);
       throw SessionException.noSuchSession();
     }
+    checkOwner(session, owner);
     return session;
   }
 
@@ -130,10 +173,14 @@ public final class SessionTable implements SnapshotPins {
     return false;
   }
 
-  /** Ends a session; complete when all it had is given back. */
-  public CompletableFuture<Void> close(SessionId id) {
+  /** Ends a session; complete when all it had is given back. Fails with NOT_OWNER. */
+  public CompletableFuture<Void> close(SessionId id, String owner) {
     Session session = sessions.get(id);
-    return session == null ? CompletableFuture.completedFuture(null) : end(session);
+    if (session == null) {
+      return CompletableFuture.completedFuture(null);
+    }
+    checkOwner(session, owner);
+    return end(session);
   }
 
   /** Ends the sessions whose time has come. To be called now and then. */
@@ -152,7 +199,7 @@ public final class SessionTable implements SnapshotPins {
 
   /** Of all sessions together. */
   public long stagedBytes() {
-    return sessions.values().stream().mapToLong(Session::stagedBytes).sum();
+    return stagedBytes.get();
   }
 
   /** Leases that live sessions were given. */
@@ -170,6 +217,7 @@ public final class SessionTable implements SnapshotPins {
       return CompletableFuture.completedFuture(null);
     }
     sessions.remove(session.id(), session);
+    countOut(session.owner());
     Watch watch = session.watch();
     if (watch != null) {
       watch.end(SessionException.noSuchSession());

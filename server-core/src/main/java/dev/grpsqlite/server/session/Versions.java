@@ -48,6 +48,9 @@ public final class Versions {
 
   private static final String CLIENT_NAME = "the server";
 
+  /** Its sessions are nobody else's: no identity has no name. */
+  private static final String OWNER = "";
+
   /** The only view of such a session; it moves with nothing, so it is not the live one. */
   private static final int VIEW = 1;
 
@@ -154,7 +157,7 @@ public final class Versions {
 
   /** Ends the session before it answers, so that what it had is free for whoever asks next. */
   private <T> CompletableFuture<T> inSession(Function<Session, CompletableFuture<T>> work) {
-    Session session = sessions.open(newId(), CLIENT_NAME);
+    Session session = sessions.open(newId(), CLIENT_NAME, OWNER);
     CompletableFuture<T> result;
     try {
       result = work.apply(session);
@@ -165,11 +168,11 @@ public final class Versions {
     long period = sessions.ttl().dividedBy(3).toNanos();
     ScheduledFuture<?> renewing =
         timer.scheduleWithFixedDelay(
-            () -> sessions.keepAlive(session.id()), period, period, TimeUnit.NANOSECONDS);
+            () -> sessions.keepAlive(session.id(), OWNER), period, period, TimeUnit.NANOSECONDS);
     return worked
         .whenComplete((value, error) -> renewing.cancel(false))
         .handle((value, error) -> session.id())
-        .thenCompose(sessions::close)
+        .thenCompose(id -> sessions.close(id, OWNER))
         // Who gives back reports what goes wrong; it is not the caller's.
         .handle((closed, error) -> session.id())
         .thenCompose(ended -> worked);

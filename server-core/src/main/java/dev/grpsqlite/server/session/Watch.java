@@ -44,6 +44,12 @@ import org.jspecify.annotations.Nullable;
  * was not known at the start is in {@code due} from the start, ahead of the first moment, and the
  * watch was entered with {@link Heads} before that.
  *
+ * <h2>What the client may not read any more</h2>
+ *
+ * Of each event the watcher is asked whether it may be told, just before it is. When its rights may
+ * have changed, every database is {@code due} again ahead of the next moment, so that none is
+ * confirmed that may not be read.
+ *
  * <h2>Threads</h2>
  *
  * Whatever happens (a commit, room, a found head, the end) calls {@link #advance}; one thread at a
@@ -62,9 +68,7 @@ public final class Watch {
   private volatile boolean listening;
 
   private final AtomicInteger calls = new AtomicInteger();
-  private final AtomicReference<@Nullable Arrival> arrival = new AtomicReference<>();
-
-  private record Arrival(Known database, Heads.@Nullable Move move, @Nullable Throwable error) {}
+  private final AtomicReference<@Nullable Runnable> arrival = new AtomicReference<>();
 
   // Under the monitor.
   private final Map<DatabaseId, Known> databases = new HashMap<>();
@@ -146,15 +150,23 @@ public final class Watch {
       if (known == null || known.isDue) {
         return; // Its head has still to be asked for.
       }
-      known.isDue = true;
-      due.add(known);
+      setDue(known);
     }
     advance();
   }
 
+  private synchronized void setDue(Known known) {
+    known.isDue = true;
+    due.add(known);
+  }
+
   /** A moment to confirm has come. It is skipped if the client does not even take the last one. */
   void confirm() {
+    boolean askAll = watcher.rightsMayHaveChanged();
     synchronized (this) {
+      if (askAll) {
+        databases.values().stream().filter(known -> !known.isDue).forEach(this::setDue);
+      }
       if (!momentIsDue) {
         momentIsDue = true;
         due.add(new Moment(TimeUnit.NANOSECONDS.toMillis(nanoTime.getAsLong() - startNanos)));
@@ -224,19 +236,19 @@ public final class Watch {
       watcher.ended(reason);
       return false;
     }
-    Arrival arrived = arrival.getAndSet(null);
+    Runnable arrived = arrival.getAndSet(null);
     if (arrived != null) {
       asking = false;
-      tell(arrived);
+      arrived.run();
       return true;
     }
-    if (!listening || !watcher.isReady()) {
+    if (!listening || asking || !watcher.isReady()) {
       return false;
     }
-    if (tellOfALease()) {
+    if (askOfALease()) {
       return true;
     }
-    Due next = asking ? null : takeDue();
+    Due next = takeDue();
     if (next instanceof Moment moment) {
       watcher.confirmed(moment.elapsedMillis);
     } else if (next instanceof Known known) {
@@ -244,13 +256,15 @@ public final class Watch {
       CompletableFuture<Heads.Move> unused =
           heads
               .since(known.id, known.told)
-              .whenComplete(
-                  (move, error) -> {
-                    arrival.set(new Arrival(known, move, error));
-                    advance();
-                  });
+              .thenCompose(move -> watcher.whenAllowed(known.id).thenApply(allowed -> move))
+              .whenComplete((move, error) -> arrived(() -> tell(known, move, error)));
     }
     return next != null;
+  }
+
+  private void arrived(Runnable telling) {
+    arrival.set(telling);
+    advance();
   }
 
   private synchronized @Nullable Throwable reason() {
@@ -267,7 +281,7 @@ public final class Watch {
     return next;
   }
 
-  private boolean tellOfALease() {
+  private boolean askOfALease() {
     Map.Entry<DatabaseId, Long> loss;
     Map.Entry<DatabaseId, Long> wish = null;
     synchronized (this) {
@@ -277,11 +291,29 @@ public final class Watch {
       }
     }
     if (loss != null) {
-      watcher.leaseLost(loss.getKey(), loss.getValue());
+      askOfALease(loss.getKey(), () -> watcher.leaseLost(loss.getKey(), loss.getValue()));
     } else if (wish != null) {
-      watcher.leaseWanted(wish.getKey(), wish.getValue());
+      Map.Entry<DatabaseId, Long> wished = wish;
+      askOfALease(wished.getKey(), () -> watcher.leaseWanted(wished.getKey(), wished.getValue()));
     }
-    return loss != null || wish != null;
+    return asking;
+  }
+
+  private void askOfALease(DatabaseId database, Runnable telling) {
+    asking = true;
+    CompletableFuture<Boolean> unused =
+        watcher
+            .whenAllowed(database)
+            .whenComplete(
+                (allowed, error) ->
+                    arrived(
+                        () -> {
+                          if (error == null) {
+                            telling.run();
+                          } else {
+                            end(error);
+                          }
+                        }));
   }
 
   private static Map.@Nullable Entry<DatabaseId, Long> takeFirst(Map<DatabaseId, Long> from) {
@@ -293,16 +325,14 @@ public final class Watch {
     return first;
   }
 
-  private void tell(Arrival arrived) {
-    Known known = arrived.database;
-    Heads.Move move = arrived.move;
+  private void tell(Known known, Heads.@Nullable Move move, @Nullable Throwable error) {
     if (move != null) {
       if (move.head().version() != known.told) {
         long from = known.told;
         known.told = move.head().version();
         watcher.headMoved(known.id, from, move);
       }
-    } else if (isNoSuchDatabase(arrived.error)) {
+    } else if (isNoSuchDatabase(error)) {
       synchronized (this) {
         databases.remove(known.id);
         if (known.isDue) {
@@ -312,7 +342,7 @@ public final class Watch {
       heads.remove(known.id, this);
       watcher.dropped(known.id);
     } else {
-      end(arrived.error == null ? new AssertionError() : arrived.error);
+      end(error == null ? new AssertionError() : error);
     }
   }
 

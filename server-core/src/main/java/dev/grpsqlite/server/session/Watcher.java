@@ -1,6 +1,7 @@
 package dev.grpsqlite.server.session;
 
 import dev.grpsqlite.server.spi.DatabaseId;
+import java.util.concurrent.CompletableFuture;
 
 /**
  * The client's end of a {@link Watch}. Called by one thread at a time; no method blocks, and what
@@ -9,6 +10,12 @@ import dev.grpsqlite.server.spi.DatabaseId;
 public interface Watcher {
   /** Whether it takes more. Once it does again after it did not, it calls {@link Watch#advance}. */
   boolean isReady();
+
+  /** Complete when it may be told of this database; fails, which ends the watch, if it may not. */
+  CompletableFuture<Boolean> whenAllowed(DatabaseId database);
+
+  /** Whether {@link #whenAllowed} may say something else than when this was last asked. */
+  boolean rightsMayHaveChanged();
 
   void headMoved(DatabaseId database, long fromVersion, Heads.Move move);
 

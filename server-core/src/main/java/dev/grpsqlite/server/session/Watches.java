@@ -44,6 +44,14 @@ public final class Watches {
     this.timer = timer;
   }
 
+  /** Fails with LIMIT if a stream is to watch more databases than it can. */
+  public static void checkSize(int databases) {
+    if (databases > MAX_DATABASES) {
+      throw new SessionException(
+          Code.LIMIT, "a stream watches " + MAX_DATABASES + " databases at most");
+    }
+  }
+
   /**
    * Makes a watch for a session, which ends the one that it has. It tells nothing before {@link
    * #start}, but that it is over, if the session is or the server is about to be.
@@ -53,10 +61,7 @@ public final class Watches {
    */
   public Watch open(Session session, Map<DatabaseId, Long> have, Watcher watcher) {
     long startNanos = nanoTime.getAsLong();
-    if (have.size() > MAX_DATABASES) {
-      throw new SessionException(
-          Code.LIMIT, "a stream watches " + MAX_DATABASES + " databases at most");
-    }
+    checkSize(have.size());
     Watch watch = new Watch(heads, watcher, nanoTime, startNanos, have);
     open.add(watch);
     CompletableFuture<Void> unused = watch.over().thenRun(() -> over(session, watch));

@@ -2,6 +2,7 @@ package dev.grpsqlite.server.wire;
 
 import com.google.protobuf.Any;
 import com.google.rpc.ErrorInfo;
+import dev.grpsqlite.server.auth.AccessException;
 import dev.grpsqlite.server.session.SessionException;
 import dev.grpsqlite.server.spi.StoreException;
 import io.grpc.Status;
@@ -28,10 +29,14 @@ public final class Statuses {
     if (cause instanceof RequestException e) {
       return of(e.reason(), message(e));
     }
+    if (cause instanceof AccessException e) {
+      return of(reason(e.code()), message(e));
+    }
     if (cause instanceof SessionException e) {
       return switch (e.code()) {
         case NO_SUCH_SESSION -> of(Reason.NO_SUCH_SESSION, message(e));
         case LIMIT -> of(Reason.LIMIT, message(e));
+        case NOT_OWNER -> of(Reason.NOT_ALLOWED, message(e));
         case SHUTTING_DOWN -> of(Reason.SHUTTING_DOWN, message(e));
         // Of Watch alone, where the code says it all.
         case SUPERSEDED -> Status.ABORTED.withDescription(message(e)).asRuntimeException();
@@ -87,6 +92,13 @@ public final class Statuses {
 
   private static String incident() {
     return Integer.toHexString(ThreadLocalRandom.current().nextInt());
+  }
+
+  private static Reason reason(AccessException.Code code) {
+    return switch (code) {
+      case BAD_TOKEN -> Reason.BAD_TOKEN;
+      case NOT_ALLOWED -> Reason.NOT_ALLOWED;
+    };
   }
 
   private static Reason reason(StoreException.Code code) {

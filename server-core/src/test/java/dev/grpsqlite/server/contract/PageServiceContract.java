@@ -45,6 +45,7 @@ import dev.grpsqlite.proto.v1.StagePagesRequest;
 import dev.grpsqlite.proto.v1.StatDatabaseRequest;
 import dev.grpsqlite.proto.v1.View;
 import dev.grpsqlite.server.launch.ServerOptions;
+import dev.grpsqlite.server.session.SessionLimits;
 import dev.grpsqlite.server.spi.CommitGroups;
 import dev.grpsqlite.server.spi.PageStore;
 import dev.grpsqlite.server.spi.SnapshotPins;
@@ -702,12 +703,13 @@ public abstract class PageServiceContract {
             defaults.services(),
             true,
             defaults.sessionTtl(),
-            2,
+            new SessionLimits(2, 2, 100, 1 << 20),
             1500,
             256 << 10,
             10,
             defaults.maxCallsPerConnection(),
-            defaults.drain()));
+            defaults.drain(),
+            defaults.quota()));
     server().pass(TTL_MS);
     Writer writer = new Writer(session);
     openSession(id());

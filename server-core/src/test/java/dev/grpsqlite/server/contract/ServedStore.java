@@ -2,7 +2,9 @@ package dev.grpsqlite.server.contract;
 
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.grpsqlite.server.auth.Access;
 import dev.grpsqlite.server.launch.ListenAddress;
+import dev.grpsqlite.server.launch.Security;
 import dev.grpsqlite.server.launch.ServerOptions;
 import dev.grpsqlite.server.launch.StorageServer;
 import io.grpc.ManagedChannel;
@@ -27,8 +29,17 @@ final class ServedStore implements AutoCloseable {
   private ListenAddress.@Nullable Tcp metrics;
 
   ServedStore(ServerOptions options, StorageServer.StoreOpener opener) throws Exception {
+    this(options, Access.open(), opener);
+  }
+
+  ServedStore(ServerOptions options, Access access, StorageServer.StoreOpener opener)
+      throws Exception {
     server =
-        StorageServer.builder("test-server", opener).options(options).nanoTime(nanos::get).open();
+        StorageServer.builder("test-server", opener)
+            .options(options)
+            .security(Security.by(access))
+            .nanoTime(nanos::get)
+            .open();
     ListenAddress.Tcp listening =
         (ListenAddress.Tcp)
             server.listen(

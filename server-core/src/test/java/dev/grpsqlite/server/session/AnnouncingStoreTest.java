@@ -60,7 +60,9 @@ class AnnouncingStoreTest {
         arguments[i] =
             type == long.class
                 ? (Object) 0L
-                : type == int.class ? (Object) 0 : type == Commit.class ? commit : null;
+                : type == int.class
+                    ? (Object) 0
+                    : type == Commit.class ? commit : type == List.class ? List.of() : null;
       }
       method.invoke(store, arguments);
       assertEquals(List.of(method), called);

@@ -18,6 +18,7 @@ import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 
 class SessionTableTest {
   private static final SessionId A = new SessionId(1, 1);
@@ -27,33 +28,51 @@ class SessionTableTest {
   private static final StageId STAGE = new StageId(5, 5);
 
   private final AtomicLong now = new AtomicLong(Long.MAX_VALUE - 1000); // It will wrap.
-  private final SessionTable table = new SessionTable(now::get, Duration.ofSeconds(10), 3);
+  private final SessionTable table =
+      new SessionTable(now::get, Duration.ofSeconds(10), new SessionLimits(3, 3, 2, 150));
 
   private void pass(long millis) {
     now.addAndGet(Duration.ofMillis(millis).toNanos());
   }
 
   @Test
+  void aSessionIsItsOwnersAlone() {
+    Session session = table.open(A, "test", "alice");
+    for (Executable use :
+        List.<Executable>of(
+            () -> table.open(A, "test", "bob"),
+            () -> table.get(A, "bob"),
+            () -> table.keepAlive(A, ""),
+            () -> table.close(A, "bob"))) {
+      SessionException refused = assertThrows(SessionException.class, use);
+      assertEquals(SessionException.Code.NOT_OWNER, refused.code());
+    }
+    assertSame(session, table.get(A, "alice"));
+    table.close(A, "alice").join();
+    assertNoSession(() -> table.get(A, "alice"));
+  }
+
+  @Test
   void aSessionLastsOneTtlAfterItsLastKeepAlive() {
-    Session session = table.open(A, "test");
+    Session session = table.open(A, "test", "");
     pass(9_999);
-    assertSame(session, table.get(A));
-    assertSame(session, table.keepAlive(A));
+    assertSame(session, table.get(A, ""));
+    assertSame(session, table.keepAlive(A, ""));
     pass(9_999);
-    assertSame(session, table.get(A), "asking does not renew");
+    assertSame(session, table.get(A, ""), "asking does not renew");
     pass(1);
-    assertNoSession(() -> table.get(A));
-    assertNoSession(() -> table.keepAlive(A));
+    assertNoSession(() -> table.get(A, ""));
+    assertNoSession(() -> table.keepAlive(A, ""));
     assertEquals(0, table.size());
   }
 
   @Test
   void openingAgainRenewsOrMakesANewOne() {
-    Session session = table.open(A, "test");
+    Session session = table.open(A, "test", "");
     pass(9_000);
-    assertSame(session, table.open(A, "test"));
+    assertSame(session, table.open(A, "test", ""));
     pass(10_000);
-    assertFalse(session == table.open(A, "test"));
+    assertFalse(session == table.open(A, "test", ""));
   }
 
   @Test
@@ -64,10 +83,10 @@ class SessionTableTest {
           ended.add(session.id());
           return CompletableFuture.completedFuture(null);
         });
-    Session a = table.open(A, "test");
-    table.open(B, "test");
-    table.close(A).join();
-    table.close(A).join();
+    Session a = table.open(A, "test", "");
+    table.open(B, "test", "");
+    table.close(A, "").join();
+    table.close(A, "").join();
     assertEquals(List.of(A), ended);
     assertNoSession(() -> a.raiseFloor(DATABASE, 0, 1));
     assertNoSession(() -> a.enterView(DATABASE, 0));
@@ -81,37 +100,37 @@ class SessionTableTest {
 
   @Test
   void thereAreOnlySoManySessions() {
-    table.open(A, "test");
-    table.open(B, "test");
-    table.open(new SessionId(8, 8), "test");
+    table.open(A, "test", "");
+    table.open(B, "test", "");
+    table.open(new SessionId(8, 8), "test", "");
     SessionException e =
-        assertThrows(SessionException.class, () -> table.open(new SessionId(9, 9), "test"));
+        assertThrows(SessionException.class, () -> table.open(new SessionId(9, 9), "test", ""));
     assertEquals(SessionException.Code.LIMIT, e.code());
-    table.open(A, "test");
-    table.close(B).join();
-    table.open(new SessionId(9, 9), "test");
+    table.open(A, "test", "");
+    table.close(B, "").join();
+    table.open(new SessionId(9, 9), "test", "");
   }
 
   @Test
   void aHolderThatWasNeverSeenIsThoughtAliveUntilOneTtlAfterTheStart() {
-    table.open(A, "test");
+    table.open(A, "test", "");
     pass(9_999);
     assertTrue(table.mayBeAlive(A));
     assertTrue(table.mayBeAlive(B));
-    table.keepAlive(A);
+    table.keepAlive(A, "");
     pass(1);
     assertTrue(table.mayBeAlive(A));
     assertFalse(table.mayBeAlive(B));
     pass(9_999);
     assertFalse(table.mayBeAlive(A));
-    assertNoSession(() -> table.keepAlive(A));
+    assertNoSession(() -> table.keepAlive(A, ""));
   }
 
   @Test
   void p6_theOldestPinnedVersionIsTheLowestFloorOfAllViews() {
     assertEquals(Long.MAX_VALUE, table.oldestPinned(DATABASE));
-    Session a = table.open(A, "test");
-    Session b = table.open(B, "test");
+    Session a = table.open(A, "test", "");
+    Session b = table.open(B, "test", "");
     a.raiseFloor(DATABASE, 0, 7);
     assertEquals(7, table.oldestPinned(DATABASE));
     b.raiseFloor(DATABASE, 0, 5);
@@ -125,7 +144,7 @@ class SessionTableTest {
     assertEquals(7, table.oldestPinned(DATABASE));
     a.raiseFloor(DATABASE, 0, 2);
     assertEquals(7, table.oldestPinned(DATABASE), "floors only rise");
-    table.close(A).join();
+    table.close(A, "").join();
     assertEquals(9, table.oldestPinned(DATABASE));
     pass(10_000);
     table.expire();
@@ -135,7 +154,7 @@ class SessionTableTest {
 
   @Test
   void p6_aNewViewPinsEverythingUntilItsVersionIsKnown() {
-    Session a = table.open(A, "test");
+    Session a = table.open(A, "test", "");
     PendingView view = a.enterView(DATABASE, 0);
     assertEquals(0, table.oldestPinned(DATABASE));
     view.established(7);
@@ -153,7 +172,7 @@ class SessionTableTest {
 
   @Test
   void p6_ofTwoOpeningsAtOnceTheOlderVersionIsTheFloor() {
-    Session a = table.open(A, "test");
+    Session a = table.open(A, "test", "");
     PendingView first = a.enterView(DATABASE, 0);
     PendingView second = a.enterView(DATABASE, 0);
     first.established(8);
@@ -170,7 +189,7 @@ class SessionTableTest {
 
   @Test
   void aLostLeaseIsToldUntilItIsGivenBackOrGrantedAgain() {
-    Session a = table.open(A, "test");
+    Session a = table.open(A, "test", "");
     assertTrue(a.leaseGranted(DATABASE, 4));
     assertEquals(OptionalLong.of(4), a.leaseEpoch(DATABASE));
     a.leaseLost(DATABASE, 3);
@@ -186,8 +205,34 @@ class SessionTableTest {
   }
 
   @Test
+  void whatAllHaveIsBoundedToo() {
+    Session a = table.open(A, "test", "alice");
+    Session b = table.open(B, "test", "alice");
+    table.open(new SessionId(8, 8), "test", "bob");
+    assertLimit(() -> table.open(new SessionId(9, 9), "test", "carol"));
+
+    a.addStaged(DATABASE, STAGE, 100, 100);
+    assertLimit(() -> b.addStaged(DATABASE, STAGE, 51, 100));
+    b.addStaged(DATABASE, STAGE, 50, 100);
+
+    a.leaseGranted(DATABASE, 1);
+    a.leaseGranted(OTHER, 1);
+    a.checkRoomForLease(OTHER);
+    assertLimit(() -> a.checkRoomForLease(new DatabaseId(77, 77)));
+
+    table.close(A, "alice").join();
+    table.open(new SessionId(9, 9), "test", "alice");
+    b.addStaged(DATABASE, STAGE, 50, 100);
+    assertEquals(100, table.stagedBytes());
+  }
+
+  private static void assertLimit(Executable use) {
+    assertEquals(SessionException.Code.LIMIT, assertThrows(SessionException.class, use).code());
+  }
+
+  @Test
   void stagedBytesAreCountedAndBounded() {
-    Session a = table.open(A, "test");
+    Session a = table.open(A, "test", "");
     a.leaseGranted(DATABASE, 1);
     a.addStaged(DATABASE, STAGE, 60, 100);
     a.addStaged(OTHER, STAGE, 40, 100);

@@ -120,6 +120,40 @@ class LauncherTest {
   }
 
   @Test
+  void whatOthersCanReachNeedsAnIdentityOrAWordForIt() throws Exception {
+    assertWrong(
+        run("--listen", "0.0.0.0:0"),
+        "other machines can reach 0.0.0.0:0, and nobody is asked who it is: give --tokens-file or"
+            + " --tls-client-ca, listen on 127.0.0.1 or a Unix socket, or say --insecure-no-auth");
+    assertWrong(run("--tls-cert", "c"), "--tls-cert and --tls-key belong together");
+    assertWrong(run("--tls-client-ca", "c"), "--tls-client-ca needs --tls-cert and --tls-key");
+    Path rules = folder.resolve("rules");
+    Files.writeString(rules, "# nobody yet\nallow alice everything **\n");
+    assertRefused(
+        run("--tokens-file", rules.toString()),
+        1,
+        rules + ": line 2: 'everything' is not read, write or admin");
+    Files.writeString(rules, "allow alice write **\n");
+    for (String[] options :
+        new String[][] {{"--insecure-no-auth"}, {"--tokens-file", rules.toString()}}) {
+      List<String> all = new ArrayList<>(List.of("--listen", "0.0.0.0:0"));
+      all.addAll(List.of(options));
+      Path err = folder.resolve("err");
+      Process server =
+          command(Map.of(), all.toArray(new String[0])).redirectError(err.toFile()).start();
+      try (BufferedReader out =
+          new BufferedReader(
+              new InputStreamReader(server.getInputStream(), StandardCharsets.UTF_8))) {
+        String listening = line(out);
+        assertTrue(listening.startsWith("memory-server listening on "), listening);
+        assertTrue(Files.readString(err).contains("is not encrypted"), Files.readString(err));
+      } finally {
+        server.destroyForcibly();
+      }
+    }
+  }
+
+  @Test
   void anAddressThatCannotBeServedIsOneLineAndExitCode1() throws Exception {
     try (ServerSocket taken = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
       String address = "127.0.0.1:" + taken.getLocalPort();

@@ -11,6 +11,7 @@ import dev.grpsqlite.server.session.LeaseAnswer;
 import dev.grpsqlite.server.session.LeaseWish;
 import dev.grpsqlite.server.session.Leases;
 import dev.grpsqlite.server.session.Session;
+import dev.grpsqlite.server.session.SessionLimits;
 import dev.grpsqlite.server.session.SessionTable;
 import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.LeaseState;
@@ -30,27 +31,29 @@ import org.junit.jupiter.api.Test;
 /** Waiting for a lease, without the wire. */
 class LeaseOrderTest {
   private static final int LIMIT = 1024;
+  private static final SessionLimits LIMITS =
+      new SessionLimits(10_000, 10_000, 10_000, Long.MAX_VALUE);
 
   @Test
   void p9_onlySoManyWaitAndAllOfThemAreServed() {
     ScheduledExecutorService timer = Executors.newSingleThreadScheduledExecutor();
-    SessionTable sessions = new SessionTable(() -> 0, Duration.ofSeconds(10), 10_000);
+    SessionTable sessions = new SessionTable(() -> 0, Duration.ofSeconds(10), LIMITS);
     try (AnnouncingStore store =
         new AnnouncingStore(new MemoryPageStore(sessions, Clock.systemUTC()))) {
       Leases leases = new Leases(store, sessions, new Heads(store), () -> 0, timer);
       DatabaseId database = store.findOrCreate("db").join().id();
-      Session holder = sessions.open(new SessionId(0, 1), "holder");
+      Session holder = sessions.open(new SessionId(0, 1), "holder", "");
       long epoch = leases.acquire(holder, database, LeaseWish.ANY).join().state().epoch();
       ArrayDeque<CompletableFuture<LeaseAnswer>> waiting = new ArrayDeque<>();
       ArrayDeque<Session> waiters = new ArrayDeque<>();
       for (int i = 1; i <= LIMIT; i++) {
-        Session waiter = sessions.open(new SessionId(1, i), "waiter");
+        Session waiter = sessions.open(new SessionId(1, i), "waiter", "");
         waiters.add(waiter);
         waiting.add(ask(leases, waiter, database));
         assertFalse(waiting.getLast().isDone());
       }
       assertEquals(LIMIT, leases.waiting());
-      Session late = sessions.open(new SessionId(2, 1), "late");
+      Session late = sessions.open(new SessionId(2, 1), "late", "");
       LeaseAnswer refused = ask(leases, late, database).join();
       assertEquals(LeaseAnswer.Outcome.HELD, refused.outcome());
       assertEquals(LIMIT, leases.waiting());
@@ -71,16 +74,16 @@ class LeaseOrderTest {
   @Test
   void whoAsksWhileAFreeLeaseIsOnItsWayToAWaiterDoesNotOvertake() {
     ScheduledExecutorService timer = Executors.newSingleThreadScheduledExecutor();
-    SessionTable sessions = new SessionTable(() -> 0, Duration.ofSeconds(10), 10);
+    SessionTable sessions = new SessionTable(() -> 0, Duration.ofSeconds(10), LIMITS);
     MemoryPageStore memory = new MemoryPageStore(sessions, Clock.systemUTC());
     SessionId slow = new SessionId(1, 1);
     ArrayDeque<Runnable> heldBack = new ArrayDeque<>();
     try (AnnouncingStore store = new AnnouncingStore(slowFor(memory, slow, heldBack))) {
       Leases leases = new Leases(store, sessions, new Heads(store), () -> 0, timer);
       DatabaseId database = store.findOrCreate("db").join().id();
-      Session holder = sessions.open(new SessionId(0, 1), "holder");
+      Session holder = sessions.open(new SessionId(0, 1), "holder", "");
       long epoch = leases.acquire(holder, database, LeaseWish.ANY).join().state().epoch();
-      CompletableFuture<LeaseAnswer> asked = ask(leases, sessions.open(slow, "slow"), database);
+      CompletableFuture<LeaseAnswer> asked = ask(leases, sessions.open(slow, "slow", ""), database);
       heldBack.remove().run();
       assertFalse(asked.isDone());
 
@@ -99,7 +102,7 @@ class LeaseOrderTest {
   @Test
   void aLeaseThatArrivesWhenNobodyWaitsForItAnyMoreGoesToTheNext() {
     ScheduledExecutorService timer = Executors.newSingleThreadScheduledExecutor();
-    SessionTable sessions = new SessionTable(() -> 0, Duration.ofSeconds(10), 10);
+    SessionTable sessions = new SessionTable(() -> 0, Duration.ofSeconds(10), LIMITS);
     SessionId slow = new SessionId(1, 1);
     ArrayDeque<Runnable> heldBack = new ArrayDeque<>();
     MemoryPageStore memory = new MemoryPageStore(sessions, Clock.systemUTC());
@@ -109,12 +112,12 @@ class LeaseOrderTest {
       CompletableFuture<Void> cancelled = new CompletableFuture<>();
       CompletableFuture<LeaseAnswer> first =
           leases.acquire(
-              sessions.open(slow, "slow"),
+              sessions.open(slow, "slow", ""),
               database,
               LeaseWish.ANY,
               Duration.ofMinutes(1),
               cancelled);
-      Session other = sessions.open(new SessionId(0, 1), "other");
+      Session other = sessions.open(new SessionId(0, 1), "other", "");
       CompletableFuture<LeaseAnswer> second = ask(leases, other, database);
       cancelled.complete(null);
       assertFalse(first.join().isGranted());
