@@ -6,13 +6,11 @@ import org.jspecify.annotations.Nullable;
 /**
  * What became of a request for a lease.
  *
- * @param state as the store last told it; of another holder, if not granted
+ * @param state as the store last told it; if not granted, of another holder, or free
  * @param move from the version that the caller has, if that was asked and the lease was taken; with
- *     {@link Outcome#HEAD_MOVED} it was given back
- * @param isNew whether the session did not have it before
+ *     {@link Outcome#HEAD_MOVED} it was given back, unless another request had been told of it
  */
-public record LeaseAnswer(
-    Outcome outcome, LeaseState state, Heads.@Nullable Move move, boolean isNew) {
+public record LeaseAnswer(Outcome outcome, LeaseState state, Heads.@Nullable Move move) {
 
   /** The possible ends. */
   public enum Outcome {
@@ -24,7 +22,7 @@ public record LeaseAnswer(
   }
 
   static LeaseAnswer held(LeaseState state) {
-    return new LeaseAnswer(Outcome.HELD, state, null, false);
+    return new LeaseAnswer(Outcome.HELD, state, null);
   }
 
   public boolean isGranted() {

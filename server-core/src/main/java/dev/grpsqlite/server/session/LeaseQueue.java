@@ -48,9 +48,10 @@ final class LeaseQueue {
 
   /** What the queue needs of who keeps the leases. */
   interface Keeper {
-    /** Tries to take the lease, once. */
+    /** Tries to take the lease, once. Who is told of it is noted in the session first. */
     CompletableFuture<LeaseAnswer> take(Session session, DatabaseId database, LeaseWish wish);
 
+    /** Gives a lease back, unless a request of the session was told of it. */
     void giveBack(Session session, DatabaseId database, long epoch);
 
     /** Asks a holder to yield, and says how long it may live without being heard of. */
@@ -297,15 +298,16 @@ final class LeaseQueue {
 
   private void answered(Waiter waiter, LeaseAnswer answer) {
     boolean heard;
-    boolean anotherCall;
     synchronized (this) {
-      lastKnown =
-          answer.outcome() == LeaseAnswer.Outcome.HEAD_MOVED && answer.isNew()
-              ? new LeaseState(answer.state().epoch(), null)
-              : answer.state();
+      lastKnown = answer.state();
       Place place = places.get(waiter.session.id());
       heard = place != null && waiter.equals(place.waiter);
-      anotherCall = place != null && place.waiter != null && !heard;
+      if (heard
+          && answer.isGranted()
+          && !waiter.session.leaseTold(database, answer.state().epoch())) {
+        poked.set(true); // It is gone again; the next try says what there is now.
+        return;
+      }
       if (place != null && heard) {
         switch (answer.outcome()) {
           case GRANTED -> places.remove(waiter.session.id());
@@ -325,8 +327,8 @@ final class LeaseQueue {
       }
     } else if (heard) {
       waiter.answer.complete(answer);
-    } else if (answer.isGranted() && answer.isNew() && !anotherCall) {
-      // It was given up in the meantime. A newer call of the session would have it.
+    } else if (answer.isGranted()) {
+      // It was given up in the meantime.
       keeper.giveBack(waiter.session, database, answer.state().epoch());
     }
   }

@@ -11,7 +11,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
-import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ConcurrentHashMap;
@@ -39,6 +38,7 @@ public final class Leases {
   private final ScheduledExecutorService timer;
   private final ConcurrentHashMap<DatabaseId, LeaseQueue> queues = new ConcurrentHashMap<>();
   private final LeaseQueue.Keeper keeper = new Keeper();
+  private final LeaseTurns turns = new LeaseTurns();
   private final LongAdder yieldsAsked = new LongAdder();
   private volatile boolean closed;
 
@@ -79,7 +79,7 @@ public final class Leases {
       Session session, DatabaseId database, LeaseWish wish) {
     LeaseQueue queue = queues.get(database);
     if (queue == null || !queue.othersWait(session.id())) {
-      return take(session, database, wish);
+      return takeAndTell(session, database, wish);
     }
     // The holder itself may ask again; nobody else comes before those who wait.
     return store
@@ -87,7 +87,7 @@ public final class Leases {
         .thenCompose(
             state ->
                 session.id().equals(state.holder())
-                    ? take(session, database, wish)
+                    ? takeAndTell(session, database, wish)
                     : CompletableFuture.completedFuture(LeaseAnswer.held(state)));
   }
 
@@ -138,83 +138,121 @@ public final class Leases {
     return answer;
   }
 
+  private CompletableFuture<LeaseAnswer> takeAndTell(
+      Session session, DatabaseId database, LeaseWish wish) {
+    return take(session, database, wish)
+        .thenCompose(
+            answer ->
+                !answer.isGranted() || session.leaseTold(database, answer.state().epoch())
+                    ? CompletableFuture.completedFuture(answer)
+                    : takeAndTell(session, database, wish));
+  }
+
   private CompletableFuture<LeaseAnswer> take(
       Session session, DatabaseId database, LeaseWish wish) {
-    OptionalLong epochBefore = session.leaseEpoch(database);
-    return take(session, database)
+    return turns
+        .inTurn(session.id(), database, () -> take(session, database))
         .thenCompose(
             state -> {
               if (!session.id().equals(state.holder())) {
-                // It is another's, so what this session may have had is over.
-                epochBefore.ifPresent(epoch -> session.leaseLost(database, epoch));
                 return CompletableFuture.completedFuture(LeaseAnswer.held(state));
               }
-              boolean isNew = !epochBefore.equals(OptionalLong.of(state.epoch()));
               if (wish.have().isEmpty()) {
                 return CompletableFuture.completedFuture(
-                    new LeaseAnswer(Outcome.GRANTED, state, null, isNew));
+                    new LeaseAnswer(Outcome.GRANTED, state, null));
               }
-              return atHead(session, database, wish, state, isNew);
+              return atHead(session, database, wish, state);
             });
   }
 
   /** The lease is taken; only now does the head stand still. */
   private CompletableFuture<LeaseAnswer> atHead(
-      Session session, DatabaseId database, LeaseWish wish, LeaseState state, boolean isNew) {
+      Session session, DatabaseId database, LeaseWish wish, LeaseState state) {
     long have = wish.have().orElseThrow();
     return heads
         .since(database, have)
-        .thenApply(
-            move ->
-                new LeaseAnswer(
-                    wish.atAnyVersion() || move.head().version() == have
-                        ? Outcome.GRANTED
-                        : Outcome.HEAD_MOVED,
-                    state,
-                    move,
-                    isNew))
         .exceptionallyCompose(
-            error -> {
-              CompletableFuture<Void> givenBack =
-                  isNew
-                      ? release(session, database, state.epoch())
-                      : CompletableFuture.completedFuture(null);
-              return givenBack.thenCompose(
-                  released -> CompletableFuture.failedFuture(cause(error)));
-            })
+            error ->
+                takeBack(session, database, state)
+                    .thenCompose(now -> CompletableFuture.failedFuture(cause(error))))
         .thenCompose(
-            answer ->
-                answer.isGranted() || !isNew
-                    ? CompletableFuture.completedFuture(answer)
-                    : release(session, database, state.epoch()).thenApply(released -> answer));
+            move ->
+                wish.atAnyVersion() || move.head().version() == have
+                    ? CompletableFuture.completedFuture(
+                        new LeaseAnswer(Outcome.GRANTED, state, move))
+                    : takeBack(session, database, state)
+                        .thenApply(now -> new LeaseAnswer(Outcome.HEAD_MOVED, now, move)));
   }
 
-  /** Tries it at the store, once. */
+  /** Gives a lease back, unless a request of the session was told of it. */
+  private CompletableFuture<LeaseState> takeBack(
+      Session session, DatabaseId database, LeaseState state) {
+    return session.leaseTakenBack(database, state.epoch())
+        ? store
+            .releaseLease(database, session.id(), state.epoch())
+            .thenApply(released -> new LeaseState(state.epoch(), null))
+        : CompletableFuture.completedFuture(state);
+  }
+
+  /**
+   * Tries it at the store, once. In turn, also with earlier sessions of the same id: so what is
+   * found in this id's hands is this session's, or was left by one that has ended.
+   */
   private CompletableFuture<LeaseState> take(Session session, DatabaseId database) {
     return store
-        .acquireLease(database, session.id(), Optional.empty())
+        .lease(database)
         .thenCompose(
-            state -> {
-              SessionId holder = state.holder();
-              if (holder == null || holder.equals(session.id()) || sessions.mayBeAlive(holder)) {
-                return CompletableFuture.completedFuture(state);
+            found -> {
+              if (session.hasEnded()) {
+                throw SessionException.noSuchSession();
               }
-              log.info("the holder {} of the lease of {} is gone", holder, database);
-              return store.acquireLease(database, session.id(), Optional.of(state));
-            })
-        .thenCompose(
-            state -> {
-              if (!session.id().equals(state.holder())
-                  || session.leaseGranted(database, state.epoch())) {
-                return CompletableFuture.completedFuture(state);
-              }
-              // The session ended in the meantime.
               return store
-                  .releaseLease(database, session.id(), state.epoch())
-                  .thenApply(
-                      released -> {
-                        throw SessionException.noSuchSession();
-                      });
+                  .acquireLease(database, session.id(), displaced(session, database, found))
+                  .thenCompose(state -> noted(session, database, found, state));
+            });
+  }
+
+  private Optional<LeaseState> displaced(Session session, DatabaseId database, LeaseState found) {
+    SessionId holder = found.holder();
+    if (holder == null) {
+      return Optional.empty();
+    }
+    if (holder.equals(session.id())) {
+      // What was given to an earlier session of this id may still be given back, or taken away.
+      return session.wasGranted(database, found.epoch()) ? Optional.empty() : Optional.of(found);
+    }
+    if (sessions.mayBeAlive(holder)) {
+      return Optional.empty();
+    }
+    log.info("the holder {} of the lease of {} is gone", holder, database);
+    return Optional.of(found);
+  }
+
+  private CompletableFuture<LeaseState> noted(
+      Session session, DatabaseId database, LeaseState found, LeaseState state) {
+    boolean isMine = session.id().equals(state.holder());
+    if (!isMine || state.epoch() != found.epoch()) {
+      // What this session may have had is over.
+      session
+          .leaseEpoch(database)
+          .ifPresent(
+              epoch -> {
+                if (isMine) {
+                  session.leaseReleased(database, epoch);
+                } else {
+                  session.leaseLost(database, epoch);
+                }
+              });
+    }
+    if (!isMine || state.equals(found) || session.leaseGranted(database, state.epoch())) {
+      return CompletableFuture.completedFuture(state);
+    }
+    // The session ended in the meantime.
+    return store
+        .releaseLease(database, session.id(), state.epoch())
+        .thenApply(
+            released -> {
+              throw SessionException.noSuchSession();
             });
   }
 
@@ -319,8 +357,8 @@ public final class Leases {
 
     @Override
     public void giveBack(Session session, DatabaseId database, long epoch) {
-      CompletableFuture<Void> unused =
-          release(session, database, epoch)
+      CompletableFuture<LeaseState> unused =
+          takeBack(session, database, new LeaseState(epoch, session.id()))
               .whenComplete(
                   (released, error) -> {
                     if (error != null) {

@@ -33,7 +33,7 @@ public final class Session {
   private long deadlineNanos;
   private boolean ended;
   private final Map<ViewKey, ViewState> views = new HashMap<>();
-  private final Map<DatabaseId, Long> leases = new HashMap<>();
+  private final Map<DatabaseId, Held> leases = new HashMap<>();
   private final Map<DatabaseId, Long> lostLeases = new HashMap<>();
   private final Map<StageKey, Long> staged = new HashMap<>();
   private long stagedBytes;
@@ -185,8 +185,42 @@ public final class Session {
     if (ended) {
       return false;
     }
-    leases.put(database, epoch);
+    leases.put(database, new Held(epoch, true, false));
     lostLeases.remove(database);
+    return true;
+  }
+
+  /** Whether this session, and not an earlier one of its id, was given that lease and has it. */
+  synchronized boolean wasGranted(DatabaseId database, long epoch) {
+    Held held = leases.get(database);
+    return !ended && held != null && held.granted && held.epoch == epoch;
+  }
+
+  /**
+   * To be called before a request is answered that it has the lease. From then on only the client
+   * gives it back.
+   *
+   * @return false if the session does not have it any more, so that it must be taken again
+   */
+  synchronized boolean leaseTold(DatabaseId database, long epoch) {
+    if (!wasGranted(database, epoch)) {
+      return false;
+    }
+    leases.put(database, new Held(epoch, true, true));
+    return true;
+  }
+
+  /**
+   * Gives up a lease that no request was told of.
+   *
+   * @return whether it must be given back; else somebody has it, or has given it back
+   */
+  synchronized boolean leaseTakenBack(DatabaseId database, long epoch) {
+    Held held = leases.get(database);
+    if (!wasGranted(database, epoch) || held == null || held.told) {
+      return false;
+    }
+    leaseReleased(database, epoch);
     return true;
   }
 
@@ -201,15 +235,15 @@ public final class Session {
       return false;
     }
     if (!lostLeases.containsKey(database)) {
-      leases.putIfAbsent(database, epoch);
+      leases.putIfAbsent(database, new Held(epoch, false, true));
     }
     return true;
   }
 
   /** The epoch of the lease that this session was last given, if it was not given back. */
   public synchronized OptionalLong leaseEpoch(DatabaseId database) {
-    Long epoch = leases.get(database);
-    return epoch == null ? OptionalLong.empty() : OptionalLong.of(epoch);
+    Held held = leases.get(database);
+    return held == null ? OptionalLong.empty() : OptionalLong.of(held.epoch);
   }
 
   /** Fails with LIMIT if the session has as many leases as it may, and not this one among them. */
@@ -223,17 +257,22 @@ public final class Session {
 
   /** Gives up what there was of a lease. */
   public synchronized void leaseReleased(DatabaseId database, long epoch) {
-    if (leases.remove(database, epoch)) {
+    if (forgetLease(database, epoch)) {
       dropStagedOf(database);
     }
     lostLeases.remove(database);
+  }
+
+  private boolean forgetLease(DatabaseId database, long epoch) {
+    Held held = leases.get(database);
+    return held != null && held.epoch == epoch && leases.remove(database, held);
   }
 
   /** The store said that this epoch is over. The client is told. */
   public void leaseLost(DatabaseId database, long epoch) {
     Watch told;
     synchronized (this) {
-      if (!leases.remove(database, epoch)) {
+      if (!forgetLease(database, epoch)) {
         return;
       }
       lostLeases.put(database, epoch);
@@ -251,7 +290,9 @@ public final class Session {
   }
 
   synchronized Map<DatabaseId, Long> leases() {
-    return Map.copyOf(leases);
+    Map<DatabaseId, Long> epochs = new HashMap<>();
+    leases.forEach((database, held) -> epochs.put(database, held.epoch));
+    return epochs;
   }
 
   /**
@@ -305,6 +346,14 @@ public final class Session {
       throw SessionException.noSuchSession();
     }
   }
+
+  /**
+   * A lease.
+   *
+   * @param granted whether AcquireLease gave it to this session; else it was found in use
+   * @param told whether a request of the client was answered with it
+   */
+  private record Held(long epoch, boolean granted, boolean told) {}
 
   private record ViewKey(DatabaseId database, int number) {}
 

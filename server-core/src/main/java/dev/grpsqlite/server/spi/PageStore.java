@@ -91,9 +91,11 @@ public interface PageStore extends AutoCloseable {
   CompletableFuture<LeaseState> lease(DatabaseId database);
 
   /**
-   * Gives the lease to a session: if it is free, or has it already (the epoch stays), or if the
-   * current state is {@code displaced}, whose holder the caller knows to be gone (the epoch grows).
-   * Checked and done as one. Durable before it is answered.
+   * Gives the lease to a session: if it is free, or if the current state is {@code displaced},
+   * whose holder the caller knows to be gone (the epoch grows, and what the session had staged for
+   * the database is dropped), or if it has it already (the epoch stays). A session displaces itself
+   * too: it has the lease of an earlier session of its id. Checked and done as one. Durable before
+   * it is answered.
    *
    * @return the state afterwards; the lease was granted if its holder is {@code session}. Fails
    *     with NO_SUCH_DATABASE

@@ -247,7 +247,9 @@ public abstract class PageServiceContract {
     a.commit(1, page(1, 2));
     AcquireLeaseResponse again = acquire(session, a.database, 2);
     assertEquals(Outcome.OUTCOME_GRANTED, again.getOutcome());
-    assertEquals(a.epoch, again.getEpoch());
+    assertTrue(again.getEpoch() > a.epoch, "it was given before the restart");
+    refused("LEASE_LOST", Status.Code.FAILED_PRECONDITION, () -> a.commit(1, page(1, 2)));
+    assertEquals(again, acquire(session, a.database, 2));
 
     restart(ServerOptions.DEFAULTS);
     openSession(other);

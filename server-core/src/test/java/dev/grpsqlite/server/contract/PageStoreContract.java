@@ -206,11 +206,19 @@ public abstract class PageStoreContract {
     assertEquals(
         ofB, get(store().acquireLease(database, a, Optional.of(ofA))), "displaces another state");
 
+    LeaseState anew = get(store().acquireLease(database, b, Optional.of(ofB)));
+    assertEquals(b, anew.holder());
+    assertTrue(anew.epoch() > ofB.epoch(), "displaces itself");
+    assertEquals(
+        anew, get(store().acquireLease(database, b, Optional.of(ofB))), "an old state of its own");
     get(store().releaseLease(database, b, ofB.epoch()));
+    assertEquals(anew, get(store().lease(database)), "released under an old epoch");
+
+    get(store().releaseLease(database, b, anew.epoch()));
     assertNull(get(store().lease(database)).holder());
     LeaseState again = get(store().acquireLease(database, b, Optional.empty()));
     assertEquals(b, again.holder());
-    assertTrue(again.epoch() > ofB.epoch());
+    assertTrue(again.epoch() > anew.epoch());
   }
 
   @Test

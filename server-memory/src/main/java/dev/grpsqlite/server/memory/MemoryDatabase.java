@@ -219,8 +219,8 @@ final class MemoryDatabase {
 
   synchronized LeaseState acquireLease(SessionId session, Optional<LeaseState> displaced) {
     checkExists();
-    boolean free = lease.holder() == null || displaced.equals(Optional.of(lease));
-    if (!session.equals(lease.holder()) && free) {
+    if (lease.holder() == null || displaced.equals(Optional.of(lease))) {
+      dropStages(session);
       lease = new LeaseState(lease.epoch() + 1, session);
     }
     return lease;

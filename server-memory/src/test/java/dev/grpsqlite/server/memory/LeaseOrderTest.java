@@ -14,14 +14,11 @@ import dev.grpsqlite.server.session.Session;
 import dev.grpsqlite.server.session.SessionLimits;
 import dev.grpsqlite.server.session.SessionTable;
 import dev.grpsqlite.server.spi.DatabaseId;
-import dev.grpsqlite.server.spi.LeaseState;
 import dev.grpsqlite.server.spi.PageStore;
 import dev.grpsqlite.server.spi.SessionId;
-import java.lang.reflect.Proxy;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayDeque;
-import java.util.Optional;
 import java.util.Queue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executors;
@@ -132,23 +129,10 @@ class LeaseOrderTest {
 
   /** A store in which one session's requests for leases wait until they are run. */
   private static PageStore slowFor(PageStore store, SessionId slow, Queue<Runnable> heldBack) {
-    return (PageStore)
-        Proxy.newProxyInstance(
-            PageStore.class.getClassLoader(),
-            new Class<?>[] {PageStore.class},
-            (proxy, method, arguments) -> {
-              if (!method.getName().equals("acquireLease") || !slow.equals(arguments[1])) {
-                return method.invoke(store, arguments);
-              }
-              CompletableFuture<LeaseState> answer = new CompletableFuture<>();
-              heldBack.add(
-                  () ->
-                      answer.complete(
-                          store
-                              .acquireLease((DatabaseId) arguments[0], slow, Optional.empty())
-                              .join()));
-              return answer;
-            });
+    return HeldBackStore.of(
+        store,
+        (method, arguments) -> method.equals("acquireLease") && slow.equals(arguments[1]),
+        heldBack);
   }
 
   private static CompletableFuture<LeaseAnswer> ask(

@@ -29,7 +29,7 @@ final class Leases {
         readers.answer(tier -> databases.get(id, tier)),
         state -> {
           LeaseState now = state.lease;
-          if (!isFor(now, session, displaced)) {
+          if (!isFor(now, displaced)) {
             return CompletableFuture.completedFuture(now);
           }
           CompletableFuture<LeaseState> answer = new CompletableFuture<>();
@@ -38,11 +38,9 @@ final class Leases {
         });
   }
 
-  /** Whether the session gets a lease in this state that it does not have yet. */
-  private static boolean isFor(LeaseState now, SessionId session, Optional<LeaseState> displaced) {
-    SessionId holder = now.holder();
-    return holder == null
-        || (!holder.equals(session) && displaced.isPresent() && displaced.get().equals(now));
+  /** Whether the lease is given away in this state, with a new epoch. */
+  private static boolean isFor(LeaseState now, Optional<LeaseState> displaced) {
+    return now.holder() == null || displaced.equals(Optional.of(now));
   }
 
   CompletableFuture<Void> release(DatabaseId id, SessionId session, long epoch) {
@@ -81,7 +79,7 @@ final class Leases {
     public Runnable apply(Group group) throws RocksDBException {
       DatabaseState state = group.touch(before);
       LeaseState now = state.nextLease;
-      if (!isFor(now, session, displaced)) {
+      if (!isFor(now, displaced)) {
         return () -> answer.complete(now);
       }
       LeaseState granted = new LeaseState(now.epoch() + 1, session);

@@ -293,8 +293,8 @@ final class VersionedDatabase {
 
   synchronized LeaseState acquireLease(SessionId session, Optional<LeaseState> displaced) {
     checkExists();
-    boolean free = lease.holder() == null || displaced.equals(Optional.of(lease));
-    if (free && !session.equals(lease.holder())) {
+    if (lease.holder() == null || displaced.equals(Optional.of(lease))) {
+      dropStages(session);
       lease = new LeaseState(lease.epoch() + 1, session);
     }
     return lease;
