@@ -34,7 +34,7 @@ final class HeldBackStore {
     try {
       return (CompletableFuture<?>) method.invoke(store, arguments);
     } catch (ReflectiveOperationException e) {
-      throw new AssertionError(e);
+      throw new LinkageError(e.getMessage(), e);
     }
   }
 }
