@@ -12,6 +12,7 @@ import dev.grpsqlite.server.session.LeaseAnswer.Outcome;
 import dev.grpsqlite.server.session.LeaseWish;
 import dev.grpsqlite.server.session.Leases;
 import dev.grpsqlite.server.session.Session;
+import dev.grpsqlite.server.session.SessionLimits;
 import dev.grpsqlite.server.session.SessionTable;
 import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.LeaseState;
@@ -33,13 +34,14 @@ import org.junit.jupiter.api.Test;
 /** P3 and what clients conclude from it: whoever was told that it has a lease has it. */
 class LeaseRaceTest {
   private static final Duration TTL = Duration.ofSeconds(10);
+  private static final SessionLimits LIMITS = new SessionLimits(10, 10, 10, Long.MAX_VALUE);
   private static final SessionId A = new SessionId(0, 1);
   private static final SessionId B = new SessionId(0, 2);
   private static final LeaseWish AT_A_HEAD_THAT_IS_NOT = new LeaseWish(OptionalLong.of(7), false);
 
   private final ScheduledExecutorService timer = Executors.newSingleThreadScheduledExecutor();
   private final AtomicLong nanos = new AtomicLong();
-  private final SessionTable sessions = new SessionTable(nanos::get, TTL, 10);
+  private final SessionTable sessions = new SessionTable(nanos::get, TTL, LIMITS);
   private final MemoryPageStore memory = new MemoryPageStore(sessions, Clock.systemUTC());
   private final DatabaseId database = memory.findOrCreate("db").join().id();
   private final ArrayDeque<Runnable> heldBack = new ArrayDeque<>();
@@ -57,7 +59,7 @@ class LeaseRaceTest {
 
   @Test
   void p3_aCallThatGaveUpDoesNotTakeBackWhatTheNextOneIsGiven() {
-    Session a = sessions.open(A, "a");
+    Session a = sessions.open(A, "a", "");
     CompletableFuture<Void> cancelled = new CompletableFuture<>();
     slow("acquireLease");
     CompletableFuture<LeaseAnswer> gaveUp =
@@ -73,7 +75,7 @@ class LeaseRaceTest {
 
   @Test
   void p3_aCallAtAnotherHeadDoesNotTakeBackWhatAnotherOneWasGiven() {
-    Session a = sessions.open(A, "a");
+    Session a = sessions.open(A, "a", "");
     slow("head");
     CompletableFuture<LeaseAnswer> atHead = leases.acquire(a, database, AT_A_HEAD_THAT_IS_NOT);
     LeaseAnswer granted = leases.acquire(a, database, LeaseWish.ANY).join();
@@ -84,7 +86,7 @@ class LeaseRaceTest {
 
   @Test
   void p3_whatIsBeingTakenBackIsGivenToNobody() {
-    Session a = sessions.open(A, "a");
+    Session a = sessions.open(A, "a", "");
     slow("releaseLease");
     CompletableFuture<LeaseAnswer> atHead = leases.acquire(a, database, AT_A_HEAD_THAT_IS_NOT);
     LeaseAnswer granted = leases.acquire(a, database, LeaseWish.ANY).join();
@@ -95,26 +97,26 @@ class LeaseRaceTest {
 
   @Test
   void p3_whatAnEndedSessionGivesBackIsNotGivenToTheNextOfItsId() {
-    LeaseAnswer before = leases.acquire(sessions.open(A, "a"), database, LeaseWish.ANY).join();
+    LeaseAnswer before = leases.acquire(sessions.open(A, "a", ""), database, LeaseWish.ANY).join();
     slow("releaseLease");
     nanos.addAndGet(TTL.toNanos());
     sessions.expire();
-    LeaseAnswer after = leases.acquire(sessions.open(A, "a"), database, LeaseWish.ANY).join();
+    LeaseAnswer after = leases.acquire(sessions.open(A, "a", ""), database, LeaseWish.ANY).join();
     assertTrue(after.state().epoch() > before.state().epoch());
     heldBack.remove().run();
     isTheLease(after);
-    LeaseAnswer again = leases.acquire(sessions.get(A), database, LeaseWish.ANY).join();
+    LeaseAnswer again = leases.acquire(sessions.get(A, ""), database, LeaseWish.ANY).join();
     assertEquals(after.state(), again.state(), "in the same session it stays");
   }
 
   @Test
   void p3_whatIsBeingTakenFromTheDeadIsNotGivenToTheNextOfItsId() {
-    LeaseAnswer before = leases.acquire(sessions.open(A, "a"), database, LeaseWish.ANY).join();
+    LeaseAnswer before = leases.acquire(sessions.open(A, "a", ""), database, LeaseWish.ANY).join();
     slow = (method, of) -> method.equals("releaseLease") || displaces(B, method, of);
     nanos.addAndGet(TTL.toNanos());
     CompletableFuture<LeaseAnswer> ofB =
-        leases.acquire(sessions.open(B, "b"), database, LeaseWish.ANY);
-    LeaseAnswer after = leases.acquire(sessions.open(A, "a"), database, LeaseWish.ANY).join();
+        leases.acquire(sessions.open(B, "b", ""), database, LeaseWish.ANY);
+    LeaseAnswer after = leases.acquire(sessions.open(A, "a", ""), database, LeaseWish.ANY).join();
     assertTrue(after.state().epoch() > before.state().epoch());
     while (!heldBack.isEmpty()) {
       heldBack.remove().run();
@@ -125,13 +127,13 @@ class LeaseRaceTest {
 
   @Test
   void p3_aRequestOfAnEndedSessionTakesNothingFromTheNextOfItsId() {
-    Session ended = sessions.open(A, "a");
+    Session ended = sessions.open(A, "a", "");
     slow("acquireLease");
     CompletableFuture<LeaseAnswer> late = leases.acquire(ended, database, LeaseWish.ANY);
     CompletableFuture<LeaseAnswer> later = leases.acquire(ended, database, LeaseWish.ANY);
-    sessions.close(A).join();
+    sessions.close(A, "").join();
     CompletableFuture<LeaseAnswer> next =
-        leases.acquire(sessions.open(A, "a"), database, LeaseWish.ANY);
+        leases.acquire(sessions.open(A, "a", ""), database, LeaseWish.ANY);
     while (!heldBack.isEmpty()) {
       heldBack.removeLast().run();
     }
@@ -143,13 +145,13 @@ class LeaseRaceTest {
   @Test
   void p3_aLeaseFromBeforeARestartIsUsedAsItIsAndAskedForWithANewEpoch() {
     LeaseState before = memory.acquireLease(database, A, Optional.empty()).join();
-    Session a = sessions.open(A, "a");
+    Session a = sessions.open(A, "a", "");
     assertTrue(a.leaseUsed(database, before.epoch()));
     assertEquals(before, memory.lease(database).join());
     LeaseAnswer asked = leases.acquire(a, database, LeaseWish.ANY).join();
     assertTrue(asked.state().epoch() > before.epoch());
     isTheLease(asked);
-    sessions.close(A).join();
+    sessions.close(A, "").join();
     assertFalse(leases.isHeld(database).join());
   }
 
