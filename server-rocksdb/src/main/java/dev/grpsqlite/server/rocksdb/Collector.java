@@ -67,6 +67,9 @@ final class Collector {
   private final Clock clock;
   private final Retention retention;
 
+  /** Images deleted since what is in memory was last written out. The thread's own. */
+  private long deleted;
+
   /** Databases that have nothing to collect before a time, by number. The thread's own. */
   private final Map<Long, Long> waiting = new HashMap<>();
 
@@ -178,6 +181,10 @@ final class Collector {
         deleting.forget(version);
       }
       deleting.finish(new Progress(upTo, forget));
+    }
+    if (deleted >= Background.MANY_PAGES) {
+      engine.flush();
+      deleted = 0;
     }
     return true;
   }
@@ -442,6 +449,7 @@ final class Collector {
 
     private void delete(byte[] key) throws RocksDBException {
       engine.deletePage(batch, key);
+      deleted++;
       flushIfFull();
     }
 
