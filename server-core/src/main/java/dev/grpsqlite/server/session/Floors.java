@@ -3,6 +3,7 @@ package dev.grpsqlite.server.session;
 import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.SnapshotPins;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 
@@ -17,6 +18,11 @@ final class Floors implements SnapshotPins {
   public long oldestPinned(DatabaseId database) {
     Counts counts = databases.get(database);
     return counts == null ? Long.MAX_VALUE : counts.lowest;
+  }
+
+  @Override
+  public Set<DatabaseId> pinnedDatabases() {
+    return Set.copyOf(databases.keySet());
   }
 
   void add(DatabaseId database, long floor) {

@@ -5,6 +5,7 @@ import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.SessionId;
 import dev.grpsqlite.server.spi.SnapshotPins;
 import java.time.Duration;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
@@ -59,6 +60,11 @@ public final class SessionTable implements SnapshotPins {
   @Override
   public long oldestPinned(DatabaseId database) {
     return floors.oldestPinned(database);
+  }
+
+  @Override
+  public Set<DatabaseId> pinnedDatabases() {
+    return floors.pinnedDatabases();
   }
 
   /**
