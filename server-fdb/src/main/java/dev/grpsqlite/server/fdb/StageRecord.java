@@ -1,0 +1,35 @@
+package dev.grpsqlite.server.fdb;
+
+import java.nio.ByteBuffer;
+
+/**
+ * What is known of a stage.
+ *
+ * @param version the one its images are under: that behind the head when it was begun
+ * @param attempt the number its images are under; no other stage's images have it
+ * @param epoch of the lease it was begun under, and is of use under
+ * @param chunks how many lists of its pages there are. Whoever adds one counts it here, so that a
+ *     commit that has read so many has read them all
+ */
+record StageRecord(long version, long attempt, long epoch, int pageSize, int chunks) {
+
+  byte[] bytes() {
+    return ByteBuffer.allocate(32)
+        .putLong(version)
+        .putLong(attempt)
+        .putLong(epoch)
+        .putInt(pageSize)
+        .putInt(chunks)
+        .array();
+  }
+
+  static StageRecord read(byte[] value) {
+    ByteBuffer from = ByteBuffer.wrap(value);
+    return new StageRecord(
+        from.getLong(), from.getLong(), from.getLong(), from.getInt(), from.getInt());
+  }
+
+  StageRecord withAnotherChunk() {
+    return new StageRecord(version, attempt, epoch, pageSize, chunks + 1);
+  }
+}
