@@ -7,6 +7,7 @@ import dev.grpsqlite.server.spi.CommitId;
 import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.DatabaseInfo;
 import dev.grpsqlite.server.spi.LeaseState;
+import dev.grpsqlite.server.spi.Neighbours;
 import dev.grpsqlite.server.spi.PageImage;
 import dev.grpsqlite.server.spi.PageStore;
 import dev.grpsqlite.server.spi.Retention;
@@ -414,6 +415,11 @@ public final class QuotaStore implements PageStore {
   @Override
   public CompletableFuture<Void> setRetention(DatabaseId database, Optional<Retention> retention) {
     return store.setRetention(database, retention);
+  }
+
+  @Override
+  public Neighbours neighbours() {
+    return store.neighbours();
   }
 
   @Override

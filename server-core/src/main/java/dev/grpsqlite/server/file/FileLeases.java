@@ -2,7 +2,6 @@ package dev.grpsqlite.server.file;
 
 import dev.grpsqlite.server.session.LeaseWish;
 import dev.grpsqlite.server.session.Leases;
-import dev.grpsqlite.server.session.Session;
 import dev.grpsqlite.server.session.SessionException;
 import dev.grpsqlite.server.session.SessionTable;
 import dev.grpsqlite.server.spi.DatabaseId;
@@ -13,6 +12,7 @@ import dev.grpsqlite.server.spi.StoreException.Code;
 import java.security.SecureRandom;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 
 /**
  * The leases of the file service: each has a session of its own, which every request under it
@@ -39,9 +39,9 @@ final class FileLeases {
    */
   CompletableFuture<Optional<FileLease>> acquire(DatabaseId database, String owner) {
     SessionId id = new SessionId(random.nextLong(), random.nextLong());
-    Session session = sessions.open(id, CLIENT_NAME, owner);
-    return leases
-        .acquire(session, database, LeaseWish.ANY)
+    return sessions
+        .openForAll(id, CLIENT_NAME, owner)
+        .thenCompose(session -> leases.acquire(session, database, LeaseWish.ANY))
         .thenCompose(
             answer ->
                 answer.isGranted()
@@ -64,26 +64,35 @@ final class FileLeases {
    */
   CompletableFuture<Boolean> renew(FileLease lease, String owner) {
     try {
-      sessions.keepAlive(lease.session(), owner);
-      return CompletableFuture.completedFuture(true);
+      return sessions
+          .keepAliveForAll(lease.session(), owner)
+          .thenApply(session -> true)
+          .exceptionallyCompose(error -> renewAgain(lease, owner, error));
     } catch (SessionException e) {
-      if (e.code() != SessionException.Code.NO_SUCH_SESSION) {
-        return CompletableFuture.failedFuture(e);
-      }
-      return store
-          .lease(lease.database())
-          .handle(
-              (state, error) -> {
-                if (error != null
-                    || state.epoch() != lease.epoch()
-                    || !lease.session().equals(state.holder())) {
-                  return false;
-                }
-                return sessions
-                    .open(lease.session(), CLIENT_NAME, owner)
-                    .leaseGranted(lease.database(), lease.epoch());
-              });
+      return renewAgain(lease, owner, e);
     }
+  }
+
+  private CompletableFuture<Boolean> renewAgain(FileLease lease, String owner, Throwable failure) {
+    Throwable cause = failure instanceof CompletionException ? failure.getCause() : failure;
+    if (!(cause instanceof SessionException e)
+        || e.code() != SessionException.Code.NO_SUCH_SESSION) {
+      return CompletableFuture.failedFuture(failure);
+    }
+    return store
+        .lease(lease.database())
+        .handle(
+            (state, error) ->
+                error == null
+                    && state.epoch() == lease.epoch()
+                    && lease.session().equals(state.holder()))
+        .thenCompose(
+            has ->
+                has
+                    ? sessions
+                        .openForAll(lease.session(), CLIENT_NAME, owner)
+                        .thenApply(session -> session.leaseGranted(lease.database(), lease.epoch()))
+                    : CompletableFuture.completedFuture(false));
   }
 
   /** The lease of a request that writes; fails with LEASE_LOST. */

@@ -9,6 +9,7 @@ import dev.grpsqlite.server.session.AnnouncingStore;
 import dev.grpsqlite.server.session.Heads;
 import dev.grpsqlite.server.session.Leases;
 import dev.grpsqlite.server.session.SessionTable;
+import dev.grpsqlite.server.session.ToldByNeighbours;
 import dev.grpsqlite.server.session.Versions;
 import dev.grpsqlite.server.session.Watches;
 import dev.grpsqlite.server.spi.PageStore;
@@ -87,6 +88,10 @@ public final class StorageServer implements AutoCloseable {
     ticker = ticker(options.sessionTtl());
     Heads heads = new Heads(announcing);
     leases = new Leases(announcing, sessions, heads, builder.nanoTime, ticker);
+    sessions.meet(store.neighbours());
+    store
+        .neighbours()
+        .listen(new ToldByNeighbours(heads, leases), builder.nanoTime, options.sessionTtl());
     watches = new Watches(heads, sessions, leases, builder.nanoTime, ticker);
     metrics = new Metrics(sessions, leases, watches, security);
     Versions versions = new Versions(store, sessions, leases, ticker);

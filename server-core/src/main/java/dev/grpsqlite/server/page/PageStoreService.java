@@ -131,8 +131,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
                 Reason.INVALID_REQUEST,
                 "client_name has more than " + MAX_CLIENT_NAME_BYTES + " bytes");
           }
-          sessions.open(Ids.session(request.getSessionId()), name, Callers.current().identity());
-          return done(
+          OpenSessionResponse answer =
               OpenSessionResponse.newBuilder()
                   .setTtlMs((int) sessions.ttl().toMillis())
                   .setCapabilities(
@@ -143,7 +142,10 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
                           .setFork(store.capabilities().fork()))
                   .setMaxMessageBytes(limits.messageBytes())
                   .setServerName(serverName)
-                  .build());
+                  .build();
+          return sessions
+              .openForAll(Ids.session(request.getSessionId()), name, Callers.current().identity())
+              .thenApply(session -> answer);
         });
   }
 
@@ -153,21 +155,23 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
         observer,
         () -> {
           Caller caller = Callers.current();
-          Session session =
-              sessions.keepAlive(Ids.session(request.getSessionId()), caller.identity());
-          List<CompletableFuture<Boolean>> views = new ArrayList<>();
-          for (View view : request.getViewsList()) {
-            views.add(moveView(caller, session, view));
-          }
-          KeepAliveResponse.Builder answer =
-              KeepAliveResponse.newBuilder().setTtlMs((int) sessions.ttl().toMillis());
-          session
-              .lostLeases()
-              .keySet()
-              .forEach(database -> answer.addLostLeases(Ids.bytes(database)));
-          return CompletableFuture.allOf(views.toArray(new CompletableFuture<?>[0]))
-              .thenApply(moved -> answer.build());
+          return sessions
+              .keepAliveForAll(Ids.session(request.getSessionId()), caller.identity())
+              .thenCompose(session -> keptAlive(caller, session, request));
         });
+  }
+
+  private CompletableFuture<KeepAliveResponse> keptAlive(
+      Caller caller, Session session, KeepAliveRequest request) {
+    List<CompletableFuture<Boolean>> views = new ArrayList<>();
+    for (View view : request.getViewsList()) {
+      views.add(moveView(caller, session, view));
+    }
+    KeepAliveResponse.Builder answer =
+        KeepAliveResponse.newBuilder().setTtlMs((int) sessions.ttl().toMillis());
+    session.lostLeases().keySet().forEach(database -> answer.addLostLeases(Ids.bytes(database)));
+    return CompletableFuture.allOf(views.toArray(new CompletableFuture<?>[0]))
+        .thenApply(moved -> answer.build());
   }
 
   /** What may not be read (any more) is not kept for the reading. */

@@ -2,6 +2,7 @@ package dev.grpsqlite.server.session;
 
 import dev.grpsqlite.server.spi.Changes;
 import dev.grpsqlite.server.spi.DatabaseId;
+import dev.grpsqlite.server.spi.Neighbours;
 import dev.grpsqlite.server.spi.PageStore;
 import dev.grpsqlite.server.spi.Snapshot;
 import java.util.Set;
@@ -17,10 +18,12 @@ public final class Heads {
   public record Move(Snapshot head, Changes changes) {}
 
   private final PageStore store;
+  private final Neighbours neighbours;
   private final ConcurrentHashMap<DatabaseId, Set<Watch>> watches = new ConcurrentHashMap<>();
 
   public Heads(AnnouncingStore store) {
     this.store = store;
+    this.neighbours = store.neighbours();
     store.whenHeadMayHaveMoved(this::mayHaveMoved);
   }
 
@@ -45,6 +48,12 @@ public final class Heads {
           interested.add(watch);
           return interested;
         });
+    neighbours.watchHead(database, () -> watches.containsKey(database));
+  }
+
+  /** Whether other servers move heads too, so that only asking tells where one is. */
+  boolean areShared() {
+    return neighbours.canBe();
   }
 
   void remove(DatabaseId database, Watch watch) {

@@ -3,6 +3,7 @@ package dev.grpsqlite.server.session;
 import dev.grpsqlite.server.session.LeaseAnswer.Outcome;
 import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.LeaseState;
+import dev.grpsqlite.server.spi.Neighbours;
 import dev.grpsqlite.server.spi.PageStore;
 import dev.grpsqlite.server.spi.SessionId;
 import dev.grpsqlite.server.spi.StoreException;
@@ -31,7 +32,11 @@ import org.slf4j.LoggerFactory;
 public final class Leases {
   private static final Logger log = LoggerFactory.getLogger(Leases.class);
 
+  /** How often a lease is looked at whose holder may be at another server. */
+  private static final long LOOK_NANOS = TimeUnit.SECONDS.toNanos(1);
+
   private final PageStore store;
+  private final Neighbours neighbours;
   private final SessionTable sessions;
   private final Heads heads;
   private final LongSupplier nanoTime;
@@ -55,6 +60,7 @@ public final class Leases {
       LongSupplier nanoTime,
       ScheduledExecutorService timer) {
     this.store = store;
+    this.neighbours = store.neighbours();
     this.sessions = sessions;
     this.heads = heads;
     this.nanoTime = nanoTime;
@@ -202,30 +208,40 @@ public final class Leases {
     return store
         .lease(database)
         .thenCompose(
-            found -> {
-              if (session.hasEnded()) {
-                throw SessionException.noSuchSession();
-              }
-              return store
-                  .acquireLease(database, session.id(), displaced(session, database, found))
-                  .thenCompose(state -> noted(session, database, found, state));
-            });
+            found ->
+                displaced(session, database, found)
+                    .thenCompose(
+                        displaced -> {
+                          if (session.hasEnded()) {
+                            throw SessionException.noSuchSession();
+                          }
+                          return store
+                              .acquireLease(database, session.id(), displaced)
+                              .thenCompose(state -> noted(session, database, found, state));
+                        }));
   }
 
-  private Optional<LeaseState> displaced(Session session, DatabaseId database, LeaseState found) {
+  private CompletableFuture<Optional<LeaseState>> displaced(
+      Session session, DatabaseId database, LeaseState found) {
     SessionId holder = found.holder();
     if (holder == null) {
-      return Optional.empty();
+      return CompletableFuture.completedFuture(Optional.empty());
     }
     if (holder.equals(session.id())) {
       // What was given to an earlier session of this id may still be given back, or taken away.
-      return session.wasGranted(database, found.epoch()) ? Optional.empty() : Optional.of(found);
+      return CompletableFuture.completedFuture(
+          session.wasGranted(database, found.epoch()) ? Optional.empty() : Optional.of(found));
     }
-    if (sessions.mayBeAlive(holder)) {
-      return Optional.empty();
-    }
-    log.info("the holder {} of the lease of {} is gone", holder, database);
-    return Optional.of(found);
+    return sessions
+        .isGone(holder)
+        .thenApply(
+            gone -> {
+              if (!gone) {
+                return Optional.empty();
+              }
+              log.info("the holder {} of the lease of {} is gone", holder, database);
+              return Optional.of(found);
+            });
   }
 
   private CompletableFuture<LeaseState> noted(
@@ -266,13 +282,27 @@ public final class Leases {
   public CompletableFuture<Boolean> isHeld(DatabaseId database) {
     return store
         .lease(database)
-        .thenApply(state -> state.holder() != null && sessions.mayBeAlive(state.holder()));
+        .thenCompose(
+            state ->
+                state.holder() == null
+                    ? CompletableFuture.completedFuture(false)
+                    : sessions.isGone(state.holder()).thenApply(gone -> !gone));
   }
 
   /** Whether a holder hears of it when it is asked to yield. */
   boolean canBeAsked(SessionId holder) {
     Session session = sessions.find(holder);
-    return session != null && session.watch() != null;
+    return neighbours.canBe() || (session != null && session.watch() != null);
+  }
+
+  /** Asks a holder to yield, for somebody at another server. */
+  public void wantedElsewhere(SessionId holder, DatabaseId database, long epoch) {
+    Session session = sessions.find(holder);
+    Watch watch = session == null ? null : session.watch();
+    if (watch != null) {
+      yieldsAsked.increment();
+      watch.leaseWanted(database, epoch);
+    }
   }
 
   /** Tells a watch that was just opened which leases of its session others wait for. */
@@ -303,7 +333,7 @@ public final class Leases {
     queues.values().forEach(queue -> queue.close(SessionException.shuttingDown()));
   }
 
-  private CompletableFuture<Void> ended(Session session) {
+  private CompletableFuture<Void> ended(Session session, CompletableFuture<Boolean> isOver) {
     List<LeaseQueue> others = new ArrayList<>();
     queues.forEach(
         (database, queue) -> {
@@ -313,7 +343,10 @@ public final class Leases {
           }
         });
     // Also of a lease from before a restart, of which the session did not know.
-    return giveBack(session).whenComplete((done, error) -> others.forEach(LeaseQueue::poke));
+    return isOver
+        .thenCompose(
+            over -> over ? giveBack(session) : CompletableFuture.<Void>completedFuture(null))
+        .whenComplete((done, error) -> others.forEach(LeaseQueue::poke));
   }
 
   private CompletableFuture<Void> giveBack(Session session) {
@@ -375,7 +408,15 @@ public final class Leases {
         yieldsAsked.increment();
         watch.leaseWanted(database, epoch);
       }
-      return sessions.nanosToLive(holder);
+      if (!neighbours.canBe()) {
+        return sessions.nanosToLive(holder);
+      }
+      if (watch == null) {
+        neighbours.askToYield(holder, database, epoch);
+      }
+      neighbours.watchLease(database);
+      long look = Math.min(LOOK_NANOS, sessions.ttl().toNanos());
+      return session == null ? look : Math.min(look, sessions.nanosToLive(holder));
     }
 
     @Override

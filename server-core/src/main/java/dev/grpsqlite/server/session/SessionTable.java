@@ -2,6 +2,7 @@ package dev.grpsqlite.server.session;
 
 import dev.grpsqlite.server.session.SessionException.Code;
 import dev.grpsqlite.server.spi.DatabaseId;
+import dev.grpsqlite.server.spi.Neighbours;
 import dev.grpsqlite.server.spi.SessionId;
 import dev.grpsqlite.server.spi.SnapshotPins;
 import java.time.Duration;
@@ -9,7 +10,6 @@ import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
-import java.util.function.Function;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
@@ -35,8 +35,19 @@ public final class SessionTable implements SnapshotPins {
   private final ConcurrentHashMap<String, Integer> owners = new ConcurrentHashMap<>();
 
   private final ConcurrentHashMap<SessionId, Session> sessions = new ConcurrentHashMap<>();
-  private volatile Function<Session, CompletableFuture<Void>> whenEnded =
-      session -> CompletableFuture.completedFuture(null);
+
+  /** Sessions that have ended, while what they had is given back. */
+  private final ConcurrentHashMap<SessionId, CompletableFuture<Void>> ending =
+      new ConcurrentHashMap<>();
+
+  private volatile Ended whenEnded = (session, isOver) -> CompletableFuture.completedFuture(null);
+  private volatile Neighbours neighbours = Neighbours.NONE;
+
+  /** Gives back what an ended session had, if it turns out to be over at all servers. */
+  @FunctionalInterface
+  interface Ended {
+    CompletableFuture<Void> giveBack(Session session, CompletableFuture<Boolean> isOver);
+  }
 
   /**
    * @param nanoTime a clock as {@link System#nanoTime}
@@ -49,8 +60,13 @@ public final class SessionTable implements SnapshotPins {
   }
 
   /** What gives back what an ended session had. Set once, before the first session. */
-  void whenEnded(Function<Session, CompletableFuture<Void>> action) {
+  void whenEnded(Ended action) {
     whenEnded = action;
+  }
+
+  /** Sets the other servers of the engine. To be called once, before the first session. */
+  public void meet(Neighbours others) {
+    neighbours = others;
   }
 
   public Duration ttl() {
@@ -95,6 +111,32 @@ public final class SessionTable implements SnapshotPins {
       }
       countOut(owner);
     }
+  }
+
+  /** As {@link #open}; complete when the other servers can know. */
+  public CompletableFuture<Session> openForAll(SessionId id, String clientName, String owner) {
+    Session session = open(id, clientName, owner);
+    return heard(session, true);
+  }
+
+  /** As {@link #keepAlive}; complete when the other servers can know. */
+  public CompletableFuture<Session> keepAliveForAll(SessionId id, String owner) {
+    Session session = keepAlive(id, owner);
+    return heard(session, false);
+  }
+
+  private CompletableFuture<Session> heard(Session session, boolean opened) {
+    return neighbours
+        .heard(session.id(), opened)
+        .thenApply(
+            lives -> {
+              if (!lives) {
+                // Another server gave away what it had.
+                endUnattended(session);
+                throw SessionException.noSuchSession();
+              }
+              return session;
+            });
   }
 
   private void countIn(String owner) {
@@ -179,6 +221,26 @@ public final class SessionTable implements SnapshotPins {
     return false;
   }
 
+  /**
+   * Whether the holder of a lease is over for good, for all servers. Once this said yes, it stays
+   * so.
+   */
+  CompletableFuture<Boolean> isGone(SessionId id) {
+    if (!neighbours.canBe()) {
+      return CompletableFuture.completedFuture(!mayBeAlive(id));
+    }
+    Session session = sessions.get(id);
+    if (session != null && !session.isOver(nanoTime.getAsLong())) {
+      return CompletableFuture.completedFuture(false);
+    }
+    if (session != null) {
+      endUnattended(session);
+    }
+    CompletableFuture<Void> given =
+        ending.getOrDefault(id, CompletableFuture.completedFuture(null));
+    return given.handle((done, error) -> id).thenCompose(neighbours::isDead);
+  }
+
   /** Ends a session; complete when all it had is given back. Fails with NOT_OWNER. */
   public CompletableFuture<Void> close(SessionId id, String owner) {
     Session session = sessions.get(id);
@@ -186,7 +248,7 @@ public final class SessionTable implements SnapshotPins {
       return CompletableFuture.completedFuture(null);
     }
     checkOwner(session, owner);
-    return end(session);
+    return end(session, true);
   }
 
   /** Ends the sessions whose time has come. To be called now and then. */
@@ -215,19 +277,36 @@ public final class SessionTable implements SnapshotPins {
 
   /** Whoever gives back what the session had reports what goes wrong. */
   private void endUnattended(Session session) {
-    CompletableFuture<Void> unused = end(session);
+    CompletableFuture<Void> unused = end(session, false);
   }
 
-  private CompletableFuture<Void> end(Session session) {
+  private CompletableFuture<Void> end(Session session, boolean closed) {
     if (!session.end()) {
       return CompletableFuture.completedFuture(null);
     }
+    CompletableFuture<Void> givenBack = new CompletableFuture<>();
+    ending.put(session.id(), givenBack);
     sessions.remove(session.id(), session);
     countOut(session.owner());
     Watch watch = session.watch();
     if (watch != null) {
       watch.end(SessionException.noSuchSession());
     }
-    return whenEnded.apply(session);
+    // If it is not known, nothing is given back: it may live on at another server.
+    CompletableFuture<Boolean> isOver =
+        neighbours.ended(session.id(), closed).exceptionally(error -> false);
+    CompletableFuture<Void> unused =
+        whenEnded
+            .giveBack(session, isOver)
+            .whenComplete(
+                (done, error) -> {
+                  ending.remove(session.id(), givenBack);
+                  if (error == null) {
+                    givenBack.complete(null);
+                  } else {
+                    givenBack.completeExceptionally(error);
+                  }
+                });
+    return givenBack;
   }
 }

@@ -157,7 +157,13 @@ public final class Versions {
 
   /** Ends the session before it answers, so that what it had is free for whoever asks next. */
   private <T> CompletableFuture<T> inSession(Function<Session, CompletableFuture<T>> work) {
-    Session session = sessions.open(newId(), CLIENT_NAME, OWNER);
+    return sessions
+        .openForAll(newId(), CLIENT_NAME, OWNER)
+        .thenCompose(session -> inSession(session, work));
+  }
+
+  private <T> CompletableFuture<T> inSession(
+      Session session, Function<Session, CompletableFuture<T>> work) {
     CompletableFuture<T> result;
     try {
       result = work.apply(session);
@@ -168,7 +174,12 @@ public final class Versions {
     long period = sessions.ttl().dividedBy(3).toNanos();
     ScheduledFuture<?> renewing =
         timer.scheduleWithFixedDelay(
-            () -> sessions.keepAlive(session.id(), OWNER), period, period, TimeUnit.NANOSECONDS);
+            () -> {
+              CompletableFuture<Session> unused = sessions.keepAliveForAll(session.id(), OWNER);
+            },
+            period,
+            period,
+            TimeUnit.NANOSECONDS);
     return worked
         .whenComplete((value, error) -> renewing.cancel(false))
         .handle((value, error) -> session.id())

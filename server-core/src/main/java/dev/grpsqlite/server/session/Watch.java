@@ -44,6 +44,10 @@ import org.jspecify.annotations.Nullable;
  * was not known at the start is in {@code due} from the start, ahead of the first moment, and the
  * watch was entered with {@link Heads} before that.
  *
+ * <p>Where other servers have the same engine open, nobody calls this one before a commit is
+ * acknowledged there. So every database is {@code due} again ahead of each moment, and what was
+ * acknowledged before the moment is found when its head is asked for, after it.
+ *
  * <h2>What the client may not read any more</h2>
  *
  * Of each event the watcher is asked whether it may be told, just before it is. When its rights may
@@ -162,7 +166,7 @@ public final class Watch {
 
   /** A moment to confirm has come. It is skipped if the client does not even take the last one. */
   void confirm() {
-    boolean askAll = watcher.rightsMayHaveChanged();
+    boolean askAll = watcher.rightsMayHaveChanged() || heads.areShared();
     synchronized (this) {
       if (askAll) {
         databases.values().stream().filter(known -> !known.isDue).forEach(this::setDue);

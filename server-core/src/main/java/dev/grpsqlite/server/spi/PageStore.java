@@ -210,6 +210,11 @@ public interface PageStore extends AutoCloseable {
             StoreException.Code.UNSUPPORTED, what + " is not supported by this server's store"));
   }
 
+  /** The other servers that have the same engine open. */
+  default Neighbours neighbours() {
+    return Neighbours.NONE;
+  }
+
   /** The files of the file service's clients. */
   SideFiles sideFiles();
 

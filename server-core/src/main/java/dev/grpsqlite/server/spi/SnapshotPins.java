@@ -11,7 +11,9 @@ public interface SnapshotPins {
   /** The oldest version that a session may still read, or {@link Long#MAX_VALUE} for none. */
   long oldestPinned(DatabaseId database);
 
-  /** The databases of which a version is pinned, for a store whose collector is another server's. */
+  /**
+   * The databases of which a version is pinned, for a store whose collector is another server's.
+   */
   default Set<DatabaseId> pinnedDatabases() {
     return Set.of();
   }

@@ -79,7 +79,7 @@ class SessionTableTest {
   void anEndedSessionStaysEnded() {
     List<SessionId> ended = new ArrayList<>();
     table.whenEnded(
-        session -> {
+        (session, isOver) -> {
           ended.add(session.id());
           return CompletableFuture.completedFuture(null);
         });
