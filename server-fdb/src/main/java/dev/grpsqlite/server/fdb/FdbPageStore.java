@@ -7,6 +7,7 @@ import dev.grpsqlite.server.spi.CommitId;
 import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.DatabaseInfo;
 import dev.grpsqlite.server.spi.LeaseState;
+import dev.grpsqlite.server.spi.Neighbours;
 import dev.grpsqlite.server.spi.PageImage;
 import dev.grpsqlite.server.spi.PageStore;
 import dev.grpsqlite.server.spi.Retention;
@@ -60,6 +61,7 @@ final class FdbPageStore implements PageStore {
   private final Restores restores;
   private final FdbSideFiles sideFiles;
   private final Presence presence;
+  private final FdbNeighbours neighbours;
   private final Collector collector;
   private final ScheduledExecutorService background;
   private boolean closed; // protected by this
@@ -93,6 +95,7 @@ final class FdbPageStore implements PageStore {
     presence =
         new Presence(
             transactions, databases, pins, process, settings.deadAfter(), System::nanoTime);
+    neighbours = new FdbNeighbours(transactions, databases.keys, process);
     collector =
         new Collector(
             transactions, databases, versions, catalog, pins, clock, settings.retention());
@@ -281,6 +284,11 @@ final class FdbPageStore implements PageStore {
     return catalog
         .setRetention(database, retention)
         .thenRun(() -> background.execute(collector::reconsider));
+  }
+
+  @Override
+  public Neighbours neighbours() {
+    return neighbours;
   }
 
   @Override

@@ -103,7 +103,7 @@ public final class FdbPageStoreProvider implements PageStoreProvider {
     }
   }
 
-  private static Database database(String clusterFile) throws StoreOpenException {
+  static Database database(String clusterFile) throws StoreOpenException {
     try {
       synchronized (LOADING) {
         useLibraryOf(System.getenv("FDB_HOME"));

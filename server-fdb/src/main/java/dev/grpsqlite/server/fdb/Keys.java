@@ -122,6 +122,48 @@ final class Keys {
     return root.clone();
   }
 
+  /** A session that lives, and which process heard of it last. */
+  byte[] session(SessionId session) {
+    ByteBuffer key = buffer('S', SessionId.BYTES);
+    session.write(key);
+    return key.array();
+  }
+
+  Range sessions() {
+    return Range.startsWith(buffer('S', 0).array());
+  }
+
+  SessionId sessionOf(byte[] key) {
+    return SessionId.read(ByteBuffer.wrap(key, root.length + 1, SessionId.BYTES));
+  }
+
+  /** For a process: somebody waits for a lease of a session. */
+  byte[] letter(long process, SessionId holder, DatabaseId database) {
+    ByteBuffer key =
+        buffer('M', PROCESS_BYTES + SessionId.BYTES + DatabaseId.BYTES).putLong(process);
+    holder.write(key);
+    database.write(key);
+    return key.array();
+  }
+
+  Range letters(long process) {
+    return Range.startsWith(buffer('M', PROCESS_BYTES).putLong(process).array());
+  }
+
+  SessionId letterHolder(byte[] key) {
+    return SessionId.read(ByteBuffer.wrap(key, root.length + 1 + PROCESS_BYTES, SessionId.BYTES));
+  }
+
+  DatabaseId letterDatabase(byte[] key) {
+    return DatabaseId.read(
+        ByteBuffer.wrap(key, root.length + 1 + PROCESS_BYTES + SessionId.BYTES, DatabaseId.BYTES));
+  }
+
+  /** Changes when there is a letter for a process. */
+  byte[] bell(long process) {
+    return buffer('W', PROCESS_BYTES).putLong(process).array();
+  }
+
   // ---- Of a database
 
   Range allDatabases() {

@@ -110,6 +110,8 @@ final class Presence {
                             transaction.clear(keys.process(dead));
                             transaction.clear(keys.beat(dead));
                             transaction.clear(keys.pins(dead));
+                            transaction.clear(keys.letters(dead));
+                            transaction.clear(keys.bell(dead));
                           }
                         })));
   }

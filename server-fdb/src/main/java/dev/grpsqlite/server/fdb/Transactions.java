@@ -108,6 +108,10 @@ final class Transactions implements AutoCloseable {
     return longestMillis.get();
   }
 
+  boolean isClosed() {
+    return closed;
+  }
+
   @Override
   public void close() {
     if (!closed) {

@@ -39,6 +39,9 @@
  * N name → id                                     Q id: there is something to collect
  * G session, id, stage: it has that stage         H process; B process → a count, while it lives
  * P process, id → a version; its sessions may read that one and later ones
+ * S session → the process that last heard of it, a number
+ * M process, session, id → epoch: somebody waits for this lease of a session that was there
+ * W process → a number; changes when there is something under M
  * </pre>
  *
  * <h2>Transactions</h2>
@@ -67,9 +70,9 @@
  * them.
  *
  * <p><b>P5.</b> A commit with base <i>b</i> can only have become version <i>b</i>+1, whose record
- * has its id. It is looked at first, in the same transaction. So a transaction of which FoundationDB
- * does not know whether it was applied is simply run again, by FoundationDB's own loop. Everything
- * else that is run so finds its own effect, or has the same effect again.
+ * has its id. It is looked at first, in the same transaction. So a transaction of which
+ * FoundationDB does not know whether it was applied is simply run again, by FoundationDB's own
+ * loop. Everything else that is run so finds its own effect, or has the same effect again.
  *
  * <p><b>P6.</b> The newest valid image at or below a version is the page's content at it, and one
  * is valid if its attempt is 0 or among those of its version (g). A reader looks at the floor (o)
@@ -77,6 +80,20 @@
  * deletes after the floor has risen. So it finds the floor above its version, or all images that
  * the version needs. That the floor does not rise above what sessions of other processes read is
  * the matter of {@link dev.grpsqlite.server.fdb.Pins}.
+ *
+ * <h2>Sessions and leases of several processes</h2>
+ *
+ * A session's record (S) is given a new number whenever a process hears of the session, before the
+ * client is answered. Who waits for a lease, and sees the record of its holder stand still for a
+ * TTL by its own clock, removes it in a transaction that finds the same number; only then is the
+ * lease given away. What a client was answered was written before, so it had begun to trust its
+ * lease before that TTL began. A process that has not heard of a session for a TTL gives back what
+ * the session had only if the number is the one that it wrote itself: else the client has gone to
+ * another process, which has the session, and the lease, which is in the database, stays.
+ *
+ * <p>A holder is asked to yield by its process, which is told by a letter (M) and a bell (W) that
+ * it watches; who waits watches the lease; who tells clients of new heads watches them. What a
+ * watch misses is found by looking: leases every second, heads before each confirmation.
  *
  * <h2>Forks</h2>
  *
@@ -105,9 +122,9 @@
  *
  * <h2>Threads</h2>
  *
- * Whatever the SPI asks for goes on in FoundationDB's own futures, on its binding's threads; nothing
- * waits there. {@code fdb-background} alone waits for what it does: it says that the process lives,
- * writes down what its sessions read, and collects.
+ * Whatever the SPI asks for goes on in FoundationDB's own futures, on its binding's threads;
+ * nothing waits there. {@code fdb-background} alone waits for what it does: it says that the
+ * process lives, writes down what its sessions read, and collects.
  */
 @NullMarked
 package dev.grpsqlite.server.fdb;

@@ -75,6 +75,7 @@ final class FakeCluster implements AutoCloseable {
   private long version = 1;
   private long largest;
   private long unknownResults;
+  private boolean silent;
 
   private record Committed(long version, List<Range> written) {}
 
@@ -97,6 +98,12 @@ final class FakeCluster implements AutoCloseable {
 
   synchronized long unknownResults() {
     return unknownResults;
+  }
+
+  /** From here on, watches see nothing, as when a process is cut off for a while. */
+  synchronized void loseWatches() {
+    silent = true;
+    watches.clear();
   }
 
   /** How many keys there are now in a range. */
@@ -393,6 +400,9 @@ final class FakeCluster implements AutoCloseable {
           }
         }
         for (int i = 0; i < watched.size(); i++) {
+          if (silent) {
+            continue;
+          }
           if (changedSince(watched.get(i))) {
             fired.add(watching.get(i));
           } else {
