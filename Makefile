@@ -7,7 +7,8 @@ export MINUTES BACKEND SEED
 .PHONY: help build test bench soak demo dist clean setup
 
 help:
-	@echo 'make demo    a database on a server, killed and started again, then a sqlite3 prompt on it'
+	@echo 'make demo    a database on a server, killed and started again, then a sqlite3 prompt on it;'
+	@echo '             BACKEND=fdb: on a FoundationDB cluster, where that is installed'
 	@echo 'make test    every test, Java and C'
 	@echo 'make bench   measures, and says which figure misses its bar: build/bench/report.md'
 	@echo 'make soak    for MINUTES=10 a backend: clients while everything fails; build/soak/log'
