@@ -58,6 +58,7 @@ typedef struct fixed_view {
 typedef struct session {
   int used;
   gsq_id id;
+  uint64_t incarnation;
   fixed_view fixed[MAX_FIXED_VIEWS];
   int viewed[MAX_DATABASES];
   uint64_t floors[MAX_DATABASES];
@@ -278,26 +279,31 @@ size_t gsq_pages_wire_size(uint32_t page_size, size_t count) {
 }
 
 static session *make_session(const gsq_id *id) {
+  static uint64_t incarnation;
   session *s = find_session(id);
+  if (s) return s;
   for (int i = 0; !s && i < MAX_SESSIONS; i++) {
     if (!sessions[i].used) s = &sessions[i];
   }
   if (!s) return NULL;
   s->used = 1;
   s->id = *id;
+  s->incarnation = ++incarnation;
   return s;
 }
 
 static int open_session(const gsq_page_client *client, gsq_session_info *out,
                         gsq_error *error) {
   if (!page_service) return refuse(error, GSQ_UNIMPLEMENTED, "");
-  if (!make_session(&client->session)) return refuse(error, GSQ_RESOURCE_EXHAUSTED, "LIMIT");
+  const session *s = make_session(&client->session);
+  if (!s) return refuse(error, GSQ_RESOURCE_EXHAUSTED, "LIMIT");
   memset(out, 0, sizeof *out);
   out->ttl_ms = ttl;
   out->max_message_bytes = max_message;
   out->commit_group = (uint8_t)commit_group;
   out->watch = watching != FAKE_NO_WATCH;
   out->time_travel = (uint8_t)time_travel;
+  out->incarnation = s->incarnation;
   return GSQ_OK;
 }
 
@@ -308,7 +314,7 @@ int gsq_open_session(const gsq_page_client *client, const char *client_name,
 }
 
 static int keep_alive(const gsq_page_client *client, const gsq_view *views, size_t view_count,
-                      uint32_t *ttl_ms, size_t *lost_count, gsq_error *error) {
+                      gsq_kept_alive *out, size_t *lost_count, gsq_error *error) {
   session *s = find_session(&client->session);
   if (!s) return refuse(error, GSQ_NOT_FOUND, "NO_SUCH_SESSION");
   for (size_t i = 0; i < view_count; i++) {
@@ -320,17 +326,18 @@ static int keep_alive(const gsq_page_client *client, const gsq_view *views, size
       raise_view(s, d, views[i].view, views[i].floor_version);
     }
   }
-  *ttl_ms = ttl;
+  out->ttl_ms = ttl;
+  out->incarnation = s->incarnation;
   *lost_count = 0;
   return GSQ_OK;
 }
 
 int gsq_keep_alive(const gsq_page_client *client, const gsq_view *views, size_t view_count,
-                   uint32_t *ttl_ms, gsq_id *lost, size_t max_lost, size_t *lost_count,
+                   gsq_kept_alive *out, gsq_id *lost, size_t max_lost, size_t *lost_count,
                    int64_t deadline_ms, gsq_error *error) {
   (void)lost;
   (void)max_lost;
-  SERVE(FAKE_KEEP_ALIVE, keep_alive(client, views, view_count, ttl_ms, lost_count, error));
+  SERVE(FAKE_KEEP_ALIVE, keep_alive(client, views, view_count, out, lost_count, error));
 }
 
 static int close_session(const gsq_page_client *client) {

@@ -131,9 +131,12 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
                 Reason.INVALID_REQUEST,
                 "client_name has more than " + MAX_CLIENT_NAME_BYTES + " bytes");
           }
-          sessions.open(Ids.session(request.getSessionId()), name, Callers.current().identity());
+          Session session =
+              sessions.open(
+                  Ids.session(request.getSessionId()), name, Callers.current().identity());
           return done(
               OpenSessionResponse.newBuilder()
+                  .setIncarnation(session.incarnation())
                   .setTtlMs((int) sessions.ttl().toMillis())
                   .setCapabilities(
                       Capabilities.newBuilder()
@@ -160,7 +163,9 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
             views.add(moveView(caller, session, view));
           }
           KeepAliveResponse.Builder answer =
-              KeepAliveResponse.newBuilder().setTtlMs((int) sessions.ttl().toMillis());
+              KeepAliveResponse.newBuilder()
+                  .setTtlMs((int) sessions.ttl().toMillis())
+                  .setIncarnation(session.incarnation());
           session
               .lostLeases()
               .keySet()

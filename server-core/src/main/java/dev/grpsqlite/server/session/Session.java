@@ -22,6 +22,7 @@ public final class Session {
   static final int MAX_VIEWS = 65_536;
 
   private final SessionId id;
+  private final long incarnation;
   private final String clientName;
   private final String owner;
   private final Floors floors;
@@ -41,6 +42,7 @@ public final class Session {
 
   Session(
       SessionId id,
+      long incarnation,
       String clientName,
       String owner,
       Floors floors,
@@ -48,6 +50,7 @@ public final class Session {
       AtomicLong stagedByAll,
       long deadlineNanos) {
     this.id = id;
+    this.incarnation = incarnation;
     this.clientName = clientName;
     this.owner = owner;
     this.floors = floors;
@@ -58,6 +61,11 @@ public final class Session {
 
   public SessionId id() {
     return id;
+  }
+
+  /** Tells it from other sessions that its client has had, or will have, under its id; not 0. */
+  public long incarnation() {
+    return incarnation;
   }
 
   /** For logs. */

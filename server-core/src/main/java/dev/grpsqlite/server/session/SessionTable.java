@@ -4,6 +4,7 @@ import dev.grpsqlite.server.session.SessionException.Code;
 import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.SessionId;
 import dev.grpsqlite.server.spi.SnapshotPins;
+import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
@@ -29,6 +30,9 @@ public final class SessionTable implements SnapshotPins {
   private final long startNanos;
   private final Floors floors = new Floors();
   private final AtomicLong stagedBytes = new AtomicLong();
+
+  /** Begins anywhere, so that a session has another one after a restart too. */
+  private final AtomicLong incarnations = new AtomicLong(new SecureRandom().nextLong());
 
   /** How many sessions each identity has; who has none is not in it. */
   private final ConcurrentHashMap<String, Integer> owners = new ConcurrentHashMap<>();
@@ -82,13 +86,26 @@ public final class SessionTable implements SnapshotPins {
             Code.LIMIT, "the server has " + limits.sessions() + " sessions, which is its limit");
       }
       Session opened =
-          new Session(id, clientName, owner, floors, limits, stagedBytes, now + ttlNanos);
+          new Session(
+              id,
+              nextIncarnation(),
+              clientName,
+              owner,
+              floors,
+              limits,
+              stagedBytes,
+              now + ttlNanos);
       countIn(owner);
       if (sessions.putIfAbsent(id, opened) == null) {
         return opened;
       }
       countOut(owner);
     }
+  }
+
+  private long nextIncarnation() {
+    long next = incarnations.getAndIncrement();
+    return next == 0 ? incarnations.getAndIncrement() : next;
   }
 
   private void countIn(String owner) {
