@@ -93,6 +93,8 @@ static uint32_t last_wait;
 static pthread_cond_t lease_freed = PTHREAD_COND_INITIALIZER; /* or may be */
 static fake_fault fault;
 static int fault_count;
+static int let_go;
+static pthread_cond_t gone = PTHREAD_COND_INITIALIZER;
 static int calls[FAKE_METHODS];
 static int page_service = 1, commit_group = 1, time_travel = 1;
 static uint32_t ttl = 10000, max_message = 4u << 20;
@@ -142,6 +144,12 @@ static enum fake_kind strike(enum fake_method method) {
   return kind;
 }
 
+/* Under the mutex. */
+static void hold_answer(void) {
+  while (!let_go) pthread_cond_wait(&gone, &mutex);
+  let_go = 0;
+}
+
 /* Runs one method under the mutex, with its fault. */
 #define SERVE(method, body)                                                    \
   do {                                                                         \
@@ -156,6 +164,7 @@ static enum fake_kind strike(enum fake_method method) {
     } else {                                                                   \
       code = body;                                                             \
       if (kind == FAKE_SEND_TWICE) code = body;                                \
+      if (kind == FAKE_HOLD_ANSWER) hold_answer();                             \
       if (kind == FAKE_LOSE_ANSWER) code = refuse(error, GSQ_UNAVAILABLE, ""); \
     }                                                                          \
     pthread_mutex_unlock(&mutex);                                              \
@@ -1011,6 +1020,13 @@ void fake_set_fault(fake_fault f) {
   pthread_mutex_unlock(&mutex);
 }
 
+void fake_let_go(void) {
+  pthread_mutex_lock(&mutex);
+  let_go = 1;
+  pthread_cond_broadcast(&gone);
+  pthread_mutex_unlock(&mutex);
+}
+
 int fake_faults(void) {
   pthread_mutex_lock(&mutex);
   int n = fault_count;
@@ -1053,6 +1069,7 @@ void fake_reset(void) {
   memset(databases, 0, sizeof databases);
   memset(sessions, 0, sizeof sessions);
   memset(&fault, 0, sizeof fault);
+  let_go = 0;
   memset(calls, 0, sizeof calls);
   page_service = 1;
   commit_group = 1;
