@@ -34,6 +34,7 @@ static int nomem(gsq_error *error) {
 static int encode(const pb_msgdesc_t *fields, const void *message, uint8_t *to, size_t room,
                   size_t *size, gsq_error *error) {
   pb_ostream_t stream = pb_ostream_from_buffer(to, room);
+  *size = 0; /* gcc does not see that what follows is an error, and warns of its use */
   if (!pb_encode(&stream, fields, message)) {
     return gsq_error_set(error, GSQ_INVALID_ARGUMENT, "a request cannot be encoded (%s)",
                          PB_GET_ERROR(&stream));
