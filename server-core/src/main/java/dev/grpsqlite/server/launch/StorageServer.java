@@ -79,6 +79,7 @@ public final class StorageServer implements AutoCloseable {
     security = builder.security;
     listeners = new Listeners(options, security);
     sessions = new SessionTable(builder.nanoTime, options.sessionTtl(), options.sessions());
+    security.access().whenReplaced(sessions::endOfUnknown);
     // What no quota lets through is not announced.
     AnnouncingStore announcing =
         new AnnouncingStore(

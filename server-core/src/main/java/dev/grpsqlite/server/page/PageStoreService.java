@@ -131,9 +131,10 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
                 Reason.INVALID_REQUEST,
                 "client_name has more than " + MAX_CLIENT_NAME_BYTES + " bytes");
           }
+          Caller caller = Callers.current();
           Session session =
               sessions.open(
-                  Ids.session(request.getSessionId()), name, Callers.current().identity());
+                  Ids.session(request.getSessionId()), name, caller.identity(), caller::isKnown);
           return done(
               OpenSessionResponse.newBuilder()
                   .setIncarnation(session.incarnation())

@@ -8,6 +8,7 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.OptionalLong;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -31,6 +32,7 @@ public final class Session {
   /** Bytes that all sessions have staged. */
   private final AtomicLong stagedByAll;
 
+  private volatile BooleanSupplier ownerIsKnown;
   private long deadlineNanos;
   private boolean ended;
   private final Map<ViewKey, ViewState> views = new HashMap<>();
@@ -45,6 +47,7 @@ public final class Session {
       long incarnation,
       String clientName,
       String owner,
+      BooleanSupplier ownerIsKnown,
       Floors floors,
       SessionLimits limits,
       AtomicLong stagedByAll,
@@ -53,6 +56,7 @@ public final class Session {
     this.incarnation = incarnation;
     this.clientName = clientName;
     this.owner = owner;
+    this.ownerIsKnown = ownerIsKnown;
     this.floors = floors;
     this.limits = limits;
     this.stagedByAll = stagedByAll;
@@ -76,6 +80,15 @@ public final class Session {
   /** The identity that opened it, which alone may use it. */
   String owner() {
     return owner;
+  }
+
+  /** Whether who opened it last would be let in now. */
+  boolean ownerIsKnown() {
+    return ownerIsKnown.getAsBoolean();
+  }
+
+  void openedBy(BooleanSupplier isKnown) {
+    ownerIsKnown = isKnown;
   }
 
   /** Moves the end; returns false if it has come already. */

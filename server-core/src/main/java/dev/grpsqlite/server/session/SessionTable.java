@@ -9,6 +9,7 @@ import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.BooleanSupplier;
 import java.util.function.Function;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
@@ -65,18 +66,37 @@ public final class SessionTable implements SnapshotPins {
     return floors.oldestPinned(database);
   }
 
+  /** Opens the session of an owner who is known as long as the server runs. */
+  public Session open(SessionId id, String clientName, String owner) {
+    return open(id, clientName, owner, () -> true);
+  }
+
   /**
-   * Opens a session, or renews the one of that id. Fails with LIMIT and NOT_OWNER.
+   * Opens a session, or renews the one of that id. Fails with LIMIT and NOT_OWNER, and with
+   * NO_SUCH_SESSION if the owner is not known any more.
    *
    * @param owner the identity that alone may use it; empty where nobody is asked who it is
+   * @param ownerIsKnown whether the server would let in again who opens it
    */
-  public Session open(SessionId id, String clientName, String owner) {
+  public Session open(SessionId id, String clientName, String owner, BooleanSupplier ownerIsKnown) {
+    Session session = renewedOrNew(id, clientName, owner, ownerIsKnown);
+    if (!ownerIsKnown.getAsBoolean()) {
+      // Perhaps it was not in the table yet when the others of this owner were ended.
+      endUnattended(session);
+      throw SessionException.noSuchSession();
+    }
+    return session;
+  }
+
+  private Session renewedOrNew(
+      SessionId id, String clientName, String owner, BooleanSupplier ownerIsKnown) {
     long now = nanoTime.getAsLong();
     while (true) {
       Session session = sessions.get(id);
       if (session != null) {
         checkOwner(session, owner);
         if (session.renew(now, now + ttlNanos)) {
+          session.openedBy(ownerIsKnown);
           return session;
         }
         endUnattended(session);
@@ -91,6 +111,7 @@ public final class SessionTable implements SnapshotPins {
               nextIncarnation(),
               clientName,
               owner,
+              ownerIsKnown,
               floors,
               limits,
               stagedBytes,
@@ -205,6 +226,15 @@ public final class SessionTable implements SnapshotPins {
     long now = nanoTime.getAsLong();
     for (Session session : sessions.values()) {
       if (session.isOver(now)) {
+        endUnattended(session);
+      }
+    }
+  }
+
+  /** Ends the sessions whose owners are not known any more, and so what they watch. */
+  public void endOfUnknown() {
+    for (Session session : sessions.values()) {
+      if (!session.ownerIsKnown()) {
         endUnattended(session);
       }
     }
