@@ -225,7 +225,7 @@ class SecurityTest {
               .with("GRPSQLITE_CA_FILE", authority);
       as(anyone, made, "alice").shell("main.db", "CREATE TABLE t (x);").ok();
       Client expired = as(anyone, made, "old-alice");
-      assertRefused(expired, "main.db", "(23): grpsqlite: "); // SQLITE_AUTH
+      assertRefused(expired, "main.db", "(23) grpsqlite: "); // SQLITE_AUTH
       assertRefused(expired, "main.db", "that of cert_file has expired");
     }
     // Who is not asked for it may have any.
@@ -239,7 +239,7 @@ class SecurityTest {
       Client anyone =
           new Client(folder, "https://127.0.0.1:" + server.port())
               .with("GRPSQLITE_CA_FILE", authority);
-      assertRefused(anyone, "main.db", "(14): grpsqlite: "); // SQLITE_CANTOPEN
+      assertRefused(anyone, "main.db", "(14) grpsqlite: "); // SQLITE_CANTOPEN
       assertRefused(anyone, "main.db", "is not accepted (certificate has expired)");
     }
   }
