@@ -122,8 +122,8 @@ static void views_told(gsq_server *server, const gsq_view *views, size_t count) 
 static int is_of_session(gsq_server *server, uint64_t seen, const gsq_kept_alive *kept,
                          gsq_error *error) {
   pthread_mutex_lock(&server->mutex);
-  const int is =
-      atomic_load(&server->session) != seen || server->incarnation == kept->incarnation;
+  const int is = atomic_load(&server->session) != seen || kept->incarnation == 0 ||
+                 server->incarnation == kept->incarnation;
   pthread_mutex_unlock(&server->mutex);
   if (is) return 1;
   gsq_error_set(error, GSQ_NOT_FOUND, "%s has another session of this client", server->url);
