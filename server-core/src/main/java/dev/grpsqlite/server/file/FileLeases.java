@@ -36,10 +36,12 @@ final class FileLeases {
    * Takes the lease, or answers empty if another has it.
    *
    * @param owner who alone may use it
+   * @param countedAs with whose sessions it is counted
    */
-  CompletableFuture<Optional<FileLease>> acquire(DatabaseId database, String owner) {
+  CompletableFuture<Optional<FileLease>> acquire(
+      DatabaseId database, String owner, String countedAs) {
     SessionId id = new SessionId(random.nextLong(), random.nextLong());
-    Session session = sessions.open(id, CLIENT_NAME, owner);
+    Session session = sessions.open(id, CLIENT_NAME, owner, countedAs);
     return leases
         .acquire(session, database, LeaseWish.ANY)
         .thenCompose(

@@ -131,7 +131,12 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
                 Reason.INVALID_REQUEST,
                 "client_name has more than " + MAX_CLIENT_NAME_BYTES + " bytes");
           }
-          sessions.open(Ids.session(request.getSessionId()), name, Callers.current().identity());
+          Caller caller = Callers.current();
+          sessions.open(
+              Ids.session(request.getSessionId()),
+              name,
+              caller.identity(),
+              Callers.countedAs(caller));
           return done(
               OpenSessionResponse.newBuilder()
                   .setTtlMs((int) sessions.ttl().toMillis())

@@ -7,7 +7,6 @@ import dev.grpsqlite.server.spi.SnapshotPins;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Function;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
@@ -28,10 +27,10 @@ public final class SessionTable implements SnapshotPins {
   private final SessionLimits limits;
   private final long startNanos;
   private final Floors floors = new Floors();
-  private final AtomicLong stagedBytes = new AtomicLong();
+  private final Holdings all = new Holdings();
 
-  /** How many sessions each identity has; who has none is not in it. */
-  private final ConcurrentHashMap<String, Integer> owners = new ConcurrentHashMap<>();
+  /** What the sessions of each identity have; who has none is not in it. */
+  private final ConcurrentHashMap<String, Holdings> owners = new ConcurrentHashMap<>();
 
   private final ConcurrentHashMap<SessionId, Session> sessions = new ConcurrentHashMap<>();
   private volatile Function<Session, CompletableFuture<Void>> whenEnded =
@@ -67,6 +66,16 @@ public final class SessionTable implements SnapshotPins {
    * @param owner the identity that alone may use it; empty where nobody is asked who it is
    */
   public Session open(SessionId id, String clientName, String owner) {
+    return open(id, clientName, owner, owner);
+  }
+
+  /**
+   * As the other one.
+   *
+   * @param countedAs with whose sessions it shares limits: the owner, or where the client comes
+   *     from
+   */
+  public Session open(SessionId id, String clientName, String owner, String countedAs) {
     long now = nanoTime.getAsLong();
     while (true) {
       Session session = sessions.get(id);
@@ -81,21 +90,23 @@ public final class SessionTable implements SnapshotPins {
         throw new SessionException(
             Code.LIMIT, "the server has " + limits.sessions() + " sessions, which is its limit");
       }
+      Holdings counted = countIn(countedAs);
       Session opened =
-          new Session(id, clientName, owner, floors, limits, stagedBytes, now + ttlNanos);
-      countIn(owner);
+          new Session(
+              id, clientName, owner, floors, limits, all, counted, countedAs, now + ttlNanos);
       if (sessions.putIfAbsent(id, opened) == null) {
         return opened;
       }
-      countOut(owner);
+      countOut(countedAs);
     }
   }
 
-  private void countIn(String owner) {
-    owners.compute(
-        owner,
-        (name, count) -> {
-          int before = count == null ? 0 : count;
+  private Holdings countIn(String countedAs) {
+    return owners.compute(
+        countedAs,
+        (name, there) -> {
+          Holdings holdings = there == null ? new Holdings() : there;
+          int before = holdings.sessions.get();
           if (before >= limits.sessionsPerIdentity()) {
             throw new SessionException(
                 Code.LIMIT,
@@ -105,12 +116,14 @@ public final class SessionTable implements SnapshotPins {
                     + (name.isEmpty() ? "clients that nobody asks who they are" : name)
                     + ", which is the limit");
           }
-          return before + 1;
+          holdings.sessions.incrementAndGet();
+          return holdings;
         });
   }
 
-  private void countOut(String owner) {
-    owners.computeIfPresent(owner, (name, count) -> count == 1 ? null : count - 1);
+  private void countOut(String countedAs) {
+    owners.computeIfPresent(
+        countedAs, (name, holdings) -> holdings.sessions.decrementAndGet() == 0 ? null : holdings);
   }
 
   private static void checkOwner(Session session, String owner) {
@@ -199,7 +212,12 @@ public final class SessionTable implements SnapshotPins {
 
   /** Of all sessions together. */
   public long stagedBytes() {
-    return stagedBytes.get();
+    return all.stagedBytes.get();
+  }
+
+  /** Of all sessions together. */
+  public int views() {
+    return all.views.get();
   }
 
   /** Leases that live sessions were given. */
@@ -217,7 +235,7 @@ public final class SessionTable implements SnapshotPins {
       return CompletableFuture.completedFuture(null);
     }
     sessions.remove(session.id(), session);
-    countOut(session.owner());
+    countOut(session.countedAs());
     Watch watch = session.watch();
     if (watch != null) {
       watch.end(SessionException.noSuchSession());

@@ -29,7 +29,8 @@ class SessionTableTest {
 
   private final AtomicLong now = new AtomicLong(Long.MAX_VALUE - 1000); // It will wrap.
   private final SessionTable table =
-      new SessionTable(now::get, Duration.ofSeconds(10), new SessionLimits(3, 3, 2, 150));
+      new SessionTable(
+          now::get, Duration.ofSeconds(10), new SessionLimits(3, 3, 2, 150, 150, 1000));
 
   private void pass(long millis) {
     now.addAndGet(Duration.ofMillis(millis).toNanos());
