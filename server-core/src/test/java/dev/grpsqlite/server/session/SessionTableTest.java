@@ -252,4 +252,42 @@ class SessionTableTest {
     SessionException e = assertThrows(SessionException.class, action);
     assertEquals(SessionException.Code.NO_SUCH_SESSION, e.code());
   }
+
+  @Test
+  void viewsAndStagedBytesAreCountedOfAllAndOfAnIdentity() {
+    SessionTable small =
+        new SessionTable(
+            now::get, Duration.ofSeconds(10), new SessionLimits(9, 3, 2, 150, 100, 4));
+    Session first = small.open(A, "test", "", "here");
+    Session second = small.open(B, "test", "", "here");
+    Session other = small.open(new SessionId(7, 7), "test", "", "there");
+    first.raiseFloor(DATABASE, 0, 1);
+    second.raiseFloor(DATABASE, 0, 1);
+    assertLimit(() -> second.raiseFloor(OTHER, 0, 1));
+    second.raiseFloor(DATABASE, 0, 2);
+    other.raiseFloor(DATABASE, 0, 1);
+    other.raiseFloor(OTHER, 0, 1);
+    assertEquals(4, small.views());
+    assertLimit(() -> other.raiseFloor(OTHER, 1, 1));
+
+    first.addStaged(DATABASE, STAGE, 60, 1000);
+    assertLimit(() -> second.addStaged(DATABASE, STAGE, 41, 1000));
+    second.addStaged(DATABASE, STAGE, 40, 1000);
+    other.addStaged(DATABASE, STAGE, 50, 1000);
+    assertLimit(() -> other.addStaged(DATABASE, STAGE, 1, 1000));
+
+    small.close(A, "").join();
+    second.closeView(DATABASE, 0);
+    assertEquals(2, small.views());
+    second.addStaged(DATABASE, STAGE, 60, 1000);
+    small.close(B, "").join();
+    pass(10_000);
+    small.expire();
+    assertEquals(0, small.views());
+    assertEquals(0, small.stagedBytes());
+  }
+
+  private static void assertLimit(Executable use) {
+    assertEquals(SessionException.Code.LIMIT, assertThrows(SessionException.class, use).code());
+  }
 }
