@@ -1,4 +1,4 @@
-"""Small commits and reads, one a few milliseconds: honest.py DATABASE.
+"""Small commits and reads, one each 20 milliseconds at most: honest.py DATABASE.
 
 Works until its input ends; each line of input is answered with the milliseconds of every
 transaction since the one before, and then "--".
@@ -22,7 +22,7 @@ print("ready", flush=True)
 times = []
 n = 0
 while True:
-    if select.select([sys.stdin], [], [], 0.005)[0]:
+    if select.select([sys.stdin], [], [], 0.02)[0]:
         if not sys.stdin.readline():
             break
         for each in times:

@@ -9,7 +9,9 @@ a process of its own for SECONDS, with at most RATE requests (or connections) a 
     connections   10,000 connections, held open; a third of them says nothing
     staging       stages pages and never commits, in ever new sessions
     sessions      opens sessions and never closes them
-    unfinished    requests that never end, and answers that are never taken
+    unfinished    requests of which only a beginning comes
+
+With ENOUGH in the environment, a kind ends when it has done what ENOUGH_OF tells, if that is sooner.
 
 Prints one line for each kind: what it did, and how often it was refused.
 """
@@ -24,6 +26,13 @@ import time
 
 PORT, SOURCE, SECONDS, RATE = int(sys.argv[1]), sys.argv[2], float(sys.argv[3]), float(sys.argv[4])
 SEED = int(os.environ.get("SEED", "1"))
+ENOUGH_OF = {
+    "fuzz": ("requests", 500),
+    "connections": ("refused", 100),
+    "staging": ("refused", 10),
+    "sessions": ("refused", 20),
+    "unfinished": ("requests", 200),
+}
 PAGE = random.Random(1).randbytes(32768)
 PAGE_CHECKSUM = 0xC0F45D3C386407A3  # XXH3-64 of it
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -106,6 +115,7 @@ def head(stream, path):
 def connect():
     s = socket.socket()
     s.settimeout(10)
+    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     s.bind((SOURCE, 0))
     s.connect(("127.0.0.1", PORT))
     return s
@@ -208,13 +218,15 @@ class Connection:
 class Pace:
     """No more than RATE a second, whatever the server does, until the time is over."""
 
-    def __init__(self):
+    def __init__(self, counts, enough):
+        self.counts, self.enough = counts, enough
         self.end = time.monotonic() + SECONDS
         self.next = time.monotonic()
 
     def goes_on(self):
         now = time.monotonic()
-        if now >= self.end:
+        what, often = self.enough
+        if now >= self.end or self.counts.get(what, 0) >= often:
             return False
         if self.next > now:
             time.sleep(min(self.next, self.end) - now)
@@ -372,7 +384,7 @@ def sessions(pace, count):
             opened = connection.call(
                 PAGES + "OpenDatabase",
                 field(1, session) + field(2, "viewed.db") + field(3, 1))
-            if opened:
+            if opened and rng.randrange(10) == 0:
                 views = b"".join(
                     field(2, field(1, opened[1]) + field(2, n + 1)) for n in range(5000))
                 if connection.call(PAGES + "KeepAlive", field(1, session) + views) is None:
@@ -404,7 +416,8 @@ def run(kind):
     def count(what, n=1):
         counts[what] = counts.get(what, 0) + n
 
-    globals()[kind](Pace(), count)
+    enough = ENOUGH_OF[kind] if "ENOUGH" in os.environ else ("", 1)
+    globals()[kind](Pace(counts, enough), count)
     print(kind + ": " + ", ".join(f"{n} {what}" for what, n in sorted(counts.items())), flush=True)
 
 

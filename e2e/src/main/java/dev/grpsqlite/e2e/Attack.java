@@ -15,18 +15,20 @@ public final class Attack {
   private Attack() {}
 
   /**
-   * Starts it, at the lowest priority.
+   * Starts it.
    *
+   * @param niceness how much of the processor it leaves to others, 19 at most
    * @param rate requests a second of each kind, at most
    */
-  public static Program start(Client client, int port, int seconds, int rate, String... kinds)
+  public static Program start(
+      Client client, int niceness, int port, int seconds, int rate, String... kinds)
       throws IOException {
     List<String> command =
         new ArrayList<>(
             List.of(
                 "/usr/bin/nice",
                 "-n",
-                "19",
+                "" + niceness,
                 "/usr/bin/python3",
                 "-B",
                 Dist.root().resolve("e2e/src/main/python/attacker.py").toString(),

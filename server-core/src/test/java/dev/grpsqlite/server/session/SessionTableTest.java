@@ -286,8 +286,4 @@ class SessionTableTest {
     assertEquals(0, small.views());
     assertEquals(0, small.stagedBytes());
   }
-
-  private static void assertLimit(Executable use) {
-    assertEquals(SessionException.Code.LIMIT, assertThrows(SessionException.class, use).code());
-  }
 }
