@@ -109,7 +109,8 @@ final class Listeners implements AutoCloseable {
         .permitKeepAliveWithoutCalls(true)
         .keepAliveTime(PING_SECONDS, TimeUnit.SECONDS)
         .keepAliveTimeout(PING_ANSWER_SECONDS, TimeUnit.SECONDS)
-        .handshakeTimeout(limits.stall().toMillis(), TimeUnit.MILLISECONDS)
+        // Later than Connections closes those on which nothing comes, which it counts.
+        .handshakeTimeout(2 * limits.stall().toMillis(), TimeUnit.MILLISECONDS)
         .maxConnectionIdle(limits.connectionIdle().toMillis(), TimeUnit.MILLISECONDS)
         .maxInboundMetadataSize(limits.headerBytes())
         .maxRstFramesPerWindow(limits.resetsPerSecond() * RESETS_SECONDS, RESETS_SECONDS);

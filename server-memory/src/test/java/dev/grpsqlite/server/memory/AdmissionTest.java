@@ -31,6 +31,7 @@ import java.io.InputStream;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.Socket;
+import java.net.SocketException;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -123,13 +124,17 @@ class AdmissionTest {
         });
   }
 
-  /** Reads what comes until the connection is closed. */
+  /** Reads what comes until the connection is closed, or reset. */
   private static void awaitClosed(Socket socket) throws IOException {
     InputStream in = socket.getInputStream();
     byte[] buffer = new byte[4096];
     int got = 0;
     while (got >= 0) {
-      got = in.read(buffer);
+      try {
+        got = in.read(buffer);
+      } catch (SocketException e) {
+        return;
+      }
     }
   }
 
@@ -140,7 +145,7 @@ class AdmissionTest {
     int length = in.readUnsignedShort();
     while (in.readByte() != 7) {
       in.skipNBytes(5 + length);
-      length = in.readUnsignedByte() << 16 | in.readUnsignedShort();
+      length = (in.readUnsignedByte() << 16) | in.readUnsignedShort();
     }
   }
 
@@ -378,9 +383,9 @@ class AdmissionTest {
   private static final class Zeros implements MethodDescriptor.Marshaller<Integer> {
     @Override
     public InputStream stream(Integer length) {
-      ByteBuffer message = ByteBuffer.allocate(HEADER_BYTES + length).put((byte) (15 << 3 | 2));
+      ByteBuffer message = ByteBuffer.allocate(HEADER_BYTES + length).put((byte) ((15 << 3) | 2));
       for (int i = 0; i < 4; i++) {
-        message.put((byte) (length >> 7 * i & 0x7f | 0x80));
+        message.put((byte) (((length >> (7 * i)) & 0x7f) | 0x80));
       }
       message.put((byte) 0);
       return new ByteArrayInputStream(message.array());
