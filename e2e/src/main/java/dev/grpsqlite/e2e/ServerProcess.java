@@ -72,7 +72,8 @@ public final class ServerProcess implements AutoCloseable {
 
   private static ServerProcess inMemory(
       String name, Path folder, boolean asShipped, String... options) throws Exception {
-    ServerProcess server = new ServerProcess(name, folder, asShipped ? "" : QUICK_START, Arrays.asList(options));
+    ServerProcess server =
+        new ServerProcess(name, folder, asShipped ? "" : QUICK_START, Arrays.asList(options));
     server.start();
     return server;
   }
@@ -95,7 +96,8 @@ public final class ServerProcess implements AutoCloseable {
       throws Exception {
     List<String> all = new ArrayList<>(List.of("--data", folder.resolve("data").toString()));
     all.addAll(Arrays.asList(options));
-    ServerProcess server = new ServerProcess("rocksdb-server", folder, asShipped ? "" : QUICK_START, all);
+    ServerProcess server =
+        new ServerProcess("rocksdb-server", folder, asShipped ? "" : QUICK_START, all);
     server.start();
     return server;
   }
@@ -105,8 +107,8 @@ public final class ServerProcess implements AutoCloseable {
    *
    * @param name of its launch script
    */
-  public static ServerProcess with(
-      String javaOptions, String name, Path folder, String... options) throws Exception {
+  public static ServerProcess with(String javaOptions, String name, Path folder, String... options)
+      throws Exception {
     ServerProcess server = new ServerProcess(name, folder, javaOptions, List.of(options));
     server.start();
     return server;

@@ -20,8 +20,7 @@ class HeartbeatTest {
   void aHeartbeatDoesNotGrowWithTheDatabasesOfAProcess() throws Exception {
     Path home = Folders.make("heartbeat");
     try (ServerProcess server =
-            Kind.MEMORY.start(
-                home, "--session-ttl-ms", TTL_MS, "--metrics-listen", "127.0.0.1:0");
+            Kind.MEMORY.start(home, "--session-ttl-ms", TTL_MS, "--metrics-listen", "127.0.0.1:0");
         FaultProxy proxy = new FaultProxy(server.port())) {
       Client client = new Client(home, proxy.url());
       double one = bytesOfHeartbeat(server, proxy, client, 1);
@@ -60,7 +59,6 @@ class HeartbeatTest {
   }
 
   private static void awaitHeartbeats(ServerProcess server, double count) throws Exception {
-    Await.until(
-        count + " heartbeats", Duration.ofMinutes(1), () -> heartbeats(server) >= count);
+    Await.until(count + " heartbeats", Duration.ofMinutes(1), () -> heartbeats(server) >= count);
   }
 }

@@ -73,8 +73,7 @@ class HostileTest {
         Await.until(
             "the folder to be as it was",
             Duration.ofMinutes(1),
-            () ->
-                Attack.folderBytes(home.resolve("data")) <= folderBefore + FOLDER_SLACK_BYTES,
+            () -> Attack.folderBytes(home.resolve("data")) <= folderBefore + FOLDER_SLACK_BYTES,
             () -> folderBefore + " bytes it had; now there are " + folder(home));
 
         assertEquals("ok\n", honest.answer("PRAGMA integrity_check"));

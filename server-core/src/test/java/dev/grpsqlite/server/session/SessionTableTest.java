@@ -256,8 +256,7 @@ class SessionTableTest {
   @Test
   void viewsAndStagedBytesAreCountedOfAllAndOfAnIdentity() {
     SessionTable small =
-        new SessionTable(
-            now::get, Duration.ofSeconds(10), new SessionLimits(9, 3, 2, 150, 100, 4));
+        new SessionTable(now::get, Duration.ofSeconds(10), new SessionLimits(9, 3, 2, 150, 100, 4));
     Session first = small.open(A, "test", "", "here");
     Session second = small.open(B, "test", "", "here");
     Session other = small.open(new SessionId(7, 7), "test", "", "there");

@@ -329,8 +329,18 @@ class AdmissionTest {
     static byte[] headers(String path) {
       ByteBuffer block = ByteBuffer.allocate(512);
       String[] fields = {
-        ":method", "POST", ":scheme", "http", ":path", path, ":authority", "a",
-        "content-type", "application/grpc", "te", "trailers"
+        ":method",
+        "POST",
+        ":scheme",
+        "http",
+        ":path",
+        path,
+        ":authority",
+        "a",
+        "content-type",
+        "application/grpc",
+        "te",
+        "trailers"
       };
       for (int i = 0; i < fields.length; i += 2) {
         block.put((byte) 0);
