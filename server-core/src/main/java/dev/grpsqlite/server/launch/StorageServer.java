@@ -84,6 +84,7 @@ public final class StorageServer implements AutoCloseable {
     options = builder.options;
     security = builder.security;
     sessions = new SessionTable(builder.nanoTime, options.sessionTtl(), options.sessions());
+    security.access().whenReplaced(sessions::endOfUnknown);
     // What no quota lets through is not announced.
     AnnouncingStore announcing =
         new AnnouncingStore(

@@ -135,13 +135,16 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
                 "client_name has more than " + MAX_CLIENT_NAME_BYTES + " bytes");
           }
           Caller caller = Callers.current();
-          sessions.open(
-              Ids.session(request.getSessionId()),
-              name,
-              caller.identity(),
-              Callers.countedAs(caller));
+          Session session =
+              sessions.open(
+                  Ids.session(request.getSessionId()),
+                  name,
+                  caller.identity(),
+                  caller::isKnown,
+                  Callers.countedAs(caller));
           return done(
               OpenSessionResponse.newBuilder()
+                  .setIncarnation(session.incarnation())
                   .setTtlMs((int) sessions.ttl().toMillis())
                   .setCapabilities(
                       Capabilities.newBuilder()
@@ -168,7 +171,9 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
             views.add(moveView(caller, session, view));
           }
           KeepAliveResponse.Builder answer =
-              KeepAliveResponse.newBuilder().setTtlMs((int) sessions.ttl().toMillis());
+              KeepAliveResponse.newBuilder()
+                  .setTtlMs((int) sessions.ttl().toMillis())
+                  .setIncarnation(session.incarnation());
           session
               .lostLeases()
               .keySet()

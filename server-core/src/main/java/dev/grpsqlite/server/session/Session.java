@@ -7,6 +7,7 @@ import dev.grpsqlite.server.spi.StageId;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.OptionalLong;
+import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -21,6 +22,7 @@ public final class Session {
   static final int MAX_VIEWS = 65_536;
 
   private final SessionId id;
+  private final long incarnation;
   private final String clientName;
   private final String owner;
   private final Floors floors;
@@ -32,6 +34,7 @@ public final class Session {
   private final Holdings counted;
   private final String countedAs;
 
+  private volatile BooleanSupplier ownerIsKnown;
   private long deadlineNanos;
   private boolean ended;
   private final Map<ViewKey, ViewState> views = new HashMap<>();
@@ -43,8 +46,10 @@ public final class Session {
 
   Session(
       SessionId id,
+      long incarnation,
       String clientName,
       String owner,
+      BooleanSupplier ownerIsKnown,
       Floors floors,
       SessionLimits limits,
       Holdings all,
@@ -52,8 +57,10 @@ public final class Session {
       String countedAs,
       long deadlineNanos) {
     this.id = id;
+    this.incarnation = incarnation;
     this.clientName = clientName;
     this.owner = owner;
+    this.ownerIsKnown = ownerIsKnown;
     this.floors = floors;
     this.limits = limits;
     this.all = all;
@@ -64,6 +71,11 @@ public final class Session {
 
   public SessionId id() {
     return id;
+  }
+
+  /** Tells it from other sessions that its client has had, or will have, under its id; not 0. */
+  public long incarnation() {
+    return incarnation;
   }
 
   /** For logs. */
@@ -79,6 +91,15 @@ public final class Session {
   /** Whom it was counted in for. */
   String countedAs() {
     return countedAs;
+  }
+
+  /** Whether who opened it last would be let in now. */
+  boolean ownerIsKnown() {
+    return ownerIsKnown.getAsBoolean();
+  }
+
+  void openedBy(BooleanSupplier isKnown) {
+    ownerIsKnown = isKnown;
   }
 
   /** Moves the end; returns false if it has come already. */

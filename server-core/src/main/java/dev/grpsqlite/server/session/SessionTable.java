@@ -4,9 +4,12 @@ import dev.grpsqlite.server.session.SessionException.Code;
 import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.SessionId;
 import dev.grpsqlite.server.spi.SnapshotPins;
+import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.BooleanSupplier;
 import java.util.function.Function;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
@@ -28,6 +31,9 @@ public final class SessionTable implements SnapshotPins {
   private final long startNanos;
   private final Floors floors = new Floors();
   private final Holdings all = new Holdings();
+
+  /** Begins anywhere, so that a session has another one after a restart too. */
+  private final AtomicLong incarnations = new AtomicLong(new SecureRandom().nextLong());
 
   /** What the sessions of each identity have; who has none is not in it. */
   private final ConcurrentHashMap<String, Holdings> owners = new ConcurrentHashMap<>();
@@ -60,13 +66,20 @@ public final class SessionTable implements SnapshotPins {
     return floors.oldestPinned(database);
   }
 
+  /** Opens the session of an owner who is known as long as the server runs. */
+  public Session open(SessionId id, String clientName, String owner) {
+    return open(id, clientName, owner, () -> true);
+  }
+
   /**
-   * Opens a session, or renews the one of that id. Fails with LIMIT and NOT_OWNER.
+   * Opens a session, or renews the one of that id. Fails with LIMIT and NOT_OWNER, and with
+   * NO_SUCH_SESSION if the owner is not known any more.
    *
    * @param owner the identity that alone may use it; empty where nobody is asked who it is
+   * @param ownerIsKnown whether the server would let in again who opens it
    */
-  public Session open(SessionId id, String clientName, String owner) {
-    return open(id, clientName, owner, owner);
+  public Session open(SessionId id, String clientName, String owner, BooleanSupplier ownerIsKnown) {
+    return open(id, clientName, owner, ownerIsKnown, owner);
   }
 
   /**
@@ -75,13 +88,30 @@ public final class SessionTable implements SnapshotPins {
    * @param countedAs with whose sessions it shares limits: the owner, or where the client comes
    *     from
    */
-  public Session open(SessionId id, String clientName, String owner, String countedAs) {
+  public Session open(
+      SessionId id,
+      String clientName,
+      String owner,
+      BooleanSupplier ownerIsKnown,
+      String countedAs) {
+    Session session = renewedOrNew(id, clientName, owner, ownerIsKnown, countedAs);
+    if (!ownerIsKnown.getAsBoolean()) {
+      // Perhaps it was not in the table yet when the others of this owner were ended.
+      endUnattended(session);
+      throw SessionException.noSuchSession();
+    }
+    return session;
+  }
+
+  private Session renewedOrNew(
+      SessionId id, String clientName, String owner, BooleanSupplier ownerIsKnown, String countedAs) {
     long now = nanoTime.getAsLong();
     while (true) {
       Session session = sessions.get(id);
       if (session != null) {
         checkOwner(session, owner);
         if (session.renew(now, now + ttlNanos)) {
+          session.openedBy(ownerIsKnown);
           return session;
         }
         endUnattended(session);
@@ -93,12 +123,27 @@ public final class SessionTable implements SnapshotPins {
       Holdings counted = countIn(countedAs);
       Session opened =
           new Session(
-              id, clientName, owner, floors, limits, all, counted, countedAs, now + ttlNanos);
+              id,
+              nextIncarnation(),
+              clientName,
+              owner,
+              ownerIsKnown,
+              floors,
+              limits,
+              all,
+              counted,
+              countedAs,
+              now + ttlNanos);
       if (sessions.putIfAbsent(id, opened) == null) {
         return opened;
       }
       countOut(countedAs);
     }
+  }
+
+  private long nextIncarnation() {
+    long next = incarnations.getAndIncrement();
+    return next == 0 ? incarnations.getAndIncrement() : next;
   }
 
   private Holdings countIn(String countedAs) {
@@ -201,6 +246,15 @@ public final class SessionTable implements SnapshotPins {
     long now = nanoTime.getAsLong();
     for (Session session : sessions.values()) {
       if (session.isOver(now)) {
+        endUnattended(session);
+      }
+    }
+  }
+
+  /** Ends the sessions whose owners are not known any more, and so what they watch. */
+  public void endOfUnknown() {
+    for (Session session : sessions.values()) {
+      if (!session.ownerIsKnown()) {
         endUnattended(session);
       }
     }

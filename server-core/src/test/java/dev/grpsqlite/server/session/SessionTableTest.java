@@ -12,9 +12,11 @@ import dev.grpsqlite.server.spi.SessionId;
 import dev.grpsqlite.server.spi.StageId;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalLong;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.Test;
@@ -74,6 +76,23 @@ class SessionTableTest {
     assertSame(session, table.open(A, "test", ""));
     pass(10_000);
     assertFalse(session == table.open(A, "test", ""));
+  }
+
+  @Test
+  void noTwoSessionsOfAnIdAreOfTheSameIncarnation() {
+    Set<Long> incarnations = new HashSet<>(Set.of(0L));
+    assertTrue(incarnations.add(table.open(A, "test", "").incarnation()));
+    assertTrue(incarnations.add(table.open(B, "test", "").incarnation()));
+    pass(9_000);
+    assertFalse(
+        incarnations.add(table.open(A, "test", "").incarnation()), "it is the same session");
+    pass(10_000);
+    assertTrue(incarnations.add(table.open(A, "test", "").incarnation()));
+    table.close(A, "").join();
+    assertTrue(incarnations.add(table.open(A, "test", "").incarnation()));
+    SessionTable restarted =
+        new SessionTable(now::get, Duration.ofSeconds(10), new SessionLimits(3, 3, 2, 150));
+    assertTrue(incarnations.add(restarted.open(A, "test", "").incarnation()));
   }
 
   @Test
@@ -257,9 +276,9 @@ class SessionTableTest {
   void viewsAndStagedBytesAreCountedOfAllAndOfAnIdentity() {
     SessionTable small =
         new SessionTable(now::get, Duration.ofSeconds(10), new SessionLimits(9, 3, 2, 150, 100, 4));
-    Session first = small.open(A, "test", "", "here");
-    Session second = small.open(B, "test", "", "here");
-    Session other = small.open(new SessionId(7, 7), "test", "", "there");
+    Session first = small.open(A, "test", "", () -> true, "here");
+    Session second = small.open(B, "test", "", () -> true, "here");
+    Session other = small.open(new SessionId(7, 7), "test", "", () -> true, "there");
     first.raiseFloor(DATABASE, 0, 1);
     second.raiseFloor(DATABASE, 0, 1);
     assertLimit(() -> second.raiseFloor(OTHER, 0, 1));
