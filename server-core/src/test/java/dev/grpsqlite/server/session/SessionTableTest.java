@@ -91,7 +91,8 @@ class SessionTableTest {
     table.close(A, "").join();
     assertTrue(incarnations.add(table.open(A, "test", "").incarnation()));
     SessionTable restarted =
-        new SessionTable(now::get, Duration.ofSeconds(10), new SessionLimits(3, 3, 2, 150, 150, 1000));
+        new SessionTable(
+            now::get, Duration.ofSeconds(10), new SessionLimits(3, 3, 2, 150, 150, 1000));
     assertTrue(incarnations.add(restarted.open(A, "test", "").incarnation()));
   }
 
