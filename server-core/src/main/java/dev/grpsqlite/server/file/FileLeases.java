@@ -37,10 +37,13 @@ final class FileLeases {
    * Takes the lease, or answers empty if another has it.
    *
    * @param owner who alone may use it
+   * @param countedAs with whose sessions it is counted
    */
-  CompletableFuture<Optional<FileLease>> acquire(DatabaseId database, Caller owner) {
+  CompletableFuture<Optional<FileLease>> acquire(
+      DatabaseId database, Caller owner, String countedAs) {
     SessionId id = new SessionId(random.nextLong(), random.nextLong());
-    Session session = sessions.open(id, CLIENT_NAME, owner.identity(), owner::isKnown);
+    Session session =
+        sessions.open(id, CLIENT_NAME, owner.identity(), owner::isKnown, countedAs);
     return leases
         .acquire(session, database, LeaseWish.ANY)
         .thenCompose(

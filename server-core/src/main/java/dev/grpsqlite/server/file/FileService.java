@@ -139,11 +139,12 @@ public final class FileService extends GrpsqliteGrpc.GrpsqliteImplBase {
         observer,
         () -> {
           Caller caller = caller(request.getContext());
+          String countedAs = Callers.countedAs(caller);
           String database = Names.checked(request.getDatabase());
           caller.require(database, Right.WRITE);
           return store
               .findOrCreate(database)
-              .thenCompose(info -> leases.acquire(info.id(), caller))
+              .thenCompose(info -> leases.acquire(info.id(), caller, countedAs))
               .thenApply(
                   lease ->
                       AcquireLeaseResponse.newBuilder()

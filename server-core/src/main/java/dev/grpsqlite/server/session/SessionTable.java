@@ -30,13 +30,13 @@ public final class SessionTable implements SnapshotPins {
   private final SessionLimits limits;
   private final long startNanos;
   private final Floors floors = new Floors();
-  private final AtomicLong stagedBytes = new AtomicLong();
+  private final Holdings all = new Holdings();
 
   /** Begins anywhere, so that a session has another one after a restart too. */
   private final AtomicLong incarnations = new AtomicLong(new SecureRandom().nextLong());
 
-  /** How many sessions each identity has; who has none is not in it. */
-  private final ConcurrentHashMap<String, Integer> owners = new ConcurrentHashMap<>();
+  /** What the sessions of each identity have; who has none is not in it. */
+  private final ConcurrentHashMap<String, Holdings> owners = new ConcurrentHashMap<>();
 
   private final ConcurrentHashMap<SessionId, Session> sessions = new ConcurrentHashMap<>();
   private volatile Function<Session, CompletableFuture<Void>> whenEnded =
@@ -79,7 +79,22 @@ public final class SessionTable implements SnapshotPins {
    * @param ownerIsKnown whether the server would let in again who opens it
    */
   public Session open(SessionId id, String clientName, String owner, BooleanSupplier ownerIsKnown) {
-    Session session = renewedOrNew(id, clientName, owner, ownerIsKnown);
+    return open(id, clientName, owner, ownerIsKnown, owner);
+  }
+
+  /**
+   * As the other one.
+   *
+   * @param countedAs with whose sessions it shares limits: the owner, or where the client comes
+   *     from
+   */
+  public Session open(
+      SessionId id,
+      String clientName,
+      String owner,
+      BooleanSupplier ownerIsKnown,
+      String countedAs) {
+    Session session = renewedOrNew(id, clientName, owner, ownerIsKnown, countedAs);
     if (!ownerIsKnown.getAsBoolean()) {
       // Perhaps it was not in the table yet when the others of this owner were ended.
       endUnattended(session);
@@ -89,7 +104,7 @@ public final class SessionTable implements SnapshotPins {
   }
 
   private Session renewedOrNew(
-      SessionId id, String clientName, String owner, BooleanSupplier ownerIsKnown) {
+      SessionId id, String clientName, String owner, BooleanSupplier ownerIsKnown, String countedAs) {
     long now = nanoTime.getAsLong();
     while (true) {
       Session session = sessions.get(id);
@@ -105,6 +120,7 @@ public final class SessionTable implements SnapshotPins {
         throw new SessionException(
             Code.LIMIT, "the server has " + limits.sessions() + " sessions, which is its limit");
       }
+      Holdings counted = countIn(countedAs);
       Session opened =
           new Session(
               id,
@@ -114,13 +130,14 @@ public final class SessionTable implements SnapshotPins {
               ownerIsKnown,
               floors,
               limits,
-              stagedBytes,
+              all,
+              counted,
+              countedAs,
               now + ttlNanos);
-      countIn(owner);
       if (sessions.putIfAbsent(id, opened) == null) {
         return opened;
       }
-      countOut(owner);
+      countOut(countedAs);
     }
   }
 
@@ -129,11 +146,12 @@ public final class SessionTable implements SnapshotPins {
     return next == 0 ? incarnations.getAndIncrement() : next;
   }
 
-  private void countIn(String owner) {
-    owners.compute(
-        owner,
-        (name, count) -> {
-          int before = count == null ? 0 : count;
+  private Holdings countIn(String countedAs) {
+    return owners.compute(
+        countedAs,
+        (name, there) -> {
+          Holdings holdings = there == null ? new Holdings() : there;
+          int before = holdings.sessions.get();
           if (before >= limits.sessionsPerIdentity()) {
             throw new SessionException(
                 Code.LIMIT,
@@ -143,12 +161,14 @@ public final class SessionTable implements SnapshotPins {
                     + (name.isEmpty() ? "clients that nobody asks who they are" : name)
                     + ", which is the limit");
           }
-          return before + 1;
+          holdings.sessions.incrementAndGet();
+          return holdings;
         });
   }
 
-  private void countOut(String owner) {
-    owners.computeIfPresent(owner, (name, count) -> count == 1 ? null : count - 1);
+  private void countOut(String countedAs) {
+    owners.computeIfPresent(
+        countedAs, (name, holdings) -> holdings.sessions.decrementAndGet() == 0 ? null : holdings);
   }
 
   private static void checkOwner(Session session, String owner) {
@@ -246,7 +266,12 @@ public final class SessionTable implements SnapshotPins {
 
   /** Of all sessions together. */
   public long stagedBytes() {
-    return stagedBytes.get();
+    return all.stagedBytes.get();
+  }
+
+  /** Of all sessions together. */
+  public int views() {
+    return all.views.get();
   }
 
   /** Leases that live sessions were given. */
@@ -264,7 +289,7 @@ public final class SessionTable implements SnapshotPins {
       return CompletableFuture.completedFuture(null);
     }
     sessions.remove(session.id(), session);
-    countOut(session.owner());
+    countOut(session.countedAs());
     Watch watch = session.watch();
     if (watch != null) {
       watch.end(SessionException.noSuchSession());

@@ -721,11 +721,12 @@ public abstract class PageServiceContract {
             defaults.services(),
             true,
             defaults.sessionTtl(),
-            new SessionLimits(2, 2, 100, 1 << 20),
+            new SessionLimits(2, 2, 100, 1 << 20, 1 << 20, 100),
             1500,
             256 << 10,
             10,
             defaults.maxCallsPerConnection(),
+            defaults.admission(),
             defaults.drain(),
             defaults.quota()));
     server().pass(TTL_MS);

@@ -31,7 +31,8 @@ class SessionTableTest {
 
   private final AtomicLong now = new AtomicLong(Long.MAX_VALUE - 1000); // It will wrap.
   private final SessionTable table =
-      new SessionTable(now::get, Duration.ofSeconds(10), new SessionLimits(3, 3, 2, 150));
+      new SessionTable(
+          now::get, Duration.ofSeconds(10), new SessionLimits(3, 3, 2, 150, 150, 1000));
 
   private void pass(long millis) {
     now.addAndGet(Duration.ofMillis(millis).toNanos());
@@ -90,7 +91,8 @@ class SessionTableTest {
     table.close(A, "").join();
     assertTrue(incarnations.add(table.open(A, "test", "").incarnation()));
     SessionTable restarted =
-        new SessionTable(now::get, Duration.ofSeconds(10), new SessionLimits(3, 3, 2, 150));
+        new SessionTable(
+            now::get, Duration.ofSeconds(10), new SessionLimits(3, 3, 2, 150, 150, 1000));
     assertTrue(incarnations.add(restarted.open(A, "test", "").incarnation()));
   }
 
@@ -269,5 +271,38 @@ class SessionTableTest {
   private static void assertNoSession(org.junit.jupiter.api.function.Executable action) {
     SessionException e = assertThrows(SessionException.class, action);
     assertEquals(SessionException.Code.NO_SUCH_SESSION, e.code());
+  }
+
+  @Test
+  void viewsAndStagedBytesAreCountedOfAllAndOfAnIdentity() {
+    SessionTable small =
+        new SessionTable(now::get, Duration.ofSeconds(10), new SessionLimits(9, 3, 2, 150, 100, 4));
+    Session first = small.open(A, "test", "", () -> true, "here");
+    Session second = small.open(B, "test", "", () -> true, "here");
+    Session other = small.open(new SessionId(7, 7), "test", "", () -> true, "there");
+    first.raiseFloor(DATABASE, 0, 1);
+    second.raiseFloor(DATABASE, 0, 1);
+    assertLimit(() -> second.raiseFloor(OTHER, 0, 1));
+    second.raiseFloor(DATABASE, 0, 2);
+    other.raiseFloor(DATABASE, 0, 1);
+    other.raiseFloor(OTHER, 0, 1);
+    assertEquals(4, small.views());
+    assertLimit(() -> other.raiseFloor(OTHER, 1, 1));
+
+    first.addStaged(DATABASE, STAGE, 60, 1000);
+    assertLimit(() -> second.addStaged(DATABASE, STAGE, 41, 1000));
+    second.addStaged(DATABASE, STAGE, 40, 1000);
+    other.addStaged(DATABASE, STAGE, 50, 1000);
+    assertLimit(() -> other.addStaged(DATABASE, STAGE, 1, 1000));
+
+    small.close(A, "").join();
+    second.closeView(DATABASE, 0);
+    assertEquals(2, small.views());
+    second.addStaged(DATABASE, STAGE, 60, 1000);
+    small.close(B, "").join();
+    pass(10_000);
+    small.expire();
+    assertEquals(0, small.views());
+    assertEquals(0, small.stagedBytes());
   }
 }

@@ -31,7 +31,7 @@ import org.junit.jupiter.api.Test;
 class LeaseOrderTest {
   private static final int LIMIT = 1024;
   private static final SessionLimits LIMITS =
-      new SessionLimits(10_000, 10_000, 10_000, Long.MAX_VALUE);
+      new SessionLimits(10_000, 10_000, 10_000, Long.MAX_VALUE, Long.MAX_VALUE, 100_000);
 
   @Test
   void p9_onlySoManyWaitAndAllOfThemAreServed() {
