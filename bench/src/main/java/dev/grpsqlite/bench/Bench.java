@@ -64,6 +64,11 @@ public final class Bench {
         delete(folder);
       }
     }
+    for (Benchmark benchmark : chosen) {
+      if (!benchmark.note().isEmpty()) {
+        rows.add("\n" + benchmark.name() + ": " + benchmark.note());
+      }
+    }
     Files.write(reports.resolve("report.md"), rows);
     Files.writeString(reports.resolve("report.json"), "[\n" + String.join(",\n", json) + "\n]\n");
     return all ? 0 : 1;

@@ -5,12 +5,14 @@ import dev.grpsqlite.e2e.Await;
 import dev.grpsqlite.e2e.Client;
 import dev.grpsqlite.e2e.Program;
 import dev.grpsqlite.e2e.ServerProcess;
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.regex.Pattern;
 
 /**
  * An honest client alone, and beside a hostile one. The hostile one runs on the same machine, where
@@ -30,6 +32,10 @@ final class HostileBenchmark implements Benchmark {
   /** Enough for 10,000 connections to be tried in the time. */
   private static final int CONNECTIONS_RATE = 1000;
 
+  private static final int CONNECTIONS = 10_000;
+  private static final Pattern TRIED =
+      Pattern.compile("(\\d+) (?:connections|silent connections|refused)\\b");
+
   private static final long TTL_MS = 5000;
   private static final double LATENCY_BAR = 2;
   private static final double HEAP_BAR_MIB = 32;
@@ -39,6 +45,15 @@ final class HostileBenchmark implements Benchmark {
   @Override
   public String name() {
     return "hostile";
+  }
+
+  @Override
+  public String note() {
+    return ("the attacker shares the machine with the server and the honest client, where a real one has its"
+            + " own. So it runs at the lowest priority (nice %d), %d requests a second of each kind, %d"
+            + " connections a second up to %d, from another address; what it costs this machine beyond"
+            + " that is in the ratio too.")
+        .formatted(NICENESS, RATE, CONNECTIONS_RATE, CONNECTIONS);
   }
 
   @Override
@@ -85,7 +100,9 @@ final class HostileBenchmark implements Benchmark {
                   Attack.start(
                       client, NICENESS, server.port(), SECONDS, CONNECTIONS_RATE, "connections")) {
             attacked.addAll(measure(honest, SECONDS));
-            System.err.print(name + ":\n" + attack.finish().ok() + crowd.finish().ok());
+            String tried = crowd.finish().ok();
+            System.err.print(name + ":\n" + attack.finish().ok() + tried);
+            checkDelivered(tried);
           }
           awaitForgotten(server);
         }
@@ -116,6 +133,17 @@ final class HostileBenchmark implements Benchmark {
                 List.of(folderAfter - folderBefore),
                 FOLDER_BAR_MIB));
       }
+    }
+  }
+
+  /** An attack that did not take place shows nothing. */
+  private static void checkDelivered(String said) throws IOException {
+    int tried =
+        TRIED.matcher(said).results().mapToInt(found -> Integer.parseInt(found.group(1))).sum();
+    if (tried < CONNECTIONS) {
+      throw new IOException(
+          "the attacker tried %d connections, not %d, in %d s; is the machine busy?"
+              .formatted(tried, CONNECTIONS, SECONDS));
     }
   }
 

@@ -42,8 +42,7 @@ final class FileLeases {
   CompletableFuture<Optional<FileLease>> acquire(
       DatabaseId database, Caller owner, String countedAs) {
     SessionId id = new SessionId(random.nextLong(), random.nextLong());
-    Session session =
-        sessions.open(id, CLIENT_NAME, owner.identity(), owner::isKnown, countedAs);
+    Session session = sessions.open(id, CLIENT_NAME, owner.identity(), owner::isKnown, countedAs);
     return leases
         .acquire(session, database, LeaseWish.ANY)
         .thenCompose(

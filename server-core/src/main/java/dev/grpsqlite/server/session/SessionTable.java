@@ -104,7 +104,11 @@ public final class SessionTable implements SnapshotPins {
   }
 
   private Session renewedOrNew(
-      SessionId id, String clientName, String owner, BooleanSupplier ownerIsKnown, String countedAs) {
+      SessionId id,
+      String clientName,
+      String owner,
+      BooleanSupplier ownerIsKnown,
+      String countedAs) {
     long now = nanoTime.getAsLong();
     while (true) {
       Session session = sessions.get(id);
