@@ -1,5 +1,6 @@
 package dev.grpsqlite.server.file;
 
+import dev.grpsqlite.server.auth.Caller;
 import dev.grpsqlite.server.session.LeaseWish;
 import dev.grpsqlite.server.session.Leases;
 import dev.grpsqlite.server.session.SessionException;
@@ -36,22 +37,26 @@ final class FileLeases {
    * Takes the lease, or answers empty if another has it.
    *
    * @param owner who alone may use it
+   * @param countedAs with whose sessions it is counted
    */
-  CompletableFuture<Optional<FileLease>> acquire(DatabaseId database, String owner) {
+  CompletableFuture<Optional<FileLease>> acquire(
+      DatabaseId database, Caller owner, String countedAs) {
     SessionId id = new SessionId(random.nextLong(), random.nextLong());
     return sessions
-        .openForAll(id, CLIENT_NAME, owner)
+        .openForAll(id, CLIENT_NAME, owner.identity(), owner::isKnown, countedAs)
         .thenCompose(session -> leases.acquire(session, database, LeaseWish.ANY))
         .thenCompose(
             answer ->
                 answer.isGranted()
                     ? CompletableFuture.completedFuture(
                         Optional.of(new FileLease(id, answer.state().epoch(), database)))
-                    : sessions.close(id, owner).thenApply(closed -> Optional.<FileLease>empty()))
+                    : sessions
+                        .close(id, owner.identity())
+                        .thenApply(closed -> Optional.<FileLease>empty()))
         .whenComplete(
             (lease, error) -> {
               if (error != null) {
-                CompletableFuture<Void> unused = sessions.close(id, owner);
+                CompletableFuture<Void> unused = sessions.close(id, owner.identity());
               }
             });
   }
@@ -62,10 +67,10 @@ final class FileLeases {
    *
    * @return false if it is gone for good
    */
-  CompletableFuture<Boolean> renew(FileLease lease, String owner) {
+  CompletableFuture<Boolean> renew(FileLease lease, Caller owner) {
     try {
       return sessions
-          .keepAliveForAll(lease.session(), owner)
+          .keepAliveForAll(lease.session(), owner.identity())
           .thenApply(session -> true)
           .exceptionallyCompose(error -> renewAgain(lease, owner, error));
     } catch (SessionException e) {
@@ -73,7 +78,7 @@ final class FileLeases {
     }
   }
 
-  private CompletableFuture<Boolean> renewAgain(FileLease lease, String owner, Throwable failure) {
+  private CompletableFuture<Boolean> renewAgain(FileLease lease, Caller owner, Throwable failure) {
     Throwable cause = failure instanceof CompletionException ? failure.getCause() : failure;
     if (!(cause instanceof SessionException e)
         || e.code() != SessionException.Code.NO_SUCH_SESSION) {
@@ -90,13 +95,18 @@ final class FileLeases {
             has ->
                 has
                     ? sessions
-                        .openForAll(lease.session(), CLIENT_NAME, owner)
+                        .openForAll(
+                            lease.session(),
+                            CLIENT_NAME,
+                            owner.identity(),
+                            owner::isKnown,
+                            owner.identity())
                         .thenApply(session -> session.leaseGranted(lease.database(), lease.epoch()))
                     : CompletableFuture.completedFuture(false));
   }
 
   /** The lease of a request that writes; fails with LEASE_LOST. */
-  CompletableFuture<FileLease> require(String leaseId, DatabaseId database, String owner) {
+  CompletableFuture<FileLease> require(String leaseId, DatabaseId database, Caller owner) {
     Optional<FileLease> lease =
         FileLease.decode(leaseId).filter(decoded -> decoded.database().equals(database));
     if (lease.isEmpty()) {
@@ -114,7 +124,7 @@ final class FileLeases {
   }
 
   /** Renews the lease of a request that does not need one, if there is one. */
-  void touch(String leaseId, String owner) {
+  void touch(String leaseId, Caller owner) {
     FileLease.decode(leaseId)
         .ifPresent(
             lease -> {
@@ -122,11 +132,11 @@ final class FileLeases {
             });
   }
 
-  CompletableFuture<Void> release(FileLease lease, String owner) {
+  CompletableFuture<Void> release(FileLease lease, Caller owner) {
     // If the server restarted since, the session is not there and the lease is given back here.
     return store
         .releaseLease(lease.database(), lease.session(), lease.epoch())
         .handle((released, error) -> lease.session())
-        .thenCompose(id -> sessions.close(id, owner));
+        .thenCompose(id -> sessions.close(id, owner.identity()));
   }
 }

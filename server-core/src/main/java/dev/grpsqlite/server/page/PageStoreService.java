@@ -91,6 +91,9 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
 
   private static final int LIVE_VIEW = 0;
 
+  /** What a staged page takes beside its content, which for a page of zeros is all. */
+  private static final int STAGED_PAGE_BYTES = 64;
+
   private final PageStore store;
   private final SessionTable sessions;
   private final Leases leases;
@@ -131,22 +134,31 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
                 Reason.INVALID_REQUEST,
                 "client_name has more than " + MAX_CLIENT_NAME_BYTES + " bytes");
           }
-          OpenSessionResponse answer =
-              OpenSessionResponse.newBuilder()
-                  .setTtlMs((int) sessions.ttl().toMillis())
-                  .setCapabilities(
-                      Capabilities.newBuilder()
-                          .setCommitGroup(store.capabilities().commitGroup())
-                          .setWatch(true)
-                          .setTimeTravel(store.capabilities().timeTravel())
-                          .setFork(store.capabilities().fork()))
-                  .setMaxMessageBytes(limits.messageBytes())
-                  .setServerName(serverName)
-                  .build();
+          Caller caller = Callers.current();
           return sessions
-              .openForAll(Ids.session(request.getSessionId()), name, Callers.current().identity())
-              .thenApply(session -> answer);
+              .openForAll(
+                  Ids.session(request.getSessionId()),
+                  name,
+                  caller.identity(),
+                  caller::isKnown,
+                  Callers.countedAs(caller))
+              .thenApply(this::opened);
         });
+  }
+
+  private OpenSessionResponse opened(Session session) {
+    return OpenSessionResponse.newBuilder()
+        .setIncarnation(session.incarnation())
+        .setTtlMs((int) sessions.ttl().toMillis())
+        .setCapabilities(
+            Capabilities.newBuilder()
+                .setCommitGroup(store.capabilities().commitGroup())
+                .setWatch(true)
+                .setTimeTravel(store.capabilities().timeTravel())
+                .setFork(store.capabilities().fork()))
+        .setMaxMessageBytes(limits.messageBytes())
+        .setServerName(serverName)
+        .build();
   }
 
   @Override
@@ -168,7 +180,9 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
       views.add(moveView(caller, session, view));
     }
     KeepAliveResponse.Builder answer =
-        KeepAliveResponse.newBuilder().setTtlMs((int) sessions.ttl().toMillis());
+        KeepAliveResponse.newBuilder()
+            .setTtlMs((int) sessions.ttl().toMillis())
+            .setIncarnation(session.incarnation());
     session.lostLeases().keySet().forEach(database -> answer.addLostLeases(Ids.bytes(database)));
     return CompletableFuture.allOf(views.toArray(new CompletableFuture<?>[0]))
         .thenApply(moved -> answer.build());
@@ -493,7 +507,11 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
               .require(store, database, Right.WRITE)
               .thenCompose(
                   allowed -> {
-                    session.addStaged(database, stage, bytes, limits.stagedBytesPerSession());
+                    session.addStaged(
+                        database,
+                        stage,
+                        bytes + (long) pages.size() * STAGED_PAGE_BYTES,
+                        limits.stagedBytesPerSession());
                     return store.stage(
                         database, session.id(), request.getEpoch(), stage, pageSize, pages);
                   })

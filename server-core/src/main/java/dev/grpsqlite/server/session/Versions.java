@@ -158,7 +158,7 @@ public final class Versions {
   /** Ends the session before it answers, so that what it had is free for whoever asks next. */
   private <T> CompletableFuture<T> inSession(Function<Session, CompletableFuture<T>> work) {
     return sessions
-        .openForAll(newId(), CLIENT_NAME, OWNER)
+        .openForAll(newId(), CLIENT_NAME, OWNER, () -> true, OWNER)
         .thenCompose(session -> inSession(session, work));
   }
 

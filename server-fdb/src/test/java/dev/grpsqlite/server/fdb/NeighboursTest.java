@@ -123,7 +123,7 @@ class NeighboursTest {
   }
 
   /** A client process, which may change servers. */
-  private final class Client {
+  private static final class Client {
     final ByteString session = id();
     Served at;
     ByteString database = ByteString.EMPTY;
