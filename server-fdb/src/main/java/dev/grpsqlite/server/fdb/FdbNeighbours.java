@@ -10,12 +10,14 @@ import java.nio.ByteBuffer;
 import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
+import java.util.function.Function;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -33,6 +35,9 @@ final class FdbNeighbours implements Neighbours {
   private static final int WRITES_PER_TTL = 20;
 
   private static final int RECORDS = 5000;
+
+  /** Long after anybody who waits for a lease would have found out. */
+  private static final int SWEPT_AFTER_TTLS = 6;
 
   /** Each takes some 100 bytes. Who is forgotten is looked at anew, and for longer. */
   private static final int MOST_SEEN = 100_000;
@@ -207,6 +212,32 @@ final class FdbNeighbours implements Neighbours {
         session,
         (id, before) ->
             before != null && before.number == number ? before : new Heard(number, nanos));
+  }
+
+  /**
+   * Removes the records of sessions that nobody hears of any more, and nobody asks for: their
+   * clients went, and so did the processes that knew them. To be called now and then.
+   *
+   * @param ended gives back what such a session had
+   */
+  CompletableFuture<Void> sweep(Function<SessionId, CompletableFuture<Void>> ended) {
+    Range all = keys.sessions();
+    return lookAround(all.begin, all.end, nanoTime.getAsLong())
+        .thenCompose(
+            looked -> {
+              long now = nanoTime.getAsLong();
+              CompletableFuture<Void> swept = Futures.done();
+              for (Map.Entry<SessionId, Heard> each : seen.entrySet()) {
+                SessionId session = each.getKey();
+                if (now - each.getValue().nanos >= SWEPT_AFTER_TTLS * ttlNanos) {
+                  swept =
+                      swept
+                          .thenCompose(done -> removeIfStill(session, each.getValue().number))
+                          .thenCompose(dead -> dead ? ended.apply(session) : Futures.done());
+                }
+              }
+              return swept;
+            });
   }
 
   /** From here on, whoever hears of the session finds that it is over. */

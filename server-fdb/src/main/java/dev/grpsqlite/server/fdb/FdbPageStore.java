@@ -38,6 +38,9 @@ import org.slf4j.LoggerFactory;
  * package}, which has the layout and the argument; here the parts are put together.
  */
 final class FdbPageStore implements PageStore {
+  /** Of what sessions left that all servers lost sight of. */
+  private static final Duration SWEEP_EVERY = Duration.ofMinutes(5);
+
   private static final Logger log = LoggerFactory.getLogger(FdbPageStore.class);
 
   /** How often a process says that it is there, and what its sessions read. */
@@ -121,6 +124,7 @@ final class FdbPageStore implements PageStore {
       store.presence.beat();
       store.repeat(store::beat, settings.beat());
       store.repeat(store.collector::runQuietly, settings.collectEvery());
+      store.repeat(store::sweepQuietly, SWEEP_EVERY);
       ready = true;
       return store;
     } finally {
@@ -152,6 +156,21 @@ final class FdbPageStore implements PageStore {
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
+  }
+
+  private void sweepQuietly() {
+    CompletableFuture<Void> unused =
+        sweep()
+            .exceptionally(
+                error -> {
+                  log.warn("what lost sessions had was not given back; will try again", error);
+                  return null;
+                });
+  }
+
+  /** Gives back what sessions had that all servers lost sight of. */
+  CompletableFuture<Void> sweep() {
+    return neighbours.sweep(stages::drop);
   }
 
   @Override

@@ -153,6 +153,7 @@ final class Pins {
   /** Of a view that was entered since, the publishing is still to come: it waits for this. */
   private CompletableFuture<Void> write(DatabaseId database) {
     long needed = needed(database);
+    Long before = published.get(database);
     if (needed == NONE) {
       published.remove(database); // whoever comes now publishes again, behind this
     }
@@ -170,6 +171,12 @@ final class Pins {
             done -> {
               if (needed != NONE) {
                 published.put(database, needed);
+              }
+            })
+        .whenComplete(
+            (done, error) -> {
+              if (error != null && before != null) {
+                published.putIfAbsent(database, before); // it may still be written
               }
             });
   }

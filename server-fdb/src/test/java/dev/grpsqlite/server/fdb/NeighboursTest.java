@@ -54,6 +54,7 @@ class NeighboursTest {
   private static final long TTL_MS = 10_000;
 
   private final FakeCluster cluster = new FakeCluster();
+  private final List<FdbPageStore> stores = new ArrayList<>();
   private final List<AutoCloseable> open = new ArrayList<>();
   private final Served first = new Served("first");
   private final Served second = new Served("second");
@@ -82,11 +83,14 @@ class NeighboursTest {
                     name,
                     pins -> {
                       try {
-                        return FdbPageStore.open(
-                            cluster.connect(),
-                            TestStores.settings("two", Retention.NONE),
-                            pins,
-                            Clock.systemUTC());
+                        FdbPageStore opened =
+                            FdbPageStore.open(
+                                cluster.connect(),
+                                TestStores.settings("two", Retention.NONE),
+                                pins,
+                                Clock.systemUTC());
+                        stores.add(opened);
+                        return opened;
                       } catch (InterruptedException e) {
                         throw new AssertionError(e);
                       }
@@ -304,6 +308,26 @@ class NeighboursTest {
             .stub()
             .closeSession(CloseSessionRequest.newBuilder().setSessionId(writer.session).build())
             .getSerializedSize());
+    assertEquals(Outcome.OUTCOME_GRANTED, other.acquire(0).getOutcome());
+  }
+
+  @Test
+  void whatASessionLeftThatNobodyHearsOfIsSweptAway() {
+    Client lost = new Client(first);
+    assertEquals(Outcome.OUTCOME_GRANTED, lost.acquire(0).getOutcome());
+    Client other = new Client(second);
+    FdbPageStore sweeping = stores.get(1);
+    Keys keys = new Keys("two");
+    TestStores.get(sweeping.sweep());
+    for (int i = 0; i < 7; i++) {
+      second.pass(TTL_MS - 1);
+      other.openSession();
+      assertEquals(2, cluster.count(keys.sessions()));
+      TestStores.get(sweeping.sweep());
+    }
+    assertEquals(1, cluster.count(keys.sessions()), "that of the live one");
+    first.pass(TTL_MS / 10);
+    assertThrows(StatusRuntimeException.class, lost::keepAlive);
     assertEquals(Outcome.OUTCOME_GRANTED, other.acquire(0).getOutcome());
   }
 
