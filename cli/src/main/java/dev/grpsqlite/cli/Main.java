@@ -14,7 +14,6 @@ import org.jspecify.annotations.Nullable;
 import picocli.AutoComplete;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.HelpCommand;
 import picocli.CommandLine.IVersionProvider;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -41,8 +40,7 @@ import picocli.CommandLine.ScopeType;
       ServeCommand.class,
       BenchCommand.class,
       DoctorCommand.class,
-      Main.Completion.class,
-      HelpCommand.class
+      Main.Completion.class
     },
     footer = {
       "",
