@@ -26,10 +26,7 @@ class CommandTest {
 
   @BeforeEach
   void connect() throws Exception {
-    client =
-        Kind.VERSIONED
-            .client(folder)
-            .with("GRPSQLITE_JAVA_OPTS", "-XX:TieredStopAtLevel=1");
+    client = Kind.VERSIONED.client(folder).with("GRPSQLITE_JAVA_OPTS", "-XX:TieredStopAtLevel=1");
   }
 
   /** The names in an answer, in their order. */
@@ -146,11 +143,11 @@ class CommandTest {
     Path rules =
         Files.writeString(
             folder.resolve("rules"),
-            // printf %s a-secret | sha256sum
-            "token 00000000000000000000000000000000000000000000000000000000000000ff nobody\n"
-                + "allow nobody read **\n");
-    try (ServerProcess server =
-        ServerProcess.memory(folder, "--tokens-file", rules.toString())) {
+            """
+            token 00000000000000000000000000000000000000000000000000000000000000ff nobody
+            allow nobody read **
+            """);
+    try (ServerProcess server = ServerProcess.memory(folder, "--tokens-file", rules.toString())) {
       Client known =
           new Client(folder, server.url()).with("GRPSQLITE_JAVA_OPTS", "-XX:TieredStopAtLevel=1");
       Path token = Files.writeString(folder.resolve("token"), "not-the-secret\n");
@@ -179,8 +176,7 @@ class CommandTest {
 
   @Test
   void aServerIsStartedAndBashCompletes() throws Exception {
-    try (Program server =
-        client.startCommand("serve", "memory", "--listen", "127.0.0.1:0")) {
+    try (Program server = client.startCommand("serve", "memory", "--listen", "127.0.0.1:0")) {
       String line = server.line();
       assertTrue(line != null && line.startsWith("memory-server listening on "), line);
       server.signal("TERM");
@@ -194,7 +190,7 @@ class CommandTest {
     String asked =
         "source "
             + script
-            + "; COMP_WORDS=(grpsqlite exp); COMP_CWORD=1; _complete_grpsqlite; echo ${COMPREPLY[@]}";
+            + "; COMP_WORDS=(grpsqlite exp); COMP_CWORD=1; _complete_grpsqlite 2>/dev/null; echo ${COMPREPLY[@]}";
     assertEquals("export\n", client.run("", "bash", "-c", asked).ok());
   }
 }
