@@ -193,4 +193,13 @@ class CommandTest {
             + "; COMP_WORDS=(grpsqlite exp); COMP_CWORD=1; _complete_grpsqlite 2>/dev/null; echo ${COMPREPLY[@]}";
     assertEquals("export\n", client.run("", "bash", "-c", asked).ok());
   }
+
+  @Test
+  void theManualHasTheSettingsThatTheServersHave() throws Exception {
+    assertEquals(
+        "",
+        client
+            .run("", Dist.root().resolve("scripts/settings-table").toString(), "--check")
+            .ok());
+  }
 }
