@@ -161,7 +161,9 @@ class CommandImportTest {
       int nothing = 0;
       for (int round = 0; round < 3; round++) {
         String name = "killed-" + round + ".db";
-        long target = Folders.sizeBytes(data) + (long) ((round == 0 ? 0.5 : 1.2 * random.nextDouble()) * size);
+        long target =
+            Folders.sizeBytes(data)
+                + (long) ((round == 0 ? 0.5 : 1.2 * random.nextDouble()) * size);
         try (Program program = client.startCommand("import", source.toString(), name)) {
           Await.until(
               "so much to be staged, or the end",

@@ -198,8 +198,6 @@ class CommandTest {
   void theManualHasTheSettingsThatTheServersHave() throws Exception {
     assertEquals(
         "",
-        client
-            .run("", Dist.root().resolve("scripts/settings-table").toString(), "--check")
-            .ok());
+        client.run("", Dist.root().resolve("scripts/settings-table").toString(), "--check").ok());
   }
 }
