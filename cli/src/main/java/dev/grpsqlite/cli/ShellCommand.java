@@ -43,15 +43,10 @@ final class ShellCommand implements Callable<Integer> {
       throw new Refusal(Kind.FAILED, "there is no extension " + library);
     }
     List<String> command = new ArrayList<>(List.of("sqlite3"));
-    // Options come first; SQL, last, behind the name of the database that sqlite3 opens itself.
-    List<String> sql = new ArrayList<>();
-    for (String argument : arguments) {
-      (argument.startsWith("-") ? command : sql).add(argument);
-    }
     command.addAll(List.of("-cmd", ".load " + quoted(library.toString())));
     command.addAll(
         List.of("-cmd", ".open " + (readOnly ? "--readonly " : "") + quoted(name), ":memory:"));
-    command.addAll(sql);
+    command.addAll(arguments); // sqlite3 takes options behind the database too.
     try {
       return Child.run(command, top.server().forTheExtension());
     } catch (IOException e) {

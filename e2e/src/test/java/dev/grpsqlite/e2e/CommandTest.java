@@ -102,6 +102,8 @@ class CommandTest {
   void theShellIsTheStockOne() throws Exception {
     String name = Kind.freshName("a \"shell");
     assertEquals("3\n", client.command("shell", name, "CREATE TABLE t (x); SELECT 1 + 2;").ok());
+    assertEquals(
+        "1;2\n", client.command("shell", name, "--", "-separator", ";", "SELECT 1, 2;").ok());
     try (Program shell = client.startCommand("shell", name)) {
       shell.send("SELECT count(*) FROM sqlite_schema;\n");
       assertEquals("1\n", shell.finish().ok());
