@@ -40,6 +40,7 @@ final class NativeLibrary {
   static final String TMPDIR_PROPERTY = "grpsqlite.tmpdir";
 
   private static final String FILE = "libgrpsqlite_vfs.so";
+  private static final String SUFFIX = ".so";
   private static final String ENTRY_POINT = "grpsqlite_named_init";
   private static final String PLATFORM =
       System.getProperty("os.name") + "/" + System.getProperty("os.arch");
@@ -84,7 +85,7 @@ final class NativeLibrary {
         for (Path folder : folders()) {
           Path copy = null;
           try {
-            copy = Files.createTempFile(folder, "grpsqlite-", ".so");
+            copy = Files.createTempFile(folder, "grpsqlite-", SUFFIX);
             source.copyTo(copy);
             loadExtension(sqlite, copy);
             return copy;
@@ -133,7 +134,8 @@ final class NativeLibrary {
   private static void loadExtension(Connection sqlite, Path file) throws SQLException {
     try (PreparedStatement load =
         sqlite.prepareStatement("SELECT load_extension(?, '" + ENTRY_POINT + "')")) {
-      load.setString(1, file.toString());
+      // SQLite tries with ".so" after it last, and tells the reason of that.
+      load.setString(1, file.toString().substring(0, file.toString().length() - SUFFIX.length()));
       load.executeQuery().close();
     }
   }
