@@ -20,7 +20,11 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Bench {
   private static final List<Benchmark> ALL =
-      List.of(new ForkBenchmark(), new HandoverBenchmark(), new FairnessBenchmark());
+      List.of(
+          new ForkBenchmark(),
+          new HandoverBenchmark(),
+          new FairnessBenchmark(),
+          new StartBenchmark());
 
   private Bench() {}
 

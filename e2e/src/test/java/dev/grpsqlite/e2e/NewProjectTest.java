@@ -17,9 +17,9 @@ import org.junit.jupiter.api.io.TempDir;
 /**
  * A Maven project that has nothing but the README's dependency and its Java.
  *
- * <p>Our modules come from a repository in a folder, as a release would put them there; the rest from
- * this machine's repository, which the project sees as a remote one. Its own is a temporary folder:
- * nothing is written to this machine's, and nothing is fetched.
+ * <p>Our modules come from a repository in a folder, as a release would put them there; the rest
+ * from this machine's repository, which the project sees as a remote one. Its own is a temporary
+ * folder: nothing is written to this machine's, and nothing is fetched.
  */
 class NewProjectTest {
   private static final String VERSION = "0.1.0-SNAPSHOT";
@@ -59,7 +59,9 @@ class NewProjectTest {
     String before = visits(maven(project, url, "exec:java").ok());
     String after = visits(maven(project, url, "exec:java").ok());
     assertEquals(Integer.parseInt(before) + 1, Integer.parseInt(after));
-    assertEquals(after + "\n", new Client(folder, url).shell("visits.db", "SELECT count(*) FROM visit;").ok());
+    assertEquals(
+        after + "\n",
+        new Client(folder, url).shell("visits.db", "SELECT count(*) FROM visit;").ok());
   }
 
   private static String visits(String output) {
@@ -105,7 +107,8 @@ class NewProjectTest {
 
   private String settings() {
     String machine =
-        System.getProperty("grpsqlite.repository", System.getProperty("user.home") + "/.m2/repository");
+        System.getProperty(
+            "grpsqlite.repository", System.getProperty("user.home") + "/.m2/repository");
     String repositories =
         repository("deployed", folder.resolve("deployed"))
             // In place of the one on the network.

@@ -16,8 +16,6 @@ import io.grpc.health.v1.HealthCheckResponse.ServingStatus;
 import io.grpc.health.v1.HealthGrpc;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.net.InetAddress;
-import java.net.InetSocketAddress;
 import java.time.Clock;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -77,10 +75,7 @@ public final class GrpsqliteServer implements AutoCloseable {
     }
     try {
       ListenAddress.Tcp address =
-          (ListenAddress.Tcp)
-              server.listen(
-                  new ListenAddress.Tcp(
-                      new InetSocketAddress(InetAddress.getByName("127.0.0.1"), 0)));
+          (ListenAddress.Tcp) server.listen(ListenAddress.parse("127.0.0.1:0"));
       return new GrpsqliteServer(server, address.address().getPort());
     } catch (IOException e) {
       server.close();

@@ -46,7 +46,8 @@ class ClassLoadersTest {
   }
 
   private static void run(String url, String expected) throws Exception {
-    try (URLClassLoader own = new URLClassLoader(classPath(""), ClassLoader.getPlatformClassLoader())) {
+    try (URLClassLoader own =
+        new URLClassLoader(classPath(""), ClassLoader.getPlatformClassLoader())) {
       assertEquals(expected, webapp(own).apply(url));
     }
   }
@@ -76,7 +77,9 @@ class ClassLoadersTest {
     assertTrue(message.contains("too short"), message);
 
     message = withProperty("os.arch", "pdp11", database.url());
-    assertTrue(message.contains("native/Linux/pdp11/") && message.contains("none for this platform"), message);
+    assertTrue(
+        message.contains("native/Linux/pdp11/") && message.contains("none for this platform"),
+        message);
   }
 
   @Test
@@ -84,7 +87,9 @@ class ClassLoadersTest {
     Path library = folder.resolve("given.so");
     try (java.io.InputStream in =
         GrpsqliteDataSource.class.getResourceAsStream(
-            "/dev/grpsqlite/native/Linux/" + System.getProperty("os.arch") + "/libgrpsqlite_vfs.so")) {
+            "/dev/grpsqlite/native/Linux/"
+                + System.getProperty("os.arch")
+                + "/libgrpsqlite_vfs.so")) {
       Files.copy(java.util.Objects.requireNonNull(in), library);
     }
     Path copies = Files.createDirectory(folder.resolve("copies"));

@@ -35,7 +35,8 @@ class GrpsqliteDataSourceTest {
 
   @Test
   void thisIsTheSqliteJdbcThatIsMeant() {
-    String expected = System.getProperty("expected.sqlite-jdbc.version", SQLiteJDBCLoader.getVersion());
+    String expected =
+        System.getProperty("expected.sqlite-jdbc.version", SQLiteJDBCLoader.getVersion());
     assertEquals(expected, SQLiteJDBCLoader.getVersion());
   }
 
@@ -131,7 +132,8 @@ class GrpsqliteDataSourceTest {
   }
 
   /** What was written is there, whichever connection of the pool is asked. */
-  private static @Nullable Void insertAndCount(HikariDataSource pool, int thread) throws SQLException {
+  private static @Nullable Void insertAndCount(HikariDataSource pool, int thread)
+      throws SQLException {
     for (int n = 1; n <= 5; n++) {
       try (Connection connection = pool.getConnection()) {
         Sql.run(connection, "INSERT INTO t VALUES (" + thread + ", " + n + ")");

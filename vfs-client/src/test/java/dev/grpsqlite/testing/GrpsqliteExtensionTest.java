@@ -107,13 +107,8 @@ class GrpsqliteExtensionTest {
 
   @Test
   void anExtensionOfEachTestIsRefusedWithAReason() {
-    engine(WithoutAServer.class)
-        .execute()
-        .testEvents()
-        .failed()
-        .stream()
-        .forEach(
-            event -> assertTrue(event.toString().contains("static field"), event::toString));
+    engine(WithoutAServer.class).execute().testEvents().failed().stream()
+        .forEach(event -> assertTrue(event.toString().contains("static field"), event::toString));
     engine(WithoutAServer.class)
         .execute()
         .testEvents()

@@ -80,10 +80,12 @@ class SecurityTest {
             "token " + hash + " tenant-7\nallow tenant-7 write tenant-7/**\n");
     server =
         StorageServer.builder(
-                "test", pins -> new MemoryPageStoreProvider().open(Map.of(), pins, Clock.systemUTC()))
+                "test",
+                pins -> new MemoryPageStoreProvider().open(Map.of(), pins, Clock.systemUTC()))
             .security(Security.load(new Security.Places(tokens, cert, key, null)))
             .open();
-    url = "jdbc:grpsqlite://" + server.listen(ListenAddress.parse("127.0.0.1:0")) + "/tenant-7/a.db";
+    url =
+        "jdbc:grpsqlite://" + server.listen(ListenAddress.parse("127.0.0.1:0")) + "/tenant-7/a.db";
     certificate = cert.toString();
   }
 
@@ -104,8 +106,7 @@ class SecurityTest {
   @Test
   void theTokenIsAPropertyOrThePassword() throws SQLException {
     for (String name : List.of("token", "password")) {
-      try (Connection connection =
-          GrpsqliteDataSource.of(url, properties(name)).getConnection()) {
+      try (Connection connection = GrpsqliteDataSource.of(url, properties(name)).getConnection()) {
         Sql.run(connection, "CREATE TABLE " + name + " (x)");
       }
     }

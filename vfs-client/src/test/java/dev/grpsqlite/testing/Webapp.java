@@ -6,28 +6,29 @@ import java.sql.Connection;
 import java.sql.Driver;
 import java.sql.DriverManager;
 import java.sql.SQLException;
+import java.util.ArrayList;
 import java.util.Collections;
+import java.util.List;
 import java.util.function.UnaryOperator;
-import org.jspecify.annotations.Nullable;
 
-/** A program that has its own classes of all, as in a web container. Gets a URL, counts its runs. */
+/**
+ * A program that has its own classes of all, as in a web container. Gets a URL, counts its runs.
+ */
 public final class Webapp implements UnaryOperator<String> {
-  private @Nullable Connection forgotten;
+  private final List<Connection> forgotten = new ArrayList<>();
 
   @Override
   public String apply(String url) {
     try {
       Connection connection = GrpsqliteDataSource.of(url).getConnection();
       Sql.run(
-          connection,
-          "CREATE TABLE IF NOT EXISTS run (at)",
-          "INSERT INTO run VALUES (datetime())");
+          connection, "CREATE TABLE IF NOT EXISTS run (at)", "INSERT INTO run VALUES (datetime())");
       String runs = String.valueOf(Sql.value(connection, "SELECT count(*) FROM run"));
       if (GrpsqliteStatistics.ofProcess().commits() < 1) {
         return "commits are not counted";
       }
       if (url.contains("forget")) {
-        forgotten = connection;
+        forgotten.add(connection);
       } else {
         connection.close();
       }
