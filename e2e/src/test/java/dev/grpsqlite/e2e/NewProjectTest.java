@@ -18,8 +18,8 @@ import org.junit.jupiter.api.io.TempDir;
  * A Maven project that has nothing but the README's dependency and its Java.
  *
  * <p>Our modules come from a repository in a folder, as a release would put them there; the rest
- * from this machine's repository, which the project sees as a remote one. Its own is a temporary
- * folder: nothing is written to this machine's, and nothing is fetched.
+ * from this machine's repository, which the project sees as a remote one, and what that lacks from
+ * the network. Its own is a temporary folder: nothing is written to this machine's.
  */
 class NewProjectTest {
   private static final String VERSION = "0.1.0-SNAPSHOT";
@@ -53,11 +53,11 @@ class NewProjectTest {
     write(folder.resolve("settings.xml"), settings());
 
     // Its tests, without a server; then itself, with one.
-    String tests = maven(project, "http://127.0.0.1:1", "test").ok();
+    String tests = maven(project, "http://127.0.0.1:1", "test").out();
     assertTrue(tests.contains("Tests run: 1, Failures: 0, Errors: 0, Skipped: 0"), tests);
     String url = Kind.MEMORY.server().url();
-    String before = visits(maven(project, url, "exec:java").ok());
-    String after = visits(maven(project, url, "exec:java").ok());
+    String before = visits(maven(project, url, "exec:java").out());
+    String after = visits(maven(project, url, "exec:java").out());
     assertEquals(Integer.parseInt(before) + 1, Integer.parseInt(after));
     assertEquals(
         after + "\n",
@@ -67,6 +67,7 @@ class NewProjectTest {
   private static String visits(String output) {
     return output
         .lines()
+        .map(line -> line.replaceAll("\u001b\\[\\d*m", ""))
         .filter(line -> line.matches("\\d+"))
         .reduce((a, b) -> b)
         .orElseThrow(() -> new AssertionError(output));
@@ -111,8 +112,7 @@ class NewProjectTest {
             "grpsqlite.repository", System.getProperty("user.home") + "/.m2/repository");
     String repositories =
         repository("deployed", folder.resolve("deployed"))
-            // In place of the one on the network.
-            + repository("central", Path.of(machine));
+            + repository("machine", Path.of(machine));
     return "<settings><profiles><profile><id>here</id><repositories>"
         + repositories
         + "</repositories><pluginRepositories>"
@@ -138,8 +138,7 @@ class NewProjectTest {
         List.of(
             "-B",
             "-ntp",
-            "-o",
-            "-Daether.offline.protocols=file",
+            "-Dstyle.color=never",
             "-s",
             folder.resolve("settings.xml").toString(),
             "-Dmaven.repo.local=" + folder.resolve("repository")));
