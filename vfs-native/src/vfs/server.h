@@ -63,9 +63,10 @@ typedef struct gsq_server {
   pthread_cond_t released; /* one of `releases` is gone; CLOCK_MONOTONIC */
 
   /* Protected by mutex. */
-  int probed;            /* info and kind are known */
-  int has_page_service;  /* 0: the file service alone */
-  gsq_session_info info; /* immutable once probed */
+  int probed;                   /* info and kind are known */
+  int has_page_service;         /* 0: the file service alone */
+  gsq_session_info info;        /* immutable once probed */
+  uint64_t incarnation;         /* of the session that was opened last; see the proto */
   int thread_running;
   pthread_t thread;
   gsq_database *databases;

@@ -24,7 +24,8 @@ public final class Bench {
           new ForkBenchmark(),
           new HandoverBenchmark(),
           new FairnessBenchmark(),
-          new StartBenchmark());
+          new StartBenchmark(),
+          new HostileBenchmark());
 
   private Bench() {}
 
@@ -62,6 +63,11 @@ public final class Bench {
         }
       } finally {
         delete(folder);
+      }
+    }
+    for (Benchmark benchmark : chosen) {
+      if (!benchmark.note().isEmpty()) {
+        rows.add("\n" + benchmark.name() + ": " + benchmark.note());
       }
     }
     Files.write(reports.resolve("report.md"), rows);
