@@ -25,6 +25,7 @@ public final class Bench {
           new HandoverBenchmark(),
           new FairnessBenchmark(),
           new ImportBenchmark(),
+          new StartBenchmark(),
           new HostileBenchmark());
 
   private Bench() {}
