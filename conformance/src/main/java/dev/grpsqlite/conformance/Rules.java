@@ -15,6 +15,10 @@ final class Rules {
     result.addAll(FileByteRules.ALL);
     result.addAll(FileBatchRules.ALL);
     result.addAll(FileRefusalRules.ALL);
+    result.addAll(PageSessionRules.ALL);
+    result.addAll(PageCommitRules.ALL);
+    result.addAll(PageWatchRules.ALL);
+    result.addAll(PageVersionRules.ALL);
     return List.copyOf(result);
   }
 
@@ -33,6 +37,17 @@ final class Rules {
         """);
     section(
         text, "The file service", "`grpc_vfs.Grpsqlite`, proto/src/main/proto/grpc_vfs.proto", "FILE");
+    section(
+        text,
+        "The page service",
+        "`grpsqlite.v1.PageStore`, proto/src/main/proto/grpsqlite/v1/page_store.proto",
+        "PAGE");
+    section(
+        text,
+        "Looking after databases",
+        "`grpsqlite.v1.Admin`, proto/src/main/proto/grpsqlite/v1/admin.proto, where a server with"
+            + " the page service has it",
+        "ADMIN");
     return text.toString();
   }
 
