@@ -80,8 +80,8 @@ public final class Main {
     List<Rule> rules = selected(given.matchedOptionValue("--rules", ""));
     KnownFailures known = knownFailures(given.matchedOptionValue("--known-failures", ""));
     long start = System.nanoTime();
-    try (Target target = target(given)) {
-      Run run = new Run(target);
+    try (Target target = target(given);
+        Run run = new Run(target)) {
       Set<Service> services = services(given.matchedOptionValue("--service", ""), run, target);
       out.println("looking at " + about(run.offer(), services) + " at " + target.address());
       List<Result> results =

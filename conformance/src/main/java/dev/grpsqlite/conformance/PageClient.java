@@ -54,6 +54,7 @@ final class PageClient {
     this.session = session;
     this.name = name;
     OpenSessionResponse unused = openSession();
+    trial.keeper().keep(session);
     trial.atEnd(this::closeSession);
     OpenDatabaseResponse opened = open(openRequest().setCreate(true));
     database = opened.getDatabaseId();
@@ -94,7 +95,14 @@ final class PageClient {
     return stub().keepAlive(KeepAliveRequest.newBuilder().setSessionId(session).build());
   }
 
+  /** From now on only the rule itself keeps the session alive. */
+  PageClient silent() {
+    trial.keeper().forget(session);
+    return this;
+  }
+
   void closeSession() {
+    trial.keeper().forget(session);
     CloseSessionResponse unused =
         stub().closeSession(CloseSessionRequest.newBuilder().setSessionId(session).build());
   }

@@ -33,7 +33,7 @@ import java.util.function.Consumer;
  * its own; most of the time goes by while leases end. In the end the databases are dropped, where
  * the server lets them be.
  */
-final class Run {
+final class Run implements AutoCloseable {
   /** A rule that takes longer has found a server that hangs. */
   private static final long RULE_SECONDS = 75;
 
@@ -44,12 +44,14 @@ final class Run {
 
   private final Target target;
   private final Names names = new Names();
+  private final Keeper keeper;
   private final Offer offer;
 
   /** Asks the server what it has. */
   Run(Target target) throws NoServerException {
     this.target = target;
-    Trial trial = new Trial(target, new Offer(Optional.empty(), Optional.empty(), false), names);
+    this.keeper = new Keeper(target.channel());
+    Trial trial = trial(new Offer(Optional.empty(), Optional.empty(), false));
     Optional<GetCapabilitiesResponse> file = ask(() -> FileClient.capabilities(trial));
     Optional<OpenSessionResponse> page = ask(this::openSession);
     offer = new Offer(file, page, page.isPresent() && hasAdmin(trial));
@@ -59,6 +61,10 @@ final class Run {
               + target.address()
               + " has neither grpc_vfs.Grpsqlite nor grpsqlite.v1.PageStore");
     }
+  }
+
+  private Trial trial(Offer known) {
+    return new Trial(target, known, names, keeper);
   }
 
   @FunctionalInterface
@@ -122,6 +128,7 @@ final class Run {
       throws InterruptedException {
     long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(RUN_SECONDS);
     ExecutorService threads = Executors.newFixedThreadPool(THREADS, Run::thread);
+    offer.page().ifPresent(page -> keeper.start(page.getTtlMs()));
     try {
       Map<Rule, Future<Result>> checks = new HashMap<>();
       // Those first that take as long as a lease lives.
@@ -190,7 +197,7 @@ final class Run {
       return new Result(rule, Result.Kind.SKIPPED, "for servers with " + rule.need().text(), 0);
     }
     long start = System.nanoTime();
-    Trial trial = new Trial(target, offer, names);
+    Trial trial = trial(offer);
     Result.Kind kind = Result.Kind.PASSED;
     String detail = "";
     try {
@@ -214,9 +221,14 @@ final class Run {
     return rule.isRequired() ? Result.Kind.FAILED : Result.Kind.MISSED;
   }
 
+  @Override
+  public void close() {
+    keeper.close();
+  }
+
   /** The Admin service drops databases; the file service can at least empty them. */
   private void dropAll() {
-    Trial trial = new Trial(target, offer, names);
+    Trial trial = trial(offer);
     for (String name : names.given()) {
       try {
         if (offer.admin()) {

@@ -13,12 +13,14 @@ final class Trial {
   private final Target target;
   private final Offer offer;
   private final Names names;
+  private final Keeper keeper;
   private final Deque<Runnable> ends = new ArrayDeque<>();
 
-  Trial(Target target, Offer offer, Names names) {
+  Trial(Target target, Offer offer, Names names, Keeper keeper) {
     this.target = target;
     this.offer = offer;
     this.names = names;
+    this.keeper = keeper;
   }
 
   Offer offer() {
@@ -40,6 +42,10 @@ final class Trial {
 
   Names names() {
     return names;
+  }
+
+  Keeper keeper() {
+    return keeper;
   }
 
   /** A client of the file service with a database that does not exist yet. */

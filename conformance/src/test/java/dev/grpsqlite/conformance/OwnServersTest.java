@@ -12,11 +12,14 @@ import java.nio.file.Path;
 import java.time.Duration;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** Our own servers keep every rule, the recommended ones too. */
 @Timeout(180)
+@Execution(ExecutionMode.CONCURRENT)
 class OwnServersTest {
   @TempDir Path folder;
 
