@@ -3,6 +3,7 @@ package dev.grpsqlite.conformance;
 import com.google.protobuf.Any;
 import com.google.protobuf.InvalidProtocolBufferException;
 import com.google.rpc.ErrorInfo;
+import io.grpc.Status;
 import io.grpc.Status.Code;
 import io.grpc.StatusRuntimeException;
 import io.grpc.protobuf.StatusProto;
@@ -64,6 +65,12 @@ final class Expect {
     return from >= to ? "nothing" : HexFormat.of().formatHex(bytes, from, to);
   }
 
+  /** A status in a message for people. */
+  static String shown(Status status) {
+    String description = String.valueOf(status.getDescription()).replaceAll("\\s*\n\\s*", ", ");
+    return status.getCode() + " (" + description + ")";
+  }
+
   private static String shown(@Nullable Object value) {
     String text = String.valueOf(value).strip().replaceAll("\\s+", " ");
     return text.length() > 300 ? text.substring(0, 300) + "…" : text;
@@ -78,7 +85,7 @@ final class Expect {
       if (codes.contains(e.getStatus().getCode())) {
         return e;
       }
-      throw new Violation(what + ": expected " + names(codes) + ", got " + e.getStatus());
+      throw new Violation(what + ": expected " + names(codes) + ", got " + shown(e.getStatus()));
     }
     throw new Violation(what + ": expected " + names(codes) + ", got an answer");
   }
@@ -122,7 +129,7 @@ final class Expect {
               + " and reason "
               + reason
               + " in the details of "
-              + e.getStatus()
+              + shown(e.getStatus())
               + ", got "
               + (found.isEmpty() ? "none" : found));
     }

@@ -118,7 +118,10 @@ final class FileByteRules {
     client.write(0, page);
     client.write(client.journal(), 0, Bytes.text("journal"));
     client.expectRead(
-        Arrays.copyOfRange(page, PAGE - 12, PAGE), PAGE - 12, 4096, "4096 bytes, 12 before the end");
+        Arrays.copyOfRange(page, PAGE - 12, PAGE),
+        PAGE - 12,
+        4096,
+        "4096 bytes, 12 before the end");
     client.expectRead(new byte[0], PAGE, 100, "a read at the end");
     client.expectRead(new byte[0], 1L << 40, 100, "a read far behind the end");
     client.expectRead(client.journal(), Bytes.text("nal"), 4, 100, "100 bytes at 4 of 7");
@@ -251,7 +254,8 @@ final class FileByteRules {
     long seed = Long.getLong("grpsqlite.seed", System.nanoTime());
     SplittableRandom random = new SplittableRandom(seed);
     String main = "the main file, after step ";
-    String again = " of the series with seed " + seed + " (again with -Dgrpsqlite.seed=" + seed + ")";
+    String again =
+        " of the series with seed " + seed + " (again with -Dgrpsqlite.seed=" + seed + ")";
     byte[] file = Bytes.header(PAGE, 0);
     byte[] journal = new byte[0];
     client.write(0, file);

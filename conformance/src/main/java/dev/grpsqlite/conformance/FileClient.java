@@ -33,8 +33,7 @@ final class FileClient {
 
   static GetCapabilitiesResponse capabilities(Trial trial) {
     return stub(trial)
-        .getCapabilities(
-            GetCapabilitiesRequest.newBuilder().setClientToken(trial.token()).build());
+        .getCapabilities(GetCapabilitiesRequest.newBuilder().setClientToken(trial.token()).build());
   }
 
   private static GrpsqliteGrpc.GrpsqliteBlockingStub stub(Trial trial) {
@@ -231,5 +230,4 @@ final class FileClient {
       throws Violation {
     Expect.bytes(expected, read(file, offset, length), what);
   }
-
 }

@@ -213,11 +213,11 @@ final class FileLeaseRules {
     FileClient client = trial.files().acquire();
     client.heartbeat();
     client.close(client.database);
-    StatusRuntimeException released =
+    StatusRuntimeException unused =
         Expect.refused(
             Set.of(Code.NOT_FOUND), "HeartbeatLease of a released lease", client::heartbeat);
     client.lease = "nobody-has-this";
-    StatusRuntimeException madeUp =
+    StatusRuntimeException unusedToo =
         Expect.refused(
             Set.of(Code.NOT_FOUND), "HeartbeatLease of a lease that never was", client::heartbeat);
   }

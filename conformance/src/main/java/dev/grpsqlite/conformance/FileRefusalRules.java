@@ -77,7 +77,8 @@ final class FileRefusalRules {
     byte[] page = Bytes.header(PAGE, 1);
     client.write(0, page);
     for (long wrong : new long[] {-1, -PAGE, Long.MIN_VALUE}) {
-      Expect.refused("a Write at offset " + wrong, () -> client.write(wrong, Bytes.random(PAGE, 2)));
+      Expect.refused(
+          "a Write at offset " + wrong, () -> client.write(wrong, Bytes.random(PAGE, 2)));
       Expect.refused("a Read at offset " + wrong, () -> client.read(wrong, 100));
       Expect.refused("a Read of length " + wrong, () -> client.read(0, wrong));
       Expect.refused("a Truncate to " + wrong, () -> client.truncate(wrong));
@@ -99,7 +100,7 @@ final class FileRefusalRules {
             code == Code.RESOURCE_EXHAUSTED
                 || code == Code.INVALID_ARGUMENT
                 || code == Code.OUT_OF_RANGE,
-            "a read of " + length + " bytes: " + e.getStatus());
+            "a read of " + length + " bytes: " + Expect.shown(e.getStatus()));
       }
     }
     client.expectRead(page, 0, PAGE, "the file after that");

@@ -37,8 +37,8 @@ final class Garbage {
 
   /** Sends what is no message to each method, which must refuse it. */
   static void send(Trial trial, ServiceDescriptor service) throws Violation {
-    // A length that goes beyond the message; and field number 0.
-    for (byte[] message : new byte[][] {{0x0a, 0x7f, 'x'}, {0x00, 0x00, 0x00}}) {
+    // A length that goes beyond the message; and a wire type that there is not.
+    for (byte[] message : new byte[][] {{0x0a, 0x7f, 'x'}, {0x0f, 0x01, 0x01}}) {
       for (MethodDescriptor<?, ?> method : service.getMethods()) {
         Code code = call(trial, method.getFullMethodName(), message);
         Expect.that(

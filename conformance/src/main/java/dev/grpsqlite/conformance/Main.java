@@ -232,7 +232,8 @@ public final class Main {
         "Only these, with commas between them; FILE-1* means all that begin so.");
     value(spec, "--token", "TOKEN", "Who we are, as a bearer token.");
     flag(spec, "--tls", "With TLS; implied by the three below.");
-    value(spec, "--tls-ca", "FILE", "PEM: who signed the server's certificate, if not a known one.");
+    value(
+        spec, "--tls-ca", "FILE", "PEM: who signed the server's certificate, if not a known one.");
     value(spec, "--tls-cert", "FILE", "PEM: our certificate.");
     value(spec, "--tls-key", "FILE", "PEM: its private key.");
     value(

@@ -19,7 +19,9 @@ enum Need {
   PAGE_NO_TIME("no time_travel", can -> !can.getTimeTravel()),
   ADMIN("the Admin service", Service.PAGE, Offer::admin),
   ADMIN_WATCH(
-      "the Admin service and watch", Service.PAGE, offer -> offer.admin() && offer.can().getWatch()),
+      "the Admin service and watch",
+      Service.PAGE,
+      offer -> offer.admin() && offer.can().getWatch()),
   ADMIN_TIME(
       "the Admin service and time_travel",
       Service.PAGE,
@@ -37,6 +39,8 @@ enum Need {
 
   private final String text;
   private final Service service;
+
+  @SuppressWarnings("ImmutableEnumChecker") // They are functions of nothing else.
   private final Predicate<Offer> satisfied;
 
   Need(String text, Service service, Predicate<Offer> satisfied) {

@@ -168,7 +168,8 @@ final class PageCommitRules {
               PageCommitRules::noGroups));
 
   private static void unchanged(PageClient client, long version, String after) throws Violation {
-    Expect.equal(version, client.refresh(version).getHead().getVersion(), "the head after " + after);
+    Expect.equal(
+        version, client.refresh(version).getHead().getVersion(), "the head after " + after);
   }
 
   private static void refused(
@@ -249,8 +250,7 @@ final class PageCommitRules {
       for (int i = from; i < from + 32; i++) {
         part.add(page(i, size, 7));
       }
-      client.head =
-          client.send(client.request(from + 31).setPageSize(size).addAllPages(part));
+      client.head = client.send(client.request(from + 31).setPageSize(size).addAllPages(part));
     }
     int next = 1;
     var messages = client.stub().readPages(client.readRequest(3, range(1, count)).build());
@@ -550,8 +550,7 @@ final class PageCommitRules {
   // ---- Groups
 
   private static CommitGroupRequest.Builder group(PageClient of, CommitRequest.Builder... parts) {
-    CommitGroupRequest.Builder request =
-        CommitGroupRequest.newBuilder().setSessionId(of.session);
+    CommitGroupRequest.Builder request = CommitGroupRequest.newBuilder().setSessionId(of.session);
     for (CommitRequest.Builder part : parts) {
       request.addCommits(part);
     }

@@ -7,12 +7,11 @@ import com.google.protobuf.ByteString;
 import dev.grpsqlite.proto.v1.AcquireLeaseResponse;
 import dev.grpsqlite.proto.v1.AcquireLeaseResponse.Outcome;
 import dev.grpsqlite.proto.v1.Changes;
-import dev.grpsqlite.proto.v1.OpenDatabaseResponse;
-import dev.grpsqlite.proto.v1.OpenSessionRequest;
-import dev.grpsqlite.proto.v1.OpenSessionResponse;
-import dev.grpsqlite.proto.v1.View;
 import dev.grpsqlite.proto.v1.KeepAliveRequest;
 import dev.grpsqlite.proto.v1.KeepAliveResponse;
+import dev.grpsqlite.proto.v1.OpenDatabaseResponse;
+import dev.grpsqlite.proto.v1.OpenSessionResponse;
+import dev.grpsqlite.proto.v1.View;
 import java.util.List;
 
 /** Sessions, databases and leases of the page service. */
@@ -137,8 +136,7 @@ final class PageSessionRules {
 
   private static void gone(PageClient client) throws Exception {
     Expect.refused(Reason.NO_SUCH_SESSION, "KeepAlive", client::keepAlive);
-    Expect.refused(
-        Reason.NO_SUCH_SESSION, "OpenDatabase", () -> client.open(client.openRequest()));
+    Expect.refused(Reason.NO_SUCH_SESSION, "OpenDatabase", () -> client.open(client.openRequest()));
     Expect.refused(Reason.NO_SUCH_SESSION, "Refresh", () -> client.refresh(0));
     Expect.refused(Reason.NO_SUCH_SESSION, "ReadPages", () -> client.read(1, 1, 1));
     Expect.refused(
@@ -147,8 +145,7 @@ final class PageSessionRules {
         Reason.NO_SUCH_SESSION,
         "StagePages",
         () -> client.stage(PageClient.id(), PageClient.page(1, 2)));
-    Expect.refused(
-        Reason.NO_SUCH_SESSION, "Commit", () -> client.commit(1, PageClient.page(1, 2)));
+    Expect.refused(Reason.NO_SUCH_SESSION, "Commit", () -> client.commit(1, PageClient.page(1, 2)));
     client.closeSession();
   }
 
@@ -282,8 +279,7 @@ final class PageSessionRules {
     Admins.drop(trial, client.name);
     PageClient again = client.with(client.name);
     Expect.that(!again.database.equals(client.database), "it has the id of the one before");
-    Expect.refused(
-        Reason.NO_SUCH_DATABASE, "Refresh of the one before", () -> client.refresh(0));
+    Expect.refused(Reason.NO_SUCH_DATABASE, "Refresh of the one before", () -> client.refresh(0));
   }
 
   private static void refreshed(Trial trial) throws Exception {
@@ -295,7 +291,9 @@ final class PageSessionRules {
     changes(client.refresh(1).getChanges(), "since version 1", 2, 3);
     changes(client.refresh(2).getChanges(), "since version 2", 3);
     Expect.equal(
-        Changes.getDefaultInstance(), client.refresh(3).getChanges(), "what changed since the head");
+        Changes.getDefaultInstance(),
+        client.refresh(3).getChanges(),
+        "what changed since the head");
     Expect.that(
         client.refresh(77).getChanges().getAll(), "have_version is above the head: not \"all\"");
   }
@@ -376,8 +374,7 @@ final class PageSessionRules {
     first.release();
     PageClient second = first.another().acquire();
     first.release();
-    Expect.equal(
-        Outcome.OUTCOME_HELD, first.outcome(), "AcquireLease after a late ReleaseLease");
+    Expect.equal(Outcome.OUTCOME_HELD, first.outcome(), "AcquireLease after a late ReleaseLease");
     second.commit(1, PageClient.page(1, 1));
     second.epoch--;
     second.release();
@@ -394,16 +391,14 @@ final class PageSessionRules {
     for (int i = 2; i <= 20; i++) {
       writer.head = writer.send(writer.request(1, PageClient.page(1, i)).setFloorVersion(i - 1));
     }
-    reader.expectRead(
-        1, 1, "page 1 of an open view", PageClient.at(1, PageClient.page(1, 1)));
+    reader.expectRead(1, 1, "page 1 of an open view", PageClient.at(1, PageClient.page(1, 1)));
     KeepAliveResponse unused =
         reader
             .stub()
             .keepAlive(
                 KeepAliveRequest.newBuilder()
                     .setSessionId(reader.session)
-                    .addViews(
-                        View.newBuilder().setDatabaseId(reader.database).setFloorVersion(15))
+                    .addViews(View.newBuilder().setDatabaseId(reader.database).setFloorVersion(15))
                     .build());
     reader.expectRead(
         15, 1, "page 1 at the floor of a view", PageClient.at(15, PageClient.page(1, 15)));

@@ -273,10 +273,7 @@ final class PageVersionRules {
     for (VersionInfo info : history) {
       Expect.equal(
           info.getVersion(),
-          reader
-              .open(view(reader, 1).setAtTime(info.getCommittedAt()))
-              .getSnapshot()
-              .getVersion(),
+          reader.open(view(reader, 1).setAtTime(info.getCommittedAt())).getSnapshot().getVersion(),
           "the version that was opened at the time of version " + info.getVersion());
     }
     Timestamp newest = history.get(0).getCommittedAt();
@@ -313,8 +310,7 @@ final class PageVersionRules {
         trial.admin().restoreDatabase(restore(client, 1)).getVersion(),
         "the version that a restore makes");
     Expect.equal(PageClient.snapshot(3, 2), client.refresh(3).getHead(), "the head after it");
-    Expect.equal(
-        page(1, 1).getData(), client.read(3, 1, 1).get(0).getData(), "page 1 after it");
+    Expect.equal(page(1, 1).getData(), client.read(3, 1, 1).get(0).getData(), "page 1 after it");
     Expect.equal(
         List.of(3L, 2L, 1L, 0L),
         Admins.versions(trial, client.name, 0).stream().map(VersionInfo::getVersion).toList(),
@@ -386,8 +382,7 @@ final class PageVersionRules {
     PageClient client = trial.pages();
     Expect.refused(
         Reason.UNSUPPORTED, "ListVersions", () -> Admins.versions(trial, client.name, 0));
-    Expect.refused(
-        Reason.UNSUPPORTED, "SetRetention", () -> Admins.keep(trial, client.name, 1));
+    Expect.refused(Reason.UNSUPPORTED, "SetRetention", () -> Admins.keep(trial, client.name, 1));
     Expect.refused(
         Reason.UNSUPPORTED,
         "RestoreDatabase",
@@ -476,7 +471,6 @@ final class PageVersionRules {
 
   private static void noForks(Trial trial) throws Exception {
     PageClient client = trial.pages();
-    Expect.refused(
-        Reason.UNSUPPORTED, "ForkDatabase", () -> fork(trial, client, trial.name(), 0));
+    Expect.refused(Reason.UNSUPPORTED, "ForkDatabase", () -> fork(trial, client, trial.name(), 0));
   }
 }

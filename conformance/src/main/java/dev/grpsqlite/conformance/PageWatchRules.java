@@ -99,8 +99,7 @@ final class PageWatchRules {
     long told = 0;
     for (int i = 1; i <= 10; i++) {
       writer.commit(2, page(1, i), page(2, i));
-      HeadMoved moved =
-          watching.next("HeadMoved", WatchResponse::hasHeadMoved).getHeadMoved();
+      HeadMoved moved = watching.next("HeadMoved", WatchResponse::hasHeadMoved).getHeadMoved();
       Expect.equal(reader.database, moved.getDatabaseId(), "the database in HeadMoved");
       Expect.equal(told, moved.getFromVersion(), "from_version of HeadMoved");
       Expect.equal(PageClient.snapshot(i, 2), moved.getHead(), "the head in HeadMoved");
@@ -142,9 +141,7 @@ final class PageWatchRules {
     WatchRequest.Builder request =
         Watching.request(reader)
             .addDatabases(
-                WatchRequest.Database.newBuilder()
-                    .setDatabaseId(writer.database)
-                    .setHaveVersion(1))
+                WatchRequest.Database.newBuilder().setDatabaseId(writer.database).setHaveVersion(1))
             .addDatabases(WatchRequest.Database.newBuilder().setDatabaseId(nobodys));
     Watching watching = Watching.start(trial, request);
     HeadMoved moved = HeadMoved.getDefaultInstance();
@@ -198,8 +195,7 @@ final class PageWatchRules {
     PageClient client = trial.pages();
     Watching watching = Watching.begun(trial, client);
     client.closeSession();
-    Expect.refused(
-        Reason.NO_SUCH_SESSION, "the Watch of a session that was closed", watching::end);
+    Expect.refused(Reason.NO_SUCH_SESSION, "the Watch of a session that was closed", watching::end);
     Watching again = Watching.start(trial, Watching.of(client));
     Expect.refused(Reason.NO_SUCH_SESSION, "Watch of a session that is not open", again::end);
   }
@@ -274,8 +270,7 @@ final class PageWatchRules {
     holder.release();
     granted(firstAsked, first);
     Expect.that(!secondAsked.isDone(), "the second was served before the first gave it back");
-    Expect.equal(
-        Outcome.OUTCOME_HELD, impatient.outcome(), "AcquireLease of who does not wait");
+    Expect.equal(Outcome.OUTCOME_HELD, impatient.outcome(), "AcquireLease of who does not wait");
     first.release();
     granted(secondAsked, second);
   }

@@ -13,8 +13,7 @@ final class Report {
   /** One line, and for what is not as it should be the rule and what was seen. */
   static String line(Result result) {
     Rule rule = result.rule();
-    String head =
-        String.format(Locale.ROOT, "%-7s %-8s ", result.kind().word(), rule.number());
+    String head = String.format(Locale.ROOT, "%-7s %-8s ", result.kind().word(), rule.number());
     return switch (result.kind()) {
       case PASSED -> head + firstWords(rule.text());
       case SKIPPED -> head + result.detail();

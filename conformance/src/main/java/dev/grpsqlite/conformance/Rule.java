@@ -10,8 +10,7 @@ package dev.grpsqlite.conformance;
  * @param lasts whether checking it takes as long as a lease lives
  * @param text what the server must do, for its author
  */
-record Rule(
-    String number, Need need, Strength strength, boolean lasts, String text, Check check) {
+record Rule(String number, Need need, Strength strength, boolean lasts, String text, Check check) {
 
   enum Strength {
     /** A client may lose data, or hang, or not work at all. */

@@ -36,7 +36,10 @@ final class Rules {
         number is never used again for another rule.
         """);
     section(
-        text, "The file service", "`grpc_vfs.Grpsqlite`, proto/src/main/proto/grpc_vfs.proto", "FILE");
+        text,
+        "The file service",
+        "`grpc_vfs.Grpsqlite`, proto/src/main/proto/grpc_vfs.proto",
+        "FILE");
     section(
         text,
         "The page service",

@@ -1,7 +1,6 @@
 package dev.grpsqlite.conformance;
 
 import dev.grpsqlite.proto.file.GetCapabilitiesResponse;
-import dev.grpsqlite.proto.v1.AdminGrpc;
 import dev.grpsqlite.proto.v1.CloseSessionRequest;
 import dev.grpsqlite.proto.v1.CloseSessionResponse;
 import dev.grpsqlite.proto.v1.DropDatabaseRequest;
@@ -233,9 +232,7 @@ final class Run implements AutoCloseable {
       try {
         if (offer.admin()) {
           DropDatabaseResponse unused =
-              trial
-                  .admin()
-                  .dropDatabase(DropDatabaseRequest.newBuilder().setName(name).build());
+              trial.admin().dropDatabase(DropDatabaseRequest.newBuilder().setName(name).build());
         } else if (offer.file().isPresent()) {
           FileClient client = new FileClient(trial, name).acquire();
           for (String file : List.of(name, client.journal(), name + "-wal")) {

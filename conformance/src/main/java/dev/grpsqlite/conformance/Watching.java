@@ -80,7 +80,7 @@ final class Watching extends ClientCall.Listener<WatchResponse> {
           "Watch told nothing for "
               + Target.CALL_SECONDS
               + " s"
-              + (end == null ? "" : "; it ended with " + end.getStatus()));
+              + (end == null ? "" : "; it ended with " + Expect.shown(end.getStatus())));
     }
     return event;
   }

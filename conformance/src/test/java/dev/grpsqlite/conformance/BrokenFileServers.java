@@ -120,7 +120,8 @@ final class BrokenFileServers {
                       return next.apply(request);
                     });
               }),
-          Broken.of("FILE-11", "late writes are applied", f -> writesUnderLeaseIf(f, lease -> true)),
+          Broken.of(
+              "FILE-11", "late writes are applied", f -> writesUnderLeaseIf(f, lease -> true)),
           Broken.of(
               "FILE-12",
               "late batches are applied",
@@ -499,9 +500,7 @@ final class BrokenFileServers {
                   f.asked(
                       GrpsqliteGrpc.getWriteMethod(),
                       request ->
-                          request.toBuilder()
-                              .setOffset(Math.max(0, request.getOffset()))
-                              .build())),
+                          request.toBuilder().setOffset(Math.max(0, request.getOffset())).build())),
           Broken.of(
               "FILE-62",
               "huge reads break something",

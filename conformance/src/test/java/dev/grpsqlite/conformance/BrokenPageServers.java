@@ -67,8 +67,7 @@ final class BrokenPageServers {
               f ->
                   f.on(
                       PageStoreGrpc.getKeepAliveMethod(),
-                      (request, next) ->
-                          KeepAliveResponse.newBuilder().setTtlMs(1000).build())),
+                      (request, next) -> KeepAliveResponse.newBuilder().setTtlMs(1000).build())),
           Broken.of(
               "PAGE-05",
               Base.HASTY,
@@ -286,8 +285,7 @@ final class BrokenPageServers {
                         return changed.build();
                       })),
           Broken.of("PAGE-55", "a hole is not noticed", BrokenPageServers::badCommitsAreAnswered),
-          Broken.of(
-              "PAGE-56", "sizes may be mixed", BrokenPageServers::badCommitsAreAnswered),
+          Broken.of("PAGE-56", "sizes may be mixed", BrokenPageServers::badCommitsAreAnswered),
           Broken.of(
               "PAGE-57",
               "a database never shrinks",
@@ -378,8 +376,7 @@ final class BrokenPageServers {
                             .forEach(commit -> commit.setCommitId(PageClient.id()));
                         return changed.build();
                       })),
-          Broken.of(
-              "PAGE-71", "a group is many commits", f -> groupsOneByOne(f)),
+          Broken.of("PAGE-71", "a group is many commits", f -> groupsOneByOne(f)),
           Broken.of(
               "PAGE-72",
               "any group is good",
@@ -439,16 +436,11 @@ final class BrokenPageServers {
           Broken.of(
               "PAGE-84",
               "the older stream is said to be cancelled",
-              f ->
-                  f.ends(
-                      status ->
-                          status.getCode() == Code.ABORTED ? Status.CANCELLED : status)),
+              f -> f.ends(status -> status.getCode() == Code.ABORTED ? Status.CANCELLED : status)),
           Broken.of(
               "PAGE-85",
               "streams end well",
-              f ->
-                  f.ends(
-                      status -> status.getCode() == Code.NOT_FOUND ? Status.OK : status)),
+              f -> f.ends(status -> status.getCode() == Code.NOT_FOUND ? Status.OK : status)),
           Broken.of(
               "PAGE-86",
               "the wrong one was dropped",
@@ -504,8 +496,7 @@ final class BrokenPageServers {
   static final List<Broken> VERSIONS =
       List.of(
           Broken.of("PAGE-95", "the head is opened", BrokenPageServers::opensTheHead),
-          Broken.of(
-              "PAGE-96", Base.MEMORY, "the head is opened", BrokenPageServers::opensTheHead),
+          Broken.of("PAGE-96", Base.MEMORY, "the head is opened", BrokenPageServers::opensTheHead),
           Broken.of(
               "ADMIN-01",
               "the list is backwards",
@@ -639,15 +630,13 @@ final class BrokenPageServers {
     return holders;
   }
 
-  private static CommitRequest holder(
-      Map<ByteString, CommitRequest> holders, ByteString database) {
+  private static CommitRequest holder(Map<ByteString, CommitRequest> holders, ByteString database) {
     return holders.getOrDefault(database, CommitRequest.getDefaultInstance());
   }
 
   private static Snapshot head(Faults f, ByteString session, ByteString database) {
     return PageStoreGrpc.newBlockingStub(f.good())
-        .refresh(
-            RefreshRequest.newBuilder().setSessionId(session).setDatabaseId(database).build())
+        .refresh(RefreshRequest.newBuilder().setSessionId(session).setDatabaseId(database).build())
         .getHead();
   }
 
@@ -656,8 +645,7 @@ final class BrokenPageServers {
         PageStoreGrpc.getReadPagesMethod(),
         request ->
             request.toBuilder()
-                .setVersion(
-                    head(f, request.getSessionId(), request.getDatabaseId()).getVersion())
+                .setVersion(head(f, request.getSessionId(), request.getDatabaseId()).getVersion())
                 .build());
   }
 

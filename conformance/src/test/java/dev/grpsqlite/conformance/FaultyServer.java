@@ -43,8 +43,7 @@ final class FaultyServer implements AutoCloseable {
     this.good = faults.good();
     this.faults = faults;
     NettyServerBuilder builder =
-        NettyServerBuilder.forAddress(
-                new InetSocketAddress(InetAddress.getLoopbackAddress(), 0))
+        NettyServerBuilder.forAddress(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0))
             .executor(threads)
             .maxInboundMessageSize(MAX_MESSAGE_BYTES);
     for (ServiceDescriptor service :
@@ -84,8 +83,7 @@ final class FaultyServer implements AutoCloseable {
       definition.addMethod(
           method,
           ServerCalls.asyncServerStreamingCall(
-              (request, out) ->
-                  stream(generated, request, (ServerCallStreamObserver<R>) out)));
+              (request, out) -> stream(generated, request, (ServerCallStreamObserver<R>) out)));
     }
   }
 

@@ -47,9 +47,7 @@ class MainTest {
   private static void assertWrong(String line, String... arguments) throws Exception {
     assertEquals(
         new Ended(
-            Main.WRONG_USE,
-            "",
-            "grpsqlite-conformance: " + line + " (--help shows all options)\n"),
+            Main.WRONG_USE, "", "grpsqlite-conformance: " + line + " (--help shows all options)\n"),
         run(arguments));
   }
 
@@ -93,13 +91,10 @@ class MainTest {
         new GoodServer("memory", folder, ServerOptions.DEFAULTS.withAtomicBatch(false))) {
       Ended none = run("--target", server.address(), "--service", "page");
       assertEquals(
-          "grpsqlite-conformance: the server at "
-              + server.address()
-              + " has no page service\n",
+          "grpsqlite-conformance: the server at " + server.address() + " has no page service\n",
           none.err);
       assertEquals(Main.NO_SERVER, none.exitCode);
-      assertEquals(
-          Main.WRONG_USE, run("--target", server.address(), "--service", "mail").exitCode);
+      assertEquals(Main.WRONG_USE, run("--target", server.address(), "--service", "mail").exitCode);
     }
   }
 
@@ -125,16 +120,10 @@ class MainTest {
                   + " 300 bytes\n"),
           ended.out);
       assertTrue(ended.out.contains("\n-       FILE-45  for servers with no atomic_batch\n"));
-      assertTrue(
-          ended.out.contains("\n1 passed, 2 failed, 1 not for this server; "), ended.out);
+      assertTrue(ended.out.contains("\n1 passed, 2 failed, 1 not for this server; "), ended.out);
 
       Ended knowing =
-          run(
-              with(
-                  arguments,
-                  "FILE-01,FILE-05,FILE-45",
-                  "--known-failures",
-                  known.toString()));
+          run(with(arguments, "FILE-01,FILE-05,FILE-45", "--known-failures", known.toString()));
       assertEquals(Main.KEPT, knowing.exitCode, knowing.out);
       assertTrue(knowing.out.contains("\nknown   FILE-05  "), knowing.out);
       assertXml(xml, 3, 0, 2, "known: leases of a & b <are> one: ");
