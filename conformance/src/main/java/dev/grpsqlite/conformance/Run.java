@@ -78,17 +78,22 @@ final class Run implements AutoCloseable {
       if (e.getStatus().getCode() == Code.UNIMPLEMENTED) {
         return Optional.empty();
       }
-      Throwable cause = e.getCause();
-      while (cause != null && cause.getCause() != null) {
-        cause = cause.getCause();
-      }
       throw new NoServerException(
-          "no server at "
-              + target.address()
+          (e.getStatus().getCode() == Code.UNAVAILABLE
+                  ? "no server at " + target.address()
+                  : "the server at " + target.address() + " does not let us in")
               + ": "
-              + String.valueOf(e.getMessage()).replace('\n', ' ')
-              + (cause == null ? "" : " (" + cause.getMessage() + ")"));
+              + Expect.shown(e.getStatus())
+              + rootCause(e));
     }
+  }
+
+  private static String rootCause(Throwable error) {
+    Throwable cause = error.getCause();
+    while (cause != null && cause.getCause() != null) {
+      cause = cause.getCause();
+    }
+    return cause == null ? "" : ": " + cause.getMessage();
   }
 
   private OpenSessionResponse openSession() {

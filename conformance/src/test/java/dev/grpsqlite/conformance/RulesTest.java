@@ -6,6 +6,10 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 
 /** The rules as documents. */
@@ -17,6 +21,21 @@ class RulesTest {
         Rules.document(),
         Files.readString(document),
         "write it again: dist/bin/grpsqlite-conformance --document > docs/rules.md");
+  }
+
+  @Test
+  void whatTheGuideNamesAreRules() throws Exception {
+    Path guide = Path.of(System.getProperty("grpsqlite.root"), "docs", "writing-a-backend.md");
+    Set<String> named = new TreeSet<>();
+    Matcher number = Pattern.compile("FILE-\\d\\d").matcher(Files.readString(guide));
+    while (number.find()) {
+      named.add(number.group());
+    }
+    assertTrue(named.size() > 10, named.toString());
+    for (Rule rule : Rules.ALL) {
+      named.remove(rule.number());
+    }
+    assertEquals(Set.of(), named);
   }
 
   @Test
