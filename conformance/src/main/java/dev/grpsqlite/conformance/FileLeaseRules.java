@@ -231,13 +231,16 @@ final class FileLeaseRules {
     long interval = intervalMs(trial);
     FileClient kept = trial.files().acquire();
     FileClient other = kept.another();
+    Punctual punctual = new Punctual(2 * interval);
     long until =
         System.nanoTime() + Math.min(SILENT_INTERVALS * interval, MAX_WAIT_MS / 2) * 1_000_000;
     while (System.nanoTime() - until < 0) {
       Trial.pause(interval);
+      punctual.expect();
       kept.heartbeat();
       StatusRuntimeException unused = held(other);
     }
+    punctual.expect();
     kept.write(0, Bytes.header(PAGE, 1));
   }
 

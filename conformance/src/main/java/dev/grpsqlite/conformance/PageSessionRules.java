@@ -188,8 +188,10 @@ final class PageSessionRules {
     long ttl = ttlMs(trial);
     PageClient client = trial.pages().acquire().silent();
     PageClient other = client.another();
+    Punctual punctual = new Punctual(ttl * 3 / 4);
     for (int third = 0; third < 5; third++) {
       Trial.pause(ttl / 3);
+      punctual.expect();
       KeepAliveResponse answer = client.keepAlive();
       Expect.equal(List.of(), answer.getLostLeasesList(), "the leases that were lost");
       Expect.equal(

@@ -139,12 +139,12 @@ final class Run implements AutoCloseable {
       rules.stream()
           .filter(rule -> services.contains(rule.need().service()))
           .sorted(Comparator.comparing(rule -> !rule.lasts()))
-          .forEach(rule -> checks.put(rule, threads.submit(() -> judged(rule, known))));
+          .forEach(rule -> checks.put(rule, threads.submit(() -> checked(rule))));
       List<Result> results = new ArrayList<>();
       for (Rule rule : rules) {
         Future<Result> check = checks.get(rule);
         if (check != null) {
-          Result result = await(rule, check, end);
+          Result result = judged(await(rule, check, end), known);
           results.add(result);
           listener.accept(result);
         }
@@ -171,14 +171,14 @@ final class Run implements AutoCloseable {
     } catch (TimeoutException e) {
       boolean unused = check.cancel(true);
       return new Result(
-          rule, Result.Kind.FAILED, "it could not be checked in time: the server hangs", 0);
+          rule, notKept(rule), "it could not be checked in time: the server hangs", 0);
     } catch (ExecutionException e) {
       throw new IllegalStateException(rule.number() + " cannot be checked", e.getCause());
     }
   }
 
-  private Result judged(Rule rule, KnownFailures known) throws Exception {
-    Result result = checked(rule);
+  private static Result judged(Result result, KnownFailures known) {
+    Rule rule = result.rule();
     String reason = known.reasons().get(rule.number());
     if (reason == null) {
       return result;

@@ -21,12 +21,15 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** Each rule is seen to be broken by a server that breaks it. */
 @Timeout(120)
+@Execution(ExecutionMode.CONCURRENT)
 class BrokenServersTest {
   private static final Map<Base, GoodServer> GOOD = new EnumMap<>(Base.class);
   private static final Map<Base, Target> TARGETS = new EnumMap<>(Base.class);
@@ -35,7 +38,7 @@ class BrokenServersTest {
   static void serve() throws Exception {
     ServerOptions options = ServerOptions.DEFAULTS;
     open(Base.VERSIONED, "versioned", options);
-    open(Base.HASTY, "versioned", options.withSessionTtl(Duration.ofMillis(1500)));
+    open(Base.HASTY, "versioned", options.withSessionTtl(Duration.ofMillis(2500)));
     open(Base.MEMORY, "memory", options);
     open(Base.WRITE_THROUGH, "memory", options.withAtomicBatch(false));
   }

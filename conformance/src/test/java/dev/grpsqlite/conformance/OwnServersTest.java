@@ -27,7 +27,7 @@ class OwnServersTest {
   @CsvSource({"memory, true", "memory, false", "versioned, true", "rocksdb, true"})
   void keepsAllRules(String backend, boolean atomicBatch) throws Exception {
     ServerOptions options =
-        ServerOptions.DEFAULTS.withSessionTtl(Duration.ofSeconds(3)).withAtomicBatch(atomicBatch);
+        ServerOptions.DEFAULTS.withSessionTtl(Duration.ofSeconds(4)).withAtomicBatch(atomicBatch);
     try (GoodServer server = new GoodServer(backend, folder, options)) {
       ByteArrayOutputStream out = new ByteArrayOutputStream();
       PrintStream print = new PrintStream(out, true, StandardCharsets.UTF_8);
