@@ -4,13 +4,14 @@ MVN ?= mvn
 MVN_FLAGS ?= -B -ntp -q
 export MINUTES BACKEND SEED
 
-.PHONY: help build test bench soak demo dist clean setup
+.PHONY: help build test bench soak mutants demo dist clean setup
 
 help:
 	@echo 'make demo    a database on a server, killed and started again, then a sqlite3 prompt on it'
 	@echo 'make test    every test, Java and C'
 	@echo 'make bench   measures, and says which figure misses its bar: build/bench/report.md'
 	@echo 'make soak    for MINUTES=10 a backend: clients while everything fails; build/soak/log'
+	@echo 'make mutants breaks each guarantee in a copy, and sees that its test fails; half an hour'
 	@echo 'make build   compiles and packages everything, without running tests'
 	@echo 'make dist    dist/: the servers, the SQLite extension, and nothing else needed to run them'
 	@echo 'make clean   removes what the other targets made'
@@ -32,6 +33,9 @@ test: setup
 
 bench: dist
 	@scripts/bench $(BENCH)
+
+mutants: setup
+	@scripts/check-mutants $(MUTANTS)
 
 soak: dist
 	@scripts/soak

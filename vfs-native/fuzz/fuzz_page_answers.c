@@ -38,9 +38,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     }
     case 1: {
       gsq_id lost[4];
-      uint32_t ttl;
+      gsq_kept_alive kept;
       size_t count;
-      gsq_decode_keep_alive(data, size, &ttl, lost, 4, &count, &error);
+      gsq_decode_keep_alive(data, size, &kept, lost, 4, &count, &error);
       if (count > 4) abort();
       break;
     }

@@ -20,7 +20,8 @@
 /* OpenSSL's functions that are used, all of 1.1.0 and later. */
 #define OPENSSL_FUNCTIONS(X)                                                                   \
   X(TLS_client_method)                                                                         \
-  X(SSL_CTX_new) X(SSL_CTX_free) X(SSL_CTX_ctrl) X(SSL_CTX_set_alpn_protos)                    \
+  X(SSL_CTX_new)                                                                               \
+  X(SSL_CTX_free) X(SSL_CTX_ctrl) X(SSL_CTX_set_alpn_protos)                                   \
       X(SSL_CTX_set_default_verify_paths) X(SSL_CTX_load_verify_locations) X(                  \
           SSL_CTX_use_certificate_chain_file) X(SSL_CTX_use_PrivateKey_file)                   \
           X(SSL_CTX_check_private_key) X(SSL_CTX_set_verify) X(SSL_CTX_set_default_passwd_cb)  \
@@ -34,7 +35,11 @@
                                       X(BIO_meth_set_read) X(BIO_meth_set_write)               \
                                           X(BIO_meth_set_ctrl) X(BIO_get_new_index) X(BIO_new) \
                                               X(BIO_set_data) X(BIO_get_data) X(BIO_set_init)  \
-                                                  X(BIO_set_flags) X(BIO_clear_flags)
+                                                  X(BIO_set_flags) X(BIO_clear_flags)          \
+                                                      X(SSL_set_cert_cb)                       \
+                                                          X(SSL_get_certificate)               \
+                                                              X(X509_get0_notAfter)            \
+                                                                  X(X509_cmp_current_time)
 
 static struct {
 #define DECLARE(name) __typeof__(&name) name;
@@ -51,6 +56,7 @@ struct gsq_tls {
 struct gsq_tls_stream {
   SSL *ssl;
   int fd;
+  int own_expired; /* the server asked for our certificate, and that has expired */
   char record[RECORD_BYTES];
 };
 
@@ -190,9 +196,30 @@ static int set_expected_peer(SSL *handle, const gsq_url *url) {
                       (void *)(uintptr_t)url->host);
 }
 
+/* The server asks for our certificate. It would refuse one that has expired; but with TLS 1.3 only
+** after the handshake, and mostly without a word that gets here. */
+static int on_certificate_wanted(SSL *handle, void *arg) {
+  gsq_tls_stream *stream = arg;
+  const X509 *own = ssl.SSL_get_certificate(handle);
+  stream->own_expired = own && ssl.X509_cmp_current_time(ssl.X509_get0_notAfter(own)) < 0;
+  return !stream->own_expired;
+}
+
 static int handshake_failed(gsq_tls_stream *stream, const gsq_url *url, int how, int problem,
                             gsq_error *error) {
   long verdict = ssl.SSL_get_verify_result(stream->ssl);
+  if (how == SSL_ERROR_SSL && stream->own_expired) {
+    return gsq_error_set(error, GSQ_UNAUTHENTICATED,
+                         "%s asks for a client certificate, and that of cert_file has expired; "
+                         "renew it",
+                         url->text);
+  }
+  if (how == SSL_ERROR_SSL && verdict == X509_V_ERR_CERT_HAS_EXPIRED) {
+    return gsq_error_set(error, GSQ_BAD_ANSWER,
+                         "the certificate of %s is not accepted (%s); its operator has to "
+                         "renew it",
+                         url->text, ssl.X509_verify_cert_error_string(verdict));
+  }
   if (how == SSL_ERROR_SSL && verdict != X509_V_OK) {
     return gsq_error_set(error, GSQ_BAD_ANSWER,
                          "the certificate of %s is not accepted (%s); if it is right, name its "
@@ -229,6 +256,7 @@ int gsq_tls_connect(gsq_tls *tls, const gsq_url *url, int fd, int cancel_fd,
     gsq_error_set(error, GSQ_NOMEM, "out of memory");
     goto fail;
   }
+  ssl.SSL_set_cert_cb(stream->ssl, on_certificate_wanted, stream);
   ssl.SSL_set_connect_state(stream->ssl);
   for (;;) {
     ssl.ERR_clear_error();

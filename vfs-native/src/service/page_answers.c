@@ -61,6 +61,7 @@ int gsq_decode_open_session(const uint8_t *data, size_t size, gsq_session_info *
   memset(out, 0, sizeof *out);
   out->ttl_ms = answer.ttl_ms;
   out->max_message_bytes = most < MOST_MESSAGE_BYTES ? most : MOST_MESSAGE_BYTES;
+  out->incarnation = answer.incarnation;
   out->commit_group = answer.capabilities.commit_group;
   out->watch = answer.capabilities.watch;
   out->time_travel = answer.capabilities.time_travel;
@@ -76,7 +77,7 @@ int gsq_decode_open_session(const uint8_t *data, size_t size, gsq_session_info *
   return GSQ_OK;
 }
 
-int gsq_decode_keep_alive(const uint8_t *data, size_t size, uint32_t *ttl_ms, gsq_id *lost,
+int gsq_decode_keep_alive(const uint8_t *data, size_t size, gsq_kept_alive *out, gsq_id *lost,
                           size_t max_lost, size_t *lost_count, gsq_error *error) {
   grpsqlite_v1_KeepAliveResponse answer = grpsqlite_v1_KeepAliveResponse_init_zero;
   *lost_count = 0;
@@ -98,7 +99,8 @@ int gsq_decode_keep_alive(const uint8_t *data, size_t size, uint32_t *ttl_ms, gs
     }
     memcpy(lost[count++].bytes, field.data, GSQ_ID_BYTES);
   }
-  *ttl_ms = answer.ttl_ms;
+  out->ttl_ms = answer.ttl_ms;
+  out->incarnation = answer.incarnation;
   *lost_count = count;
   return GSQ_OK;
 }

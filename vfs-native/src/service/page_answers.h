@@ -11,7 +11,7 @@
 int gsq_decode_open_session(const uint8_t *data, size_t size, gsq_session_info *out,
                             gsq_error *error);
 
-int gsq_decode_keep_alive(const uint8_t *data, size_t size, uint32_t *ttl_ms, gsq_id *lost,
+int gsq_decode_keep_alive(const uint8_t *data, size_t size, gsq_kept_alive *out, gsq_id *lost,
                           size_t max_lost, size_t *lost_count, gsq_error *error);
 
 int gsq_decode_open_database(const uint8_t *data, size_t size, const gsq_open_request *request,

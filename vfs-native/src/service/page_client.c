@@ -34,6 +34,7 @@ static int nomem(gsq_error *error) {
 static int encode(const pb_msgdesc_t *fields, const void *message, uint8_t *to, size_t room,
                   size_t *size, gsq_error *error) {
   pb_ostream_t stream = pb_ostream_from_buffer(to, room);
+  *size = 0; /* gcc does not see that what follows is an error, and warns of its use */
   if (!pb_encode(&stream, fields, message)) {
     return gsq_error_set(error, GSQ_INVALID_ARGUMENT, "a request cannot be encoded (%s)",
                          PB_GET_ERROR(&stream));
@@ -92,14 +93,14 @@ int gsq_open_session(const gsq_page_client *client, const char *client_name,
 }
 
 typedef struct keep_alive {
-  uint32_t *ttl_ms;
+  gsq_kept_alive *out;
   gsq_id *lost;
   size_t max_lost, *lost_count;
 } keep_alive;
 
 static int on_keep_alive(void *arg, const uint8_t *data, size_t size, gsq_error *error) {
   keep_alive *to = arg;
-  return gsq_decode_keep_alive(data, size, to->ttl_ms, to->lost, to->max_lost, to->lost_count,
+  return gsq_decode_keep_alive(data, size, to->out, to->lost, to->max_lost, to->lost_count,
                                error);
 }
 
@@ -107,7 +108,7 @@ static int on_keep_alive(void *arg, const uint8_t *data, size_t size, gsq_error 
 #define VIEW_BYTES (2 + grpsqlite_v1_View_size)
 
 int gsq_keep_alive(const gsq_page_client *client, const gsq_view *views, size_t view_count,
-                   uint32_t *ttl_ms, gsq_id *lost, size_t max_lost, size_t *lost_count,
+                   gsq_kept_alive *out, gsq_id *lost, size_t max_lost, size_t *lost_count,
                    int64_t deadline_ms, gsq_error *error) {
   error->sent_before = 0;
   *lost_count = 0;
@@ -123,7 +124,7 @@ int gsq_keep_alive(const gsq_page_client *client, const gsq_view *views, size_t 
     at = gsq_put_uint(at, 4, views[i].closed != 0);
     end = gsq_put_bytes(end, 2, view, (size_t)(at - view));
   }
-  keep_alive to = {ttl_ms, lost, max_lost, lost_count};
+  keep_alive to = {out, lost, max_lost, lost_count};
   int code = call_simple(client, METHOD("KeepAlive"), bytes, (size_t)(end - bytes),
                          on_keep_alive, &to, deadline_ms, error);
   if (code != GSQ_OK) *lost_count = 0;

@@ -26,6 +26,7 @@ int gsq_id_random(gsq_id *out);
 typedef struct gsq_session_info {
   uint32_t ttl_ms;
   uint32_t max_message_bytes; /* what the server receives; at least 128 KiB */
+  uint64_t incarnation;       /* which session of its id it is; 0: the server does not say */
   uint8_t commit_group, watch, time_travel, fork, prefetch;
   char server_name[128];
 } gsq_session_info;
@@ -76,9 +77,14 @@ typedef struct gsq_view {
   int closed;
 } gsq_view;
 
+typedef struct gsq_kept_alive {
+  uint32_t ttl_ms;
+  uint64_t incarnation; /* of the session that was renewed; as in gsq_session_info */
+} gsq_kept_alive;
+
 /* lost: room for max_lost ids; *lost_count of them are set. */
 int gsq_keep_alive(const gsq_page_client *client, const gsq_view *views, size_t view_count,
-                   uint32_t *ttl_ms, gsq_id *lost, size_t max_lost, size_t *lost_count,
+                   gsq_kept_alive *out, gsq_id *lost, size_t max_lost, size_t *lost_count,
                    int64_t deadline_ms, gsq_error *error);
 
 int gsq_close_session(const gsq_page_client *client, int64_t deadline_ms, gsq_error *error);

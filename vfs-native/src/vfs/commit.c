@@ -305,6 +305,7 @@ enum gsq_commit_outcome gsq_commit_send(gsq_prepared *const *commits, size_t cou
     if (commits[i]->stager->timeout_ms > timeout_ms)
       timeout_ms = commits[i]->stager->timeout_ms;
   }
+  for (size_t i = 0; i < count; i++) gsq_database_commit_begins(commits[i]->database);
   const enum gsq_commit_outcome outcome =
       send_until_known(commits[0]->database->server, requests, count, versions,
                        gsq_now_ms() + timeout_ms, error);
@@ -320,6 +321,7 @@ enum gsq_commit_outcome gsq_commit_send(gsq_prepared *const *commits, size_t cou
     } else if (lease_is_lost) {
       gsq_database_lease_lost(commits[i]->database);
     }
+    gsq_database_commit_ends(commits[i]->database);
   }
   return outcome;
 }

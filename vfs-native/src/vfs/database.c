@@ -371,6 +371,18 @@ void gsq_database_unwatch(gsq_database *database) {
   if (last) atomic_fetch_add(&database->server->watch_set, 1); /* no hurry */
 }
 
+void gsq_database_commit_begins(gsq_database *database) {
+  pthread_mutex_lock(&database->mutex);
+  database->committing = 1;
+  pthread_mutex_unlock(&database->mutex);
+}
+
+void gsq_database_commit_ends(gsq_database *database) {
+  pthread_mutex_lock(&database->mutex);
+  database->committing = 0;
+  pthread_mutex_unlock(&database->mutex);
+}
+
 void gsq_database_committed(gsq_database *database, gsq_pin *pin, const gsq_snapshot *next,
                             int all, const uint32_t *changed, size_t changed_count,
                             const gsq_page_ref *pages, size_t page_count) {

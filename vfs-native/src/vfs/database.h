@@ -62,6 +62,7 @@ struct gsq_database {
   uint64_t lease_session; /* server->session in which it was granted */
   uint64_t wanted_epoch;  /* someone waits for the lease of this epoch; 0: nobody said so */
   uint64_t lost_epoch;    /* up to this one they are ours no more */
+  int committing;         /* a commit is under way, which others may see before its answer is here */
   int doubtful;           /* a commit's outcome is unknown: the epoch must not be used again */
   int64_t confirmed_ms;   /* what was acknowledged before that time is known; 0: never */
   int64_t unconfirmed_until_ms; /* what confirms a moment up to this does not count */
@@ -149,6 +150,10 @@ int gsq_database_read_pages(gsq_database *database, const gsq_snapshot *at,
 int gsq_database_cached(gsq_database *database, const gsq_snapshot *at, uint32_t page,
                         void *to);
 
+/* From the sending of a commit until its outcome was said by one of the functions below, or is none:
+** in between, others read the head that the server names. */
+void gsq_database_commit_begins(gsq_database *database);
+void gsq_database_commit_ends(gsq_database *database);
 /* The holder's commit was applied: `next` is the head now, and the pin is at it. The pages named
 ** changed (all did, if `all`); `pages` of them, with their bytes, go into the cache. */
 void gsq_database_committed(gsq_database *database, gsq_pin *pin, const gsq_snapshot *next,

@@ -19,7 +19,7 @@ int gsq_lease_is_trusted_(const gsq_database *database) {
   const gsq_server *server = database->server;
   /* In this order: see server.h. */
   int64_t until_ms = atomic_load(&server->trusted_until_ms);
-  return database->lease_held && !database->doubtful &&
+  return database->lease_held && !database->doubtful && !database->committing &&
          database->lease_session == atomic_load(&server->session) && gsq_now_ms() < until_ms;
 }
 

@@ -59,8 +59,10 @@ static int restore_reserved(gsq_remote_file *file, const gsq_pin *pin, const cha
     return failed(file, &error, result);
   }
   lease_text(file->database, epoch, lease);
+  gsq_database_commit_begins(file->database);
   int rc = gsq_remote_ask_server(file, lease, "grpsqlite_restore", value, result);
   gsq_database_doubt(file->database);
+  gsq_database_commit_ends(file->database);
   return rc == SQLITE_NOTFOUND
              ? refused(file, SQLITE_ERROR, "its server has no PRAGMA grpsqlite_restore", result)
              : rc;

@@ -66,6 +66,7 @@ typedef struct gsq_server {
   int probed;                   /* info and kind are known */
   int has_page_service;         /* 0: the file service alone */
   gsq_session_info info;        /* immutable once probed */
+  uint64_t incarnation;         /* of the session that was opened last; see the proto */
   int thread_running;
   pthread_t thread;
   gsq_database *databases;

@@ -62,6 +62,7 @@ static int open_session(gsq_server *server, const gsq_page_client *client, int64
   if (code != GSQ_OK) return code;
   pthread_mutex_lock(&server->mutex);
   if (!server->probed) server->info = info;
+  server->incarnation = info.incarnation;
   atomic_fetch_add(&server->session, 1);
   trust_until(server, sent_ms, info.ttl_ms);
   pthread_mutex_unlock(&server->mutex);
@@ -115,21 +116,38 @@ static void views_told(gsq_server *server, const gsq_view *views, size_t count) 
   pthread_mutex_unlock(&server->mutex);
 }
 
+/* Whether a KeepAlive was answered of the session that we know, the `seen`th one. If it was not, that
+** one is lost, and what it had with it, as much as if the server had said so: what there is now
+** was made by an OpenSession that we took for failed. */
+static int is_of_session(gsq_server *server, uint64_t seen, const gsq_kept_alive *kept,
+                         gsq_error *error) {
+  pthread_mutex_lock(&server->mutex);
+  const int is = atomic_load(&server->session) != seen || kept->incarnation == 0 ||
+                 server->incarnation == kept->incarnation;
+  pthread_mutex_unlock(&server->mutex);
+  if (is) return 1;
+  gsq_error_set(error, GSQ_NOT_FOUND, "%s has another session of this client", server->url);
+  snprintf(error->reason, sizeof error->reason, "NO_SUCH_SESSION");
+  return 0;
+}
+
 /* Tells the server what we still read. Under session_mutex. */
 static int tell_views(gsq_server *server, const gsq_page_client *client, int64_t deadline_ms,
                       gsq_error *error) {
   gsq_view *views = malloc(MAX_VIEWS_PER_MESSAGE * sizeof *views);
   if (!views) return gsq_error_set(error, GSQ_NOMEM, "out of memory");
+  const uint64_t session = atomic_load(&server->session);
   int code = GSQ_OK;
   size_t count;
   for (size_t skip = 0; code == GSQ_OK; skip += count) {
     count = collect_views(server, 1, skip, views, MAX_VIEWS_PER_MESSAGE);
     if (count == 0) break;
-    uint32_t ttl_ms;
+    gsq_kept_alive kept;
     gsq_id lost[1];
     size_t lost_count;
     code =
-        gsq_keep_alive(client, views, count, &ttl_ms, lost, 1, &lost_count, deadline_ms, error);
+        gsq_keep_alive(client, views, count, &kept, lost, 1, &lost_count, deadline_ms, error);
+    if (code == GSQ_OK && !is_of_session(server, session, &kept, error)) code = error->code;
   }
   free(views);
   return code;
@@ -189,11 +207,13 @@ static int64_t keep_alive(gsq_server *server, gsq_view *views, gsq_id *lost) {
   size_t lost_count = 0;
   const int64_t sent_ms = gsq_now_ms();
   pthread_mutex_lock(&server->mutex);
-  uint32_t ttl_ms = server->info.ttl_ms;
+  gsq_kept_alive kept = {.ttl_ms = server->info.ttl_ms};
   pthread_mutex_unlock(&server->mutex);
-  const int64_t deadline_ms = sent_ms + ttl_ms / 3;
-  int code = gsq_keep_alive(&server->background_client, views, closed + rose, &ttl_ms, lost,
+  const int64_t deadline_ms = sent_ms + kept.ttl_ms / 3;
+  int code = gsq_keep_alive(&server->background_client, views, closed + rose, &kept, lost,
                             MAX_LOST, &lost_count, deadline_ms, &error);
+  if (code == GSQ_OK && !is_of_session(server, session, &kept, &error)) code = error.code;
+  const uint32_t ttl_ms = kept.ttl_ms;
   if (code == GSQ_OK) {
     pthread_mutex_lock(&server->mutex);
     if (atomic_load(&server->session) == session) trust_until(server, sent_ms, ttl_ms);

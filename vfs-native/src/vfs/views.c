@@ -22,11 +22,11 @@ static int remember(gsq_server *server, const gsq_view *view) {
 }
 
 static int tell(gsq_server *server, const gsq_view *views, size_t count, int64_t deadline_ms) {
-  uint32_t ttl_ms;
+  gsq_kept_alive kept;
   gsq_id lost[1];
   size_t lost_count;
   gsq_error error = {0};
-  int code = gsq_keep_alive(&server->client, views, count, &ttl_ms, lost, 1, &lost_count,
+  int code = gsq_keep_alive(&server->client, views, count, &kept, lost, 1, &lost_count,
                             deadline_ms, &error);
   return code == GSQ_OK || gsq_error_is(&error, "NO_SUCH_SESSION");
 }

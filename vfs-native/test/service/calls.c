@@ -111,9 +111,9 @@ static const char *problem_session(const uint8_t *data, size_t size) {
 static int call_keep_alive(gsq_channel *channel, int64_t deadline_ms, gsq_error *error) {
   gsq_page_client it = client(channel);
   gsq_view views[] = {{database, 0, 7, 0}, {database, 3, UINT64_MAX, 1}};
-  uint32_t ttl;
+  gsq_kept_alive kept;
   size_t count;
-  return gsq_keep_alive(&it, views, 2, &ttl, NULL, 0, &count, deadline_ms, error);
+  return gsq_keep_alive(&it, views, 2, &kept, NULL, 0, &count, deadline_ms, error);
 }
 
 static const char *problem_keep_alive(const uint8_t *data, size_t size) {

@@ -38,12 +38,14 @@ static void test_open_session(void) {
   b_bytes(&b, 2, "\x08\x01\x18\x01", 4); /* commit_group, time_travel */
   b_uint(&b, 3, 4 << 20);
   b_bytes(&b, 4, "server\n1", 8);
+  b_fixed64(&b, 5, UINT64_MAX - 1);
   b_bytes(&b, 99, "unknown", 7);
   CHECK_INT(GSQ_OK, session(&info));
   CHECK_INT(10000, info.ttl_ms);
   CHECK_INT(4 << 20, info.max_message_bytes);
   CHECK(info.commit_group && !info.watch && info.time_travel && !info.fork && !info.prefetch);
   CHECK_STR("server?1", info.server_name);
+  CHECK(info.incarnation == UINT64_MAX - 1);
 
   start();
   b_uint(&b, 1, 10000);
@@ -53,6 +55,7 @@ static void test_open_session(void) {
   CHECK_INT(GSQ_OK, session(&info));
   CHECK_INT(4 << 20, info.max_message_bytes); /* what the schema says if it does not */
   CHECK_INT(sizeof info.server_name - 1, strlen(info.server_name));
+  CHECK(info.incarnation == 0);
 
   start(); /* no ttl */
   CHECK_INT(GSQ_BAD_ANSWER, session(&info));
@@ -69,12 +72,13 @@ static void test_open_session(void) {
   CHECK_INT(GSQ_BAD_ANSWER, session(&info));
 }
 
+static gsq_kept_alive kept;
+
 static int keep_alive(gsq_id *lost, size_t room, size_t *count) {
-  uint32_t ttl = 0;
   uint8_t *data = exact(b.size);
-  int code = gsq_decode_keep_alive(data, b.size, &ttl, lost, room, count, &error);
+  int code = gsq_decode_keep_alive(data, b.size, &kept, lost, room, count, &error);
   free(data);
-  if (code == GSQ_OK) CHECK_INT(10000, ttl);
+  if (code == GSQ_OK) CHECK_INT(10000, kept.ttl_ms);
   return code;
 }
 
@@ -86,10 +90,13 @@ static void test_keep_alive(void) {
   b_uint(&b, 1, 10000);
   CHECK_INT(GSQ_OK, keep_alive(lost, 2, &count));
   CHECK_INT(0, count);
+  CHECK(kept.incarnation == 0); /* of a server that does not say */
+  b_fixed64(&b, 3, UINT64_MAX);
   b_id(&b, 2, 'a');
   b_id(&b, 2, 'b');
   CHECK_INT(GSQ_OK, keep_alive(lost, 2, &count));
   CHECK_INT(2, count);
+  CHECK(kept.incarnation == UINT64_MAX);
   CHECK(lost[0].bytes[0] == 'a' && lost[1].bytes[15] == 'b');
   CHECK_INT(GSQ_BAD_ANSWER, keep_alive(lost, 1, &count));
   CHECK_INT(0, count);

@@ -12,4 +12,6 @@ def load():
 
 
 def connect(name, timeout=60):
-    return sqlite3.connect(name, timeout=timeout, isolation_level=None)
+    return sqlite3.connect(
+        name, timeout=timeout, isolation_level=None, uri=name.startswith("file:")
+    )

@@ -58,6 +58,7 @@ typedef struct fixed_view {
 typedef struct session {
   int used;
   gsq_id id;
+  uint64_t incarnation;
   fixed_view fixed[MAX_FIXED_VIEWS];
   int viewed[MAX_DATABASES];
   uint64_t floors[MAX_DATABASES];
@@ -92,6 +93,8 @@ static uint32_t last_wait;
 static pthread_cond_t lease_freed = PTHREAD_COND_INITIALIZER; /* or may be */
 static fake_fault fault;
 static int fault_count;
+static int let_go;
+static pthread_cond_t gone = PTHREAD_COND_INITIALIZER;
 static int calls[FAKE_METHODS];
 static int page_service = 1, commit_group = 1, time_travel = 1;
 static uint32_t ttl = 10000, max_message = 4u << 20;
@@ -141,6 +144,12 @@ static enum fake_kind strike(enum fake_method method) {
   return kind;
 }
 
+/* Under the mutex. */
+static void hold_answer(void) {
+  while (!let_go) pthread_cond_wait(&gone, &mutex);
+  let_go = 0;
+}
+
 /* Runs one method under the mutex, with its fault. */
 #define SERVE(method, body)                                                    \
   do {                                                                         \
@@ -155,6 +164,7 @@ static enum fake_kind strike(enum fake_method method) {
     } else {                                                                   \
       code = body;                                                             \
       if (kind == FAKE_SEND_TWICE) code = body;                                \
+      if (kind == FAKE_HOLD_ANSWER) hold_answer();                             \
       if (kind == FAKE_LOSE_ANSWER) code = refuse(error, GSQ_UNAVAILABLE, ""); \
     }                                                                          \
     pthread_mutex_unlock(&mutex);                                              \
@@ -278,26 +288,31 @@ size_t gsq_pages_wire_size(uint32_t page_size, size_t count) {
 }
 
 static session *make_session(const gsq_id *id) {
+  static uint64_t incarnation;
   session *s = find_session(id);
+  if (s) return s;
   for (int i = 0; !s && i < MAX_SESSIONS; i++) {
     if (!sessions[i].used) s = &sessions[i];
   }
   if (!s) return NULL;
   s->used = 1;
   s->id = *id;
+  s->incarnation = ++incarnation;
   return s;
 }
 
 static int open_session(const gsq_page_client *client, gsq_session_info *out,
                         gsq_error *error) {
   if (!page_service) return refuse(error, GSQ_UNIMPLEMENTED, "");
-  if (!make_session(&client->session)) return refuse(error, GSQ_RESOURCE_EXHAUSTED, "LIMIT");
+  const session *s = make_session(&client->session);
+  if (!s) return refuse(error, GSQ_RESOURCE_EXHAUSTED, "LIMIT");
   memset(out, 0, sizeof *out);
   out->ttl_ms = ttl;
   out->max_message_bytes = max_message;
   out->commit_group = (uint8_t)commit_group;
   out->watch = watching != FAKE_NO_WATCH;
   out->time_travel = (uint8_t)time_travel;
+  out->incarnation = s->incarnation;
   return GSQ_OK;
 }
 
@@ -308,7 +323,7 @@ int gsq_open_session(const gsq_page_client *client, const char *client_name,
 }
 
 static int keep_alive(const gsq_page_client *client, const gsq_view *views, size_t view_count,
-                      uint32_t *ttl_ms, size_t *lost_count, gsq_error *error) {
+                      gsq_kept_alive *out, size_t *lost_count, gsq_error *error) {
   session *s = find_session(&client->session);
   if (!s) return refuse(error, GSQ_NOT_FOUND, "NO_SUCH_SESSION");
   for (size_t i = 0; i < view_count; i++) {
@@ -320,17 +335,18 @@ static int keep_alive(const gsq_page_client *client, const gsq_view *views, size
       raise_view(s, d, views[i].view, views[i].floor_version);
     }
   }
-  *ttl_ms = ttl;
+  out->ttl_ms = ttl;
+  out->incarnation = s->incarnation;
   *lost_count = 0;
   return GSQ_OK;
 }
 
 int gsq_keep_alive(const gsq_page_client *client, const gsq_view *views, size_t view_count,
-                   uint32_t *ttl_ms, gsq_id *lost, size_t max_lost, size_t *lost_count,
+                   gsq_kept_alive *out, gsq_id *lost, size_t max_lost, size_t *lost_count,
                    int64_t deadline_ms, gsq_error *error) {
   (void)lost;
   (void)max_lost;
-  SERVE(FAKE_KEEP_ALIVE, keep_alive(client, views, view_count, ttl_ms, lost_count, error));
+  SERVE(FAKE_KEEP_ALIVE, keep_alive(client, views, view_count, out, lost_count, error));
 }
 
 static int close_session(const gsq_page_client *client) {
@@ -1004,6 +1020,13 @@ void fake_set_fault(fake_fault f) {
   pthread_mutex_unlock(&mutex);
 }
 
+void fake_let_go(void) {
+  pthread_mutex_lock(&mutex);
+  let_go = 1;
+  pthread_cond_broadcast(&gone);
+  pthread_mutex_unlock(&mutex);
+}
+
 int fake_faults(void) {
   pthread_mutex_lock(&mutex);
   int n = fault_count;
@@ -1046,6 +1069,7 @@ void fake_reset(void) {
   memset(databases, 0, sizeof databases);
   memset(sessions, 0, sizeof sessions);
   memset(&fault, 0, sizeof fault);
+  let_go = 0;
   memset(calls, 0, sizeof calls);
   page_service = 1;
   commit_group = 1;

@@ -35,6 +35,7 @@ enum fake_kind {
   FAKE_NO_FAULT,
   FAKE_REFUSE,      /* answered with code and reason; nothing is done */
   FAKE_LOSE_ANSWER, /* done; the client sees UNAVAILABLE */
+  FAKE_HOLD_ANSWER, /* done; answered after fake_let_go */
   FAKE_SEND_TWICE,  /* done twice, as a channel that retries does; the second answer counts */
 };
 
@@ -55,6 +56,8 @@ void fake_set_around(void (*around)(int begins));
 void fake_set_fault(fake_fault fault);
 /* How often it struck. */
 int fake_faults(void);
+/* Lets an answer go that is held, or will be next. */
+void fake_let_go(void);
 
 /* How often a method was called since the last fake_reset_counts; FAKE_ANY: all but KeepAlive and
 ** Watch. */

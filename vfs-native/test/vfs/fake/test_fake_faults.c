@@ -1,4 +1,5 @@
 /* What a transaction comes to when the server, the network or the lease lets it down. */
+#include "vfs/fake/await.h"
 #include "vfs/fake/fake_server.h"
 #include "vfs/fake/sql.h"
 
@@ -141,6 +142,36 @@ static void a_restart_between_transactions_goes_unnoticed(void) {
   SQL_OK(db, "COMMIT");
   CHECK_STR("1|2|3", sql_get(db, "SELECT a FROM t"));
   CHECK_INT(1, fake_sessions());
+  sqlite3_close(db);
+}
+
+/* The server has another session under the same id, which an OpenSession made whose answer was lost:
+** nothing but its incarnation tells the client that what it had in the first one is gone. */
+static void a_session_lost_and_opened_unnoticed(void) {
+  CASE("P7: a lease of a session that was lost and opened again unnoticed is not trusted");
+  fake_reset();
+  fake_set_ttl_ms(1500);
+  sqlite3 *db = sql_open("file:main.db?token=a");
+  SQL_OK(db, "CREATE TABLE t(a); INSERT INTO t VALUES (1)");
+  sqlite3 *reader = sql_open("file:main.db?token=a");
+  SQL_OK(reader, "BEGIN");
+  CHECK_STR("1", sql_get(reader, "SELECT a FROM t"));
+  CHECK_STR("1", sql_get(db, "SELECT a FROM t"));
+  fault(FAKE_OPEN_SESSION, FAKE_LOSE_ANSWER, 0, 0, NULL);
+  fake_restart();
+  fake_take_lease("main.db");
+  AWAIT(fake_faults() == 1);
+  sqlite3 *other = sql_open("file:main.db?token=b");
+  SQL_OK(other, "UPDATE t SET a = 2");
+  fake_reset_counts();
+  AWAIT(fake_calls(FAKE_OPEN_SESSION) == 1);
+  AWAIT(fake_floor("main.db") == 2); /* the view of the reader, which the first session had */
+  CHECK_STR("2", sql_get(db, "SELECT a FROM t"));
+  CHECK_STR("1", sql_get(reader, "SELECT a FROM t"));
+  sqlite3_close(other);
+  sqlite3_close(reader);
+  SQL_OK(db, "INSERT INTO t VALUES (3)");
+  CHECK_STR("2|3", sql_get(db, "SELECT a FROM t"));
   sqlite3_close(db);
 }
 
@@ -315,6 +346,7 @@ int main(void) {
   }
   a_lost_lease_fences_the_writer();
   a_restart_between_transactions_goes_unnoticed();
+  a_session_lost_and_opened_unnoticed();
   a_restart_loses_what_was_staged();
   a_stage_is_of_one_session();
   errors_while_opening_and_reading();

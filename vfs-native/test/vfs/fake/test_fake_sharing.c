@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "vfs/fake/await.h"
 #include "vfs/fake/fake_server.h"
 #include "vfs/fake/sql.h"
 
@@ -226,6 +227,67 @@ static void a_forked_child_starts_anew(void) {
   CHECK_INT(0, status);
   SQL_OK(db, "COMMIT");
   CHECK_STR("1|2", sql_get(db, "SELECT a FROM t"));
+  sqlite3_close(db);
+}
+
+static void *run_commit(void *arg) {
+  sqlite3 **db = arg;
+  CHECK_INT(SQLITE_OK, sql_run(db[0], "COMMIT"));
+  return NULL;
+}
+
+static void nobody_reads_an_older_head_than_others_saw(const char *attached) {
+  fprintf(stderr,
+          "- P7: while a commit is unanswered, the process's other connections ask for the "
+          "head%s\n",
+          attached ? "; of a group" : "");
+  sqlite3 *db = fresh("file:main.db?token=a");
+  sqlite3 *beside = sql_open("file:main.db?token=a");
+  sqlite3 *other = sql_open("file:main.db?token=b");
+  if (attached) SQL_OK(db, attached);
+  CHECK_STR("1", sql_get(beside, "SELECT a FROM t"));
+  SQL_OK(db, "BEGIN; UPDATE t SET a = 2");
+  if (attached) SQL_OK(db, "INSERT INTO two.u VALUES (1)");
+  fake_reset_counts();
+  CHECK_STR("1", sql_get(beside, "SELECT a FROM t"));
+  CHECK_INT(0, fake_calls(FAKE_REFRESH)); /* the lease is held, and nothing is under way */
+  fake_set_fault((fake_fault){.method = attached ? FAKE_COMMIT_GROUP : FAKE_COMMIT,
+                              .kind = FAKE_HOLD_ANSWER});
+  pthread_t thread;
+  pthread_create(&thread, NULL, run_commit, &db);
+  AWAIT(fake_faults() == 1);
+  CHECK_STR("2", sql_get(other, "SELECT a FROM t"));
+  CHECK_STR("2", sql_get(beside, "SELECT a FROM t")); /* it begins later */
+  fake_let_go();
+  pthread_join(thread, NULL);
+  /* Once it is answered, nobody asks any more. */
+  fake_reset_counts();
+  CHECK_STR("2", sql_get(beside, "SELECT a FROM t"));
+  CHECK_STR("2", sql_get(db, "SELECT a FROM t"));
+  SQL_OK(db, "UPDATE t SET a = 3");
+  CHECK_INT(1, fake_calls(FAKE_COMMIT));
+  CHECK_INT(0, fake_calls(FAKE_REFRESH));
+  CHECK_STR("3", sql_get(beside, "SELECT a FROM t"));
+  sqlite3_close(other);
+  sqlite3_close(beside);
+  sqlite3_close(db);
+}
+
+/* A commit that is refused leaves the lease as good as it was. */
+static void a_refused_commit_is_over(void) {
+  CASE("after a commit that was refused, the lease is trusted as before");
+  sqlite3 *db = fresh("main.db");
+  sqlite3 *beside = sql_open("main.db");
+  fake_set_fault((fake_fault){.method = FAKE_COMMIT,
+                              .kind = FAKE_REFUSE,
+                              .code = GSQ_RESOURCE_EXHAUSTED,
+                              .reason = "QUOTA"});
+  CHECK_INT(SQLITE_FULL, sql_run(db, "UPDATE t SET a = 2"));
+  CHECK_STR("1", sql_get(beside, "SELECT a FROM t"));
+  fake_reset_counts();
+  CHECK_STR("1", sql_get(beside, "SELECT a FROM t"));
+  CHECK_INT(0, fake_calls(FAKE_ANY));
+  sqlite3_close(beside);
   sqlite3_close(db);
 }
 
@@ -462,6 +524,10 @@ int main(void) {
   many_threads("memory");
   many_writers();
   two_databases_and_two_servers();
+  nobody_reads_an_older_head_than_others_saw(NULL);
+  nobody_reads_an_older_head_than_others_saw(
+      "ATTACH 'file:two.db?token=a' AS two; CREATE TABLE two.u(a)");
+  a_refused_commit_is_over();
   the_background_thread();
   an_untrusted_lease_is_asked_for_again();
   a_lease_of_an_earlier_session_is_not_trusted();

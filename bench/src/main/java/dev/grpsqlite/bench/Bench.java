@@ -20,7 +20,11 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Bench {
   private static final List<Benchmark> ALL =
-      List.of(new ForkBenchmark(), new HandoverBenchmark(), new FairnessBenchmark());
+      List.of(
+          new ForkBenchmark(),
+          new HandoverBenchmark(),
+          new FairnessBenchmark(),
+          new HostileBenchmark());
 
   private Bench() {}
 
@@ -58,6 +62,11 @@ public final class Bench {
         }
       } finally {
         delete(folder);
+      }
+    }
+    for (Benchmark benchmark : chosen) {
+      if (!benchmark.note().isEmpty()) {
+        rows.add("\n" + benchmark.name() + ": " + benchmark.note());
       }
     }
     Files.write(reports.resolve("report.md"), rows);

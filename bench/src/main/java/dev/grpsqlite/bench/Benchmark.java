@@ -8,6 +8,11 @@ interface Benchmark {
   /** What to call it on the command line. */
   String name();
 
+  /** What a reader of its figures must know to judge them; empty if they speak for themselves. */
+  default String note() {
+    return "";
+  }
+
   /**
    * Measures.
    *

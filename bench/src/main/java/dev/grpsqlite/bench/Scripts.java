@@ -2,6 +2,7 @@ package dev.grpsqlite.bench;
 
 import dev.grpsqlite.e2e.Client;
 import dev.grpsqlite.e2e.Dist;
+import dev.grpsqlite.e2e.Program;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -10,6 +11,15 @@ final class Scripts {
   private Scripts() {}
 
   static List<Double> run(Client client, String script, Object... arguments) throws Exception {
+    return client.run("", command(script, arguments)).ok().lines().map(Double::valueOf).toList();
+  }
+
+  /** One that goes on until its input ends. */
+  static Program start(Client client, String script, Object... arguments) throws Exception {
+    return client.start(command(script, arguments));
+  }
+
+  private static String[] command(String script, Object... arguments) {
     List<String> command = new ArrayList<>();
     command.add("/usr/bin/python3");
     command.add("-B");
@@ -17,11 +27,6 @@ final class Scripts {
     for (Object argument : arguments) {
       command.add(argument.toString());
     }
-    return client
-        .run("", command.toArray(new String[0]))
-        .ok()
-        .lines()
-        .map(Double::valueOf)
-        .toList();
+    return command.toArray(new String[0]);
   }
 }

@@ -14,6 +14,7 @@ import java.util.Queue;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.LongAdder;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -64,6 +65,7 @@ public final class FaultProxy implements AutoCloseable {
   private final Set<Relay> relays = ConcurrentHashMap.newKeySet();
   private final AtomicInteger answersToLose = new AtomicInteger();
   private final Map<Fault, Integer> fired = new ConcurrentHashMap<>();
+  private final LongAdder bytes = new LongAdder();
   private final Object lock = new Object();
   private final Queue<Injected> waiting = new ArrayDeque<>(); // guarded by lock
   private long partitionEnds; // guarded by lock; of System.nanoTime()
@@ -83,6 +85,11 @@ public final class FaultProxy implements AutoCloseable {
 
   public String url() {
     return "http://127.0.0.1:" + listener.getLocalPort();
+  }
+
+  /** Of all connections, both ways, so far. */
+  public long bytes() {
+    return bytes.sum();
   }
 
   /** How often this fault has happened so far. */
@@ -224,6 +231,7 @@ public final class FaultProxy implements AutoCloseable {
         InputStream in = from.getInputStream();
         OutputStream out = to.getOutputStream();
         for (int n = in.read(buffer); n >= 0; n = in.read(buffer)) {
+          bytes.add(n);
           if (isDropped) {
             continue;
           }

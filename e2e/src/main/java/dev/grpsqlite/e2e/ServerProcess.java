@@ -1,6 +1,10 @@
 package dev.grpsqlite.e2e;
 
 import java.io.IOException;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -20,6 +24,7 @@ import org.jspecify.annotations.Nullable;
 public final class ServerProcess implements AutoCloseable {
   private static final Pattern LISTENING =
       Pattern.compile("listening on (?:http://)?127\\.0\\.0\\.1:(\\d+)");
+  private static final Pattern METRICS = Pattern.compile("metrics on 127\\.0\\.0\\.1:(\\d+)");
   private static final Duration START = Duration.ofMinutes(1);
 
   /** Half the start of a server is its compiler, and most tests are over before it pays. */
@@ -33,13 +38,13 @@ public final class ServerProcess implements AutoCloseable {
   private int port;
   private @Nullable Process process;
 
-  private ServerProcess(String name, Path folder, boolean asShipped, List<String> options)
+  private ServerProcess(String name, Path folder, String javaOptions, List<String> options)
       throws IOException {
     this.name = name;
     this.options = options;
     this.log = Files.createTempFile(folder, name, ".log");
     this.workingFolder = Files.createDirectories(folder.resolve("working-folder"));
-    environment.put("GRPSQLITE_JAVA_OPTS", asShipped ? "" : QUICK_START);
+    environment.put("GRPSQLITE_JAVA_OPTS", javaOptions);
   }
 
   /**
@@ -67,7 +72,8 @@ public final class ServerProcess implements AutoCloseable {
 
   private static ServerProcess inMemory(
       String name, Path folder, boolean asShipped, String... options) throws Exception {
-    ServerProcess server = new ServerProcess(name, folder, asShipped, Arrays.asList(options));
+    ServerProcess server =
+        new ServerProcess(name, folder, asShipped ? "" : QUICK_START, Arrays.asList(options));
     server.start();
     return server;
   }
@@ -90,7 +96,20 @@ public final class ServerProcess implements AutoCloseable {
       throws Exception {
     List<String> all = new ArrayList<>(List.of("--data", folder.resolve("data").toString()));
     all.addAll(Arrays.asList(options));
-    ServerProcess server = new ServerProcess("rocksdb-server", folder, asShipped, all);
+    ServerProcess server =
+        new ServerProcess("rocksdb-server", folder, asShipped ? "" : QUICK_START, all);
+    server.start();
+    return server;
+  }
+
+  /**
+   * Starts a server with Java options that win over those it is shipped with.
+   *
+   * @param name of its launch script
+   */
+  public static ServerProcess with(String javaOptions, String name, Path folder, String... options)
+      throws Exception {
+    ServerProcess server = new ServerProcess(name, folder, javaOptions, List.of(options));
     server.start();
     return server;
   }
@@ -158,6 +177,30 @@ public final class ServerProcess implements AutoCloseable {
 
   public int port() {
     return port;
+  }
+
+  public long pid() {
+    return process().pid();
+  }
+
+  /**
+   * The sum of a metric over its labels, or over those with this label; 0 if there is none. Needs
+   * {@code --metrics-listen}.
+   */
+  public double metric(String name, String label) throws Exception {
+    Matcher line = METRICS.matcher(log());
+    if (!line.find()) {
+      throw new IllegalStateException(this.name + " shows no metrics");
+    }
+    URI uri = URI.create("http://127.0.0.1:" + line.group(1) + "/metrics");
+    return HttpClient.newHttpClient()
+        .send(HttpRequest.newBuilder(uri).build(), HttpResponse.BodyHandlers.ofString())
+        .body()
+        .lines()
+        .filter(each -> each.startsWith(name + " ") || each.startsWith(name + "{"))
+        .filter(each -> each.contains(label))
+        .mapToDouble(each -> Double.parseDouble(each.substring(each.lastIndexOf(' ') + 1)))
+        .sum();
   }
 
   public long peakMemoryBytes() throws IOException {

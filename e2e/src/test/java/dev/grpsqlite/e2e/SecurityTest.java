@@ -9,7 +9,9 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.security.MessageDigest;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.HexFormat;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -206,6 +208,53 @@ class SecurityTest {
         assertEquals("3\n", writer.finish().ok());
       }
     }
+  }
+
+  @Test
+  void expiredCertificatesAreRefusedAndTheReasonIsSaid() throws Exception {
+    TestCertificates made = new TestCertificates(folder);
+    made.authority("ca");
+    made.issue("ca", "server", "IP:127.0.0.1");
+    made.issueExpired("ca", "old-server", "IP:127.0.0.1");
+    made.issue("ca", "alice", "");
+    made.issueExpired("ca", "old-alice", "");
+    String authority = made.certificate("ca").toString();
+    try (ServerProcess server = serverWith(made, "server", "--tls-client-ca", authority)) {
+      Client anyone =
+          new Client(folder, "https://127.0.0.1:" + server.port())
+              .with("GRPSQLITE_CA_FILE", authority);
+      as(anyone, made, "alice").shell("main.db", "CREATE TABLE t (x);").ok();
+      Client expired = as(anyone, made, "old-alice");
+      assertRefused(expired, "main.db", "(23) grpsqlite: "); // SQLITE_AUTH
+      assertRefused(expired, "main.db", "that of cert_file has expired");
+    }
+    // Who is not asked for it may have any.
+    try (ServerProcess server = serverWith(made, "server")) {
+      Client anyone =
+          new Client(folder, "https://127.0.0.1:" + server.port())
+              .with("GRPSQLITE_CA_FILE", authority);
+      as(anyone, made, "old-alice").shell("main.db", "CREATE TABLE t (x);").ok();
+    }
+    try (ServerProcess server = serverWith(made, "old-server")) {
+      Client anyone =
+          new Client(folder, "https://127.0.0.1:" + server.port())
+              .with("GRPSQLITE_CA_FILE", authority);
+      assertRefused(anyone, "main.db", "(14) grpsqlite: "); // SQLITE_CANTOPEN
+      assertRefused(anyone, "main.db", "is not accepted (certificate has expired)");
+    }
+  }
+
+  private ServerProcess serverWith(TestCertificates made, String name, String... more)
+      throws Exception {
+    List<String> arguments =
+        new ArrayList<>(
+            List.of(
+                "--tls-cert",
+                made.certificate(name).toString(),
+                "--tls-key",
+                made.key(name).toString()));
+    arguments.addAll(List.of(more));
+    return ServerProcess.memory(folder, arguments.toArray(new String[0]));
   }
 
   private static Client as(Client client, TestCertificates made, String name) {

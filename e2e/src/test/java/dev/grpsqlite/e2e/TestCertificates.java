@@ -35,6 +35,16 @@ final class TestCertificates {
    * @param alternativeName as openssl wants it; empty for none
    */
   void issue(String authority, String name, String alternativeName) throws Exception {
+    issue(authority, name, alternativeName, 2);
+  }
+
+  /** As {@link #issue}, one that expired a day ago. */
+  void issueExpired(String authority, String name, String alternativeName) throws Exception {
+    issue(authority, name, alternativeName, -1);
+  }
+
+  private void issue(String authority, String name, String alternativeName, int days)
+      throws Exception {
     Path signingRequest = folder.resolve(name + ".csr");
     List<String> command = request(name);
     command.addAll(List.of("-out", signingRequest.toString()));
@@ -54,7 +64,7 @@ final class TestCertificates {
             key(authority).toString(),
             "-CAcreateserial",
             "-days",
-            "2",
+            Integer.toString(days),
             "-extfile",
             extensions.toString(),
             "-out",

@@ -155,7 +155,9 @@ class TimeTravelTest {
     try (ServerProcess server =
         kind.start(folder, "--retention", "1versions", "--session-ttl-ms", "1500")) {
       Client client = new Client(folder, server.url());
-      client.shell("old.db", "CREATE TABLE t (x);").ok();
+      // A machine that is busy may let a session of so short a life end while it opens the
+      // database.
+      client.shell("old.db", ".timeout 10000\nCREATE TABLE t (x);").ok();
       try (Program session = client.startPython("session.py", "file:old.db?cache_mb=0")) {
         session.readTo("--");
         String attach = "ATTACH 'file:old.db?version=";

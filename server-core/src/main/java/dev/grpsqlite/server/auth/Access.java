@@ -10,6 +10,7 @@ import org.jspecify.annotations.Nullable;
 public final class Access {
   private final DatabaseNames names = new DatabaseNames();
   private volatile @Nullable AccessRules rules;
+  private volatile Runnable whenReplaced = () -> {};
 
   private Access(@Nullable AccessRules rules) {
     this.rules = rules;
@@ -34,6 +35,12 @@ public final class Access {
       throw new IllegalStateException("an open server does not close");
     }
     rules = newRules;
+    whenReplaced.run();
+  }
+
+  /** What is to be done each time that the rules were replaced, by who replaced them. Set once. */
+  public void whenReplaced(Runnable action) {
+    whenReplaced = action;
   }
 
   @Nullable AccessRules rules() {
@@ -53,13 +60,14 @@ public final class Access {
   public Caller caller(@Nullable String token, @Nullable String certificate) {
     AccessRules current = rules;
     if (current == null) {
-      return new Caller(this, certificate == null ? "" : certificate);
+      return new Caller(this, certificate == null ? "" : certificate, null);
     }
     String identity = certificate;
-    if (token != null) {
+    Token known = token == null ? null : Token.of(token);
+    if (known != null) {
       identity =
           current
-              .identityOf(token)
+              .identityOf(known)
               .orElseThrow(
                   () -> new AccessException(Code.BAD_TOKEN, "the server does not know the token"));
     }
@@ -72,6 +80,6 @@ public final class Access {
       throw new AccessException(
           Code.NOT_ALLOWED, "there is nothing that " + identity + " may do here");
     }
-    return new Caller(this, identity);
+    return new Caller(this, identity, known);
   }
 }

@@ -60,7 +60,11 @@ public final class AccessRules {
 
   /** Who has this token. */
   Optional<String> identityOf(String token) {
-    return Optional.ofNullable(tokens.get(Token.of(token)));
+    return identityOf(Token.of(token));
+  }
+
+  Optional<String> identityOf(Token token) {
+    return Optional.ofNullable(tokens.get(token));
   }
 
   /** Whether there is anything that this identity may do. */

@@ -18,10 +18,23 @@ public final class Caller {
 
   private final Access access;
   private final String identity;
+  private final @Nullable Token token;
 
-  Caller(Access access, String identity) {
+  /**
+   * @param token by which it is known; null if by something else
+   */
+  Caller(Access access, String identity, @Nullable Token token) {
     this.access = access;
     this.identity = identity;
+    this.token = token;
+  }
+
+  /** Whether the rules, as they are now, would let it in again. */
+  public boolean isKnown() {
+    AccessRules rules = access.rules();
+    return rules == null
+        || (rules.knows(identity)
+            && (token == null || identity.equals(rules.identityOf(token).orElse(null))));
   }
 
   /** The name of who calls; empty where the server asks nobody. */

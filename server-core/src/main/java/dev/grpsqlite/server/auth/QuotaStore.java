@@ -1,27 +1,17 @@
 package dev.grpsqlite.server.auth;
 
 import dev.grpsqlite.server.auth.Usage.Pending;
-import dev.grpsqlite.server.spi.Changes;
 import dev.grpsqlite.server.spi.Commit;
 import dev.grpsqlite.server.spi.CommitId;
 import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.DatabaseInfo;
-import dev.grpsqlite.server.spi.LeaseState;
-import dev.grpsqlite.server.spi.PageImage;
+import dev.grpsqlite.server.spi.ForwardingPageStore;
 import dev.grpsqlite.server.spi.PageStore;
-import dev.grpsqlite.server.spi.Retention;
 import dev.grpsqlite.server.spi.SessionId;
-import dev.grpsqlite.server.spi.SideFiles;
-import dev.grpsqlite.server.spi.Snapshot;
-import dev.grpsqlite.server.spi.StageId;
-import dev.grpsqlite.server.spi.StoreCapabilities;
 import dev.grpsqlite.server.spi.StoreException;
 import dev.grpsqlite.server.spi.StoreException.Code;
-import dev.grpsqlite.server.spi.VersionInfo;
-import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.function.Supplier;
@@ -35,13 +25,12 @@ import org.jspecify.annotations.Nullable;
  * <p>QUOTA means that nothing was applied (P5): before a commit is refused, the store is asked
  * whether it was applied already. Thread-safe.
  */
-public final class QuotaStore implements PageStore {
+public final class QuotaStore extends ForwardingPageStore {
   private static final int LISTED_AT_ONCE = 1000;
 
   /** Of no lease: epochs are not negative. With it a store answers for what it applied already. */
   private static final long NO_EPOCH = -1;
 
-  private final PageStore store;
   private final Access access;
   private final @Nullable Quota ofAll;
   private final Usage usage = new Usage();
@@ -51,7 +40,7 @@ public final class QuotaStore implements PageStore {
    * @param ofAll for all databases, whatever the rules say
    */
   public QuotaStore(PageStore store, Access access, Quota ofAll) {
-    this.store = store;
+    super(store);
     this.access = access;
     this.ofAll = ofAll.limits() ? ofAll : null;
   }
@@ -314,115 +303,5 @@ public final class QuotaStore implements PageStore {
 
   private static RuntimeException rethrown(Throwable error) {
     return error instanceof RuntimeException e ? e : new CompletionException(error);
-  }
-
-  // ---- Everything else is the store's
-
-  @Override
-  public StoreCapabilities capabilities() {
-    return store.capabilities();
-  }
-
-  @Override
-  public CompletableFuture<Optional<DatabaseInfo>> find(String name) {
-    return store.find(name);
-  }
-
-  @Override
-  public CompletableFuture<DatabaseInfo> info(DatabaseId database) {
-    return store.info(database);
-  }
-
-  @Override
-  public CompletableFuture<List<DatabaseInfo>> list(String prefix, String after, int limit) {
-    return store.list(prefix, after, limit);
-  }
-
-  @Override
-  public CompletableFuture<Snapshot> head(DatabaseId database) {
-    return store.head(database);
-  }
-
-  @Override
-  public CompletableFuture<Snapshot> snapshot(DatabaseId database, long version) {
-    return store.snapshot(database, version);
-  }
-
-  @Override
-  public CompletableFuture<Changes> changes(DatabaseId database, long after, long upTo, int limit) {
-    return store.changes(database, after, upTo, limit);
-  }
-
-  @Override
-  public CompletableFuture<List<PageImage>> read(DatabaseId database, long version, long[] pages) {
-    return store.read(database, version, pages);
-  }
-
-  @Override
-  public CompletableFuture<List<PageImage>> readStaged(
-      DatabaseId database, SessionId session, StageId stage, long version, long[] pages) {
-    return store.readStaged(database, session, stage, version, pages);
-  }
-
-  @Override
-  public CompletableFuture<LeaseState> lease(DatabaseId database) {
-    return store.lease(database);
-  }
-
-  @Override
-  public CompletableFuture<LeaseState> acquireLease(
-      DatabaseId database, SessionId session, Optional<LeaseState> displaced) {
-    return store.acquireLease(database, session, displaced);
-  }
-
-  @Override
-  public CompletableFuture<Void> releaseLease(DatabaseId database, SessionId session, long epoch) {
-    return store.releaseLease(database, session, epoch);
-  }
-
-  @Override
-  public CompletableFuture<Void> stage(
-      DatabaseId database,
-      SessionId session,
-      long epoch,
-      StageId stage,
-      int pageSize,
-      List<PageImage> pages) {
-    return store.stage(database, session, epoch, stage, pageSize, pages);
-  }
-
-  @Override
-  public CompletableFuture<Void> dropStage(DatabaseId database, SessionId session, StageId stage) {
-    return store.dropStage(database, session, stage);
-  }
-
-  @Override
-  public CompletableFuture<Void> dropStages(SessionId session) {
-    return store.dropStages(session);
-  }
-
-  @Override
-  public CompletableFuture<Snapshot> snapshotAt(DatabaseId database, Instant time) {
-    return store.snapshotAt(database, time);
-  }
-
-  @Override
-  public CompletableFuture<List<VersionInfo>> history(DatabaseId database, long below, int limit) {
-    return store.history(database, below, limit);
-  }
-
-  @Override
-  public CompletableFuture<Void> setRetention(DatabaseId database, Optional<Retention> retention) {
-    return store.setRetention(database, retention);
-  }
-
-  @Override
-  public SideFiles sideFiles() {
-    return store.sideFiles();
-  }
-
-  @Override
-  public void close() {
-    store.close();
   }
 }

@@ -1,5 +1,6 @@
 package dev.grpsqlite.server.file;
 
+import dev.grpsqlite.server.auth.Caller;
 import dev.grpsqlite.server.session.LeaseWish;
 import dev.grpsqlite.server.session.Leases;
 import dev.grpsqlite.server.session.Session;
@@ -36,10 +37,12 @@ final class FileLeases {
    * Takes the lease, or answers empty if another has it.
    *
    * @param owner who alone may use it
+   * @param countedAs with whose sessions it is counted
    */
-  CompletableFuture<Optional<FileLease>> acquire(DatabaseId database, String owner) {
+  CompletableFuture<Optional<FileLease>> acquire(
+      DatabaseId database, Caller owner, String countedAs) {
     SessionId id = new SessionId(random.nextLong(), random.nextLong());
-    Session session = sessions.open(id, CLIENT_NAME, owner);
+    Session session = sessions.open(id, CLIENT_NAME, owner.identity(), owner::isKnown, countedAs);
     return leases
         .acquire(session, database, LeaseWish.ANY)
         .thenCompose(
@@ -47,11 +50,13 @@ final class FileLeases {
                 answer.isGranted()
                     ? CompletableFuture.completedFuture(
                         Optional.of(new FileLease(id, answer.state().epoch(), database)))
-                    : sessions.close(id, owner).thenApply(closed -> Optional.<FileLease>empty()))
+                    : sessions
+                        .close(id, owner.identity())
+                        .thenApply(closed -> Optional.<FileLease>empty()))
         .whenComplete(
             (lease, error) -> {
               if (error != null) {
-                CompletableFuture<Void> unused = sessions.close(id, owner);
+                CompletableFuture<Void> unused = sessions.close(id, owner.identity());
               }
             });
   }
@@ -62,9 +67,9 @@ final class FileLeases {
    *
    * @return false if it is gone for good
    */
-  CompletableFuture<Boolean> renew(FileLease lease, String owner) {
+  CompletableFuture<Boolean> renew(FileLease lease, Caller owner) {
     try {
-      sessions.keepAlive(lease.session(), owner);
+      sessions.keepAlive(lease.session(), owner.identity());
       return CompletableFuture.completedFuture(true);
     } catch (SessionException e) {
       if (e.code() != SessionException.Code.NO_SUCH_SESSION) {
@@ -80,14 +85,14 @@ final class FileLeases {
                   return false;
                 }
                 return sessions
-                    .open(lease.session(), CLIENT_NAME, owner)
+                    .open(lease.session(), CLIENT_NAME, owner.identity(), owner::isKnown)
                     .leaseGranted(lease.database(), lease.epoch());
               });
     }
   }
 
   /** The lease of a request that writes; fails with LEASE_LOST. */
-  CompletableFuture<FileLease> require(String leaseId, DatabaseId database, String owner) {
+  CompletableFuture<FileLease> require(String leaseId, DatabaseId database, Caller owner) {
     Optional<FileLease> lease =
         FileLease.decode(leaseId).filter(decoded -> decoded.database().equals(database));
     if (lease.isEmpty()) {
@@ -105,7 +110,7 @@ final class FileLeases {
   }
 
   /** Renews the lease of a request that does not need one, if there is one. */
-  void touch(String leaseId, String owner) {
+  void touch(String leaseId, Caller owner) {
     FileLease.decode(leaseId)
         .ifPresent(
             lease -> {
@@ -113,11 +118,11 @@ final class FileLeases {
             });
   }
 
-  CompletableFuture<Void> release(FileLease lease, String owner) {
+  CompletableFuture<Void> release(FileLease lease, Caller owner) {
     // If the server restarted since, the session is not there and the lease is given back here.
     return store
         .releaseLease(lease.database(), lease.session(), lease.epoch())
         .handle((released, error) -> lease.session())
-        .thenCompose(id -> sessions.close(id, owner));
+        .thenCompose(id -> sessions.close(id, owner.identity()));
   }
 }

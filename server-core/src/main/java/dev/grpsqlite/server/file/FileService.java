@@ -139,11 +139,12 @@ public final class FileService extends GrpsqliteGrpc.GrpsqliteImplBase {
         observer,
         () -> {
           Caller caller = caller(request.getContext());
+          String countedAs = Callers.countedAs(caller);
           String database = Names.checked(request.getDatabase());
           caller.require(database, Right.WRITE);
           return store
               .findOrCreate(database)
-              .thenCompose(info -> leases.acquire(info.id(), caller.identity()))
+              .thenCompose(info -> leases.acquire(info.id(), caller, countedAs))
               .thenApply(
                   lease ->
                       AcquireLeaseResponse.newBuilder()
@@ -174,7 +175,7 @@ public final class FileService extends GrpsqliteGrpc.GrpsqliteImplBase {
               .thenCompose(
                   info ->
                       isMain(request.getFileName(), info.name())
-                          ? leases.release(lease.get(), caller.identity())
+                          ? leases.release(lease.get(), caller)
                           : CompletableFuture.<Void>completedFuture(null))
               .handle(
                   (closed, error) -> {
@@ -219,7 +220,7 @@ public final class FileService extends GrpsqliteGrpc.GrpsqliteImplBase {
   private CompletableFuture<Boolean> renewed(Caller caller, FileLease lease) {
     return caller
         .require(store, lease.database(), Right.WRITE)
-        .thenCompose(allowed -> leases.renew(lease, caller.identity()));
+        .thenCompose(allowed -> leases.renew(lease, caller));
   }
 
   @Override
@@ -234,7 +235,7 @@ public final class FileService extends GrpsqliteGrpc.GrpsqliteImplBase {
           long offset = checkedOffset(request.getOffset());
           int length = checkedLength(request.getLength());
           long time = checkedTime(request.getTimeMillis());
-          leases.touch(request.getLeaseId(), caller.identity());
+          leases.touch(request.getLeaseId(), caller);
           return store
               .find(database)
               .thenCompose(
@@ -289,7 +290,7 @@ public final class FileService extends GrpsqliteGrpc.GrpsqliteImplBase {
           String database = Names.checked(request.getDatabase());
           String file = checkedFile(request.getFileName());
           caller.require(database, Right.READ);
-          leases.touch(request.getLeaseId(), caller.identity());
+          leases.touch(request.getLeaseId(), caller);
           return store
               .find(database)
               .thenCompose(
@@ -425,8 +426,7 @@ public final class FileService extends GrpsqliteGrpc.GrpsqliteImplBase {
           checks.run();
           return store
               .find(database)
-              .thenCompose(
-                  found -> leases.require(leaseId, idOf(found, database), caller.identity()))
+              .thenCompose(found -> leases.require(leaseId, idOf(found, database), caller))
               .thenCompose(
                   lease -> action.apply(lease, isMain(file, database) ? "" : sideName(file)))
               .thenApply(changed -> Empty.getDefaultInstance());

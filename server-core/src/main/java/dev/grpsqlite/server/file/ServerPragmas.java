@@ -88,7 +88,7 @@ final class ServerPragmas {
                         .restore(info.id(), choice, id)
                         .thenApply(version -> version.orElseThrow(() -> leaseHeld(info.name())))
                     : leases
-                        .require(request.getLeaseId(), info.id(), caller.identity())
+                        .require(request.getLeaseId(), info.id(), caller)
                         .thenCompose(
                             lease ->
                                 versions.restore(

@@ -1,5 +1,6 @@
 package dev.grpsqlite.server.launch;
 
+import dev.grpsqlite.server.admission.AdmissionLimits;
 import dev.grpsqlite.server.auth.Quota;
 import dev.grpsqlite.server.launch.ServerOptions.Service;
 import dev.grpsqlite.server.session.SessionLimits;
@@ -36,6 +37,16 @@ final class CommonSettings {
   private static final String MAX_MESSAGE_BYTES = "max-message-bytes";
   private static final String MAX_PAGES_PER_READ = "max-pages-per-read";
   private static final String MAX_CALLS = "max-calls-per-connection";
+  private static final String MAX_CONNECTIONS = "max-connections";
+  private static final String MAX_CONNECTIONS_PER_ADDRESS = "max-connections-per-address";
+  private static final String CONNECTION_IDLE_MS = "connection-idle-ms";
+  private static final String STALL_MS = "stall-ms";
+  private static final String MAX_HEADER_BYTES = "max-header-bytes";
+  private static final String MAX_RESETS = "max-resets-per-second";
+  private static final String MAX_ALL_CALLS = "max-calls";
+  private static final String MAX_CALL_BYTES = "max-call-bytes";
+  private static final String MAX_VIEWS = "max-views";
+  private static final String MAX_STAGED_BYTES_PER_IDENTITY = "max-staged-bytes-per-identity";
   private static final String DRAIN_MS = "drain-ms";
 
   private static final List<String> BOOLEANS = List.of("true", "false");
@@ -108,7 +119,8 @@ final class CommonSettings {
           number(
               MAX_SESSIONS_PER_IDENTITY,
               "N",
-              "How many of them can be of one identity.",
+              "How many of them can be of one identity, or where nobody is asked who it is, of the"
+                  + " clients of one address.",
               DEFAULTS.sessions().sessionsPerIdentity(),
               1,
               10_000_000),
@@ -120,10 +132,25 @@ final class CommonSettings {
               1,
               10_000_000),
           number(
+              MAX_VIEWS,
+              "N",
+              "How many open databases and fixed versions all sessions together can have; those of"
+                  + " one identity, or address, half of them.",
+              DEFAULTS.sessions().views(),
+              2,
+              10_000_000),
+          number(
               MAX_STAGED_BYTES,
               "BYTES",
               "How much one session can have uploaded ahead of its commits.",
               DEFAULTS.maxStagedBytesPerSession(),
+              0,
+              Long.MAX_VALUE),
+          number(
+              MAX_STAGED_BYTES_PER_IDENTITY,
+              "BYTES",
+              "How much the sessions of one identity, or address, can.",
+              DEFAULTS.sessions().stagedBytesPerIdentity(),
               0,
               Long.MAX_VALUE),
           number(
@@ -167,6 +194,65 @@ final class CommonSettings {
               "N",
               "How many calls of one connection are served at one time; others wait.",
               DEFAULTS.maxCallsPerConnection(),
+              1,
+              1_000_000),
+          number(
+              MAX_ALL_CALLS,
+              "N",
+              "How many calls of all connections are served at one time, Watch among them; of the"
+                  + " clients of one address, half of them.",
+              DEFAULTS.admission().calls(),
+              2,
+              10_000_000),
+          number(
+              MAX_CALL_BYTES,
+              "BYTES",
+              "How much memory all calls together can take for requests that are not answered and"
+                  + " answers that are not taken; those of one address, half of it.",
+              DEFAULTS.admission().callBytes(),
+              1 << 20,
+              Long.MAX_VALUE),
+          number(
+              MAX_CONNECTIONS,
+              "N",
+              "How many connections there can be at one time; others are reset.",
+              DEFAULTS.admission().connections(),
+              1,
+              10_000_000),
+          number(
+              MAX_CONNECTIONS_PER_ADDRESS,
+              "N",
+              "How many of them can come from one address; all Unix sockets are one.",
+              DEFAULTS.admission().connectionsPerAddress(),
+              1,
+              10_000_000),
+          number(
+              CONNECTION_IDLE_MS,
+              "MS",
+              "After how long without a call a connection is closed.",
+              DEFAULTS.admission().connectionIdle().toMillis(),
+              100,
+              86_400_000),
+          number(
+              STALL_MS,
+              "MS",
+              "How long a connection may take to begin, a request to go on arriving, and an answer"
+                  + " to be taken.",
+              DEFAULTS.admission().stall().toMillis(),
+              100,
+              3_600_000),
+          number(
+              MAX_HEADER_BYTES,
+              "BYTES",
+              "The largest headers of a request, tokens among them.",
+              DEFAULTS.admission().headerBytes(),
+              1024,
+              1 << 20),
+          number(
+              MAX_RESETS,
+              "N",
+              "A client that gives up more of its calls in a second is cut off.",
+              DEFAULTS.admission().resetsPerSecond(),
               1,
               1_000_000),
           number(
@@ -262,11 +348,22 @@ final class CommonSettings {
             settings.integer(MAX_SESSIONS),
             settings.integer(MAX_SESSIONS_PER_IDENTITY),
             settings.integer(MAX_LEASES_PER_SESSION),
-            settings.bytes(MAX_STAGED_BYTES_TOTAL)),
+            settings.bytes(MAX_STAGED_BYTES_TOTAL),
+            settings.bytes(MAX_STAGED_BYTES_PER_IDENTITY),
+            settings.integer(MAX_VIEWS)),
         settings.bytes(MAX_STAGED_BYTES),
         settings.integer(MAX_MESSAGE_BYTES),
         settings.integer(MAX_PAGES_PER_READ),
         settings.integer(MAX_CALLS),
+        new AdmissionLimits(
+            settings.integer(MAX_CONNECTIONS),
+            settings.integer(MAX_CONNECTIONS_PER_ADDRESS),
+            Duration.ofMillis(settings.integer(CONNECTION_IDLE_MS)),
+            Duration.ofMillis(settings.integer(STALL_MS)),
+            settings.integer(MAX_HEADER_BYTES),
+            settings.integer(MAX_RESETS),
+            settings.integer(MAX_ALL_CALLS),
+            settings.bytes(MAX_CALL_BYTES)),
         Duration.ofMillis(settings.integer(DRAIN_MS)),
         Quota.ofAll(settings.bytes(MAX_STORED_BYTES), settings.bytes(MAX_DATABASE_BYTES)));
   }

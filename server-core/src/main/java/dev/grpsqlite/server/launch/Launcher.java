@@ -151,7 +151,13 @@ public final class Launcher {
   private Started start(String name, PageStoreProvider backend, String[] arguments)
       throws UsageException, StoreOpenException, IOException {
     List<Setting> known = new ArrayList<>(backend.settings());
-    known.addAll(CommonSettings.ALL);
+    Map<String, String> defaults = backend.commonDefaults();
+    for (Setting setting : CommonSettings.ALL) {
+      known.add(
+          defaults.containsKey(setting.name())
+              ? setting.withDefault(defaults.getOrDefault(setting.name(), ""))
+              : setting);
+    }
     CommandLineOptions options = new CommandLineOptions(name, known);
     CommandLineOptions.Given given = options.parse(arguments);
     if (given.help()) {

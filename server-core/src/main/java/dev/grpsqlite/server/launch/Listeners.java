@@ -1,5 +1,7 @@
 package dev.grpsqlite.server.launch;
 
+import dev.grpsqlite.server.admission.AdmissionLimits;
+import dev.grpsqlite.server.admission.Connections;
 import dev.grpsqlite.server.auth.ClientAuthority;
 import dev.grpsqlite.server.auth.ServerKey;
 import dev.grpsqlite.server.wire.PeerCertificates;
@@ -8,8 +10,10 @@ import io.grpc.ServerBuilder;
 import io.grpc.ServerCredentials;
 import io.grpc.TlsServerCredentials;
 import io.grpc.netty.shaded.io.grpc.netty.NettyServerBuilder;
+import io.grpc.netty.shaded.io.netty.channel.ChannelFactory;
 import io.grpc.netty.shaded.io.netty.channel.EventLoopGroup;
 import io.grpc.netty.shaded.io.netty.channel.MultiThreadIoEventLoopGroup;
+import io.grpc.netty.shaded.io.netty.channel.ServerChannel;
 import io.grpc.netty.shaded.io.netty.channel.epoll.Epoll;
 import io.grpc.netty.shaded.io.netty.channel.epoll.EpollIoHandler;
 import io.grpc.netty.shaded.io.netty.channel.epoll.EpollServerDomainSocketChannel;
@@ -40,20 +44,24 @@ final class Listeners implements AutoCloseable {
   /** Clients may ping as often as this, also when idle. */
   private static final long MIN_PING_SECONDS = 10;
 
-  /** A client that gives up its calls faster than this is cut off. */
-  private static final int MAX_RESETS = 10_000;
+  /** A client of which nothing is heard is asked whether it is there, and given up. */
+  private static final long PING_SECONDS = 60;
 
-  private static final int MAX_RESETS_SECONDS = 10;
+  private static final long PING_ANSWER_SECONDS = 20;
+
+  private static final int RESETS_SECONDS = 10;
 
   private final ServerOptions options;
   private final Security security;
+  private final Connections connections;
   private final EventLoopGroup boss;
   private final EventLoopGroup workers;
   private final List<Path> socketFiles = new ArrayList<>();
 
-  Listeners(ServerOptions options, Security security) {
+  Listeners(ServerOptions options, Security security, Connections connections) {
     this.options = options;
     this.security = security;
+    this.connections = connections;
     this.boss = group("listener", 1);
     this.workers = group("worker", Runtime.getRuntime().availableProcessors());
   }
@@ -76,20 +84,22 @@ final class Listeners implements AutoCloseable {
       removeStale(unix);
       builder =
           NettyServerBuilder.forAddress(new DomainSocketAddress(unix.path().toFile()))
-              .channelType(EpollServerDomainSocketChannel.class);
+              .channelFactory(guarded(EpollServerDomainSocketChannel::new));
       socketFiles.add(unix.path());
     } else {
       builder =
           NettyServerBuilder.forAddress(((ListenAddress.Tcp) address).address(), credentials())
-              .channelType(
-                  Epoll.isAvailable()
-                      ? EpollServerSocketChannel.class
-                      : NioServerSocketChannel.class);
+              .channelFactory(
+                  guarded(
+                      Epoll.isAvailable()
+                          ? EpollServerSocketChannel::new
+                          : NioServerSocketChannel::new));
     }
     ClientAuthority authority = security.authority();
     if (authority != null) {
       builder.addTransportFilter(new PeerCertificates(authority));
     }
+    AdmissionLimits limits = options.admission();
     return builder
         .bossEventLoopGroup(boss)
         .workerEventLoopGroup(workers)
@@ -97,7 +107,21 @@ final class Listeners implements AutoCloseable {
         .maxConcurrentCallsPerConnection(options.maxCallsPerConnection())
         .permitKeepAliveTime(MIN_PING_SECONDS, TimeUnit.SECONDS)
         .permitKeepAliveWithoutCalls(true)
-        .maxRstFramesPerWindow(MAX_RESETS, MAX_RESETS_SECONDS);
+        .keepAliveTime(PING_SECONDS, TimeUnit.SECONDS)
+        .keepAliveTimeout(PING_ANSWER_SECONDS, TimeUnit.SECONDS)
+        // Later than Connections closes those on which nothing comes, which it counts.
+        .handshakeTimeout(2 * limits.stall().toMillis(), TimeUnit.MILLISECONDS)
+        .maxConnectionIdle(limits.connectionIdle().toMillis(), TimeUnit.MILLISECONDS)
+        .maxInboundMetadataSize(limits.headerBytes())
+        .maxRstFramesPerWindow(limits.resetsPerSecond() * RESETS_SECONDS, RESETS_SECONDS);
+  }
+
+  private ChannelFactory<ServerChannel> guarded(ChannelFactory<? extends ServerChannel> sockets) {
+    return () -> {
+      ServerChannel socket = sockets.newChannel();
+      socket.pipeline().addFirst(connections);
+      return socket;
+    };
   }
 
   /** A Unix socket needs none: what goes through it does not leave the machine. */

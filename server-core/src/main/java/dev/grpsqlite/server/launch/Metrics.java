@@ -1,7 +1,12 @@
 package dev.grpsqlite.server.launch;
 
+import dev.grpsqlite.server.admission.AdmissionLimits;
+import dev.grpsqlite.server.admission.CallsUnderWay;
+import dev.grpsqlite.server.admission.Connections;
+import dev.grpsqlite.server.admission.Refusals;
 import dev.grpsqlite.server.auth.ServerKey;
 import dev.grpsqlite.server.session.Leases;
+import dev.grpsqlite.server.session.SessionLimits;
 import dev.grpsqlite.server.session.SessionTable;
 import dev.grpsqlite.server.session.Watches;
 import dev.grpsqlite.server.wire.Traffic;
@@ -18,6 +23,9 @@ import io.prometheus.metrics.core.metrics.Gauge;
 import io.prometheus.metrics.core.metrics.GaugeWithCallback;
 import io.prometheus.metrics.core.metrics.Histogram;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
+import java.util.LinkedHashMap;
+import java.util.Locale;
+import java.util.Map;
 import java.util.function.DoubleSupplier;
 import org.jspecify.annotations.Nullable;
 
@@ -25,7 +33,7 @@ import org.jspecify.annotations.Nullable;
  * What a server counts. Label values are the methods it serves and the gRPC codes, so that no
  * client can make more. Thread-safe.
  */
-final class Metrics implements Traffic, ServerInterceptor {
+final class Metrics implements Traffic, Refusals, ServerInterceptor {
   private static final double NANOS = 1e9;
 
   private final PrometheusRegistry registry = new PrometheusRegistry();
@@ -76,6 +84,20 @@ final class Metrics implements Traffic, ServerInterceptor {
           .help("Bytes of them.")
           .register(registry);
 
+  private final Counter refusals =
+      Counter.builder()
+          .name("grpsqlite_refused_total")
+          .help("Connections and calls that were refused or ended for what all clients share.")
+          .labelNames("limit")
+          .register(registry);
+  private final Histogram requestBytes =
+      Histogram.builder()
+          .name("grpsqlite_request_bytes")
+          .help("Bytes of the requests that were received.")
+          .classicOnly()
+          .classicUpperBounds(256, 4096, 65_536, 1 << 20, 4 << 20, 16 << 20, 64 << 20)
+          .register(registry);
+
   private final Counter fileChanges =
       Counter.builder()
           .name("grpsqlite_security_file_changes_total")
@@ -93,6 +115,7 @@ final class Metrics implements Traffic, ServerInterceptor {
     }
     gauge("grpsqlite_sessions", "Sessions that are open.", sessions::size);
     gauge("grpsqlite_leases", "Leases that open sessions were given.", sessions::leases);
+    gauge("grpsqlite_views", "Views of databases that open sessions have.", sessions::views);
     gauge("grpsqlite_watches", "Watch streams that are open.", watches::size);
     gauge("grpsqlite_lease_waiters", "Calls that wait for a lease.", leases::waiting);
     CounterWithCallback.builder()
@@ -104,6 +127,50 @@ final class Metrics implements Traffic, ServerInterceptor {
         "grpsqlite_staged_bytes",
         "Bytes that open sessions have staged for commits to come.",
         () -> (double) sessions.stagedBytes());
+  }
+
+  /** Shows what is under way, and the limit of everything that has one. */
+  void show(Connections connections, CallsUnderWay calls, ServerOptions options) {
+    gauge("grpsqlite_connections", "Connections that are open.", connections::size);
+    gauge(
+        "grpsqlite_call_bytes",
+        "Bytes of requests that are not answered and of answers that are not taken.",
+        () -> (double) calls.bytes());
+    AdmissionLimits admission = options.admission();
+    SessionLimits sessions = options.sessions();
+    Map<String, Double> limits = new LinkedHashMap<>();
+    limits.put("connections", (double) admission.connections());
+    limits.put("connections_per_address", (double) admission.connectionsPerAddress());
+    limits.put("calls", (double) admission.calls());
+    limits.put("calls_per_connection", (double) options.maxCallsPerConnection());
+    limits.put("call_bytes", (double) admission.callBytes());
+    limits.put("header_bytes", (double) admission.headerBytes());
+    limits.put("message_bytes", (double) options.maxMessageBytes());
+    limits.put("pages_per_read", (double) options.maxPagesPerRead());
+    limits.put("sessions", (double) sessions.sessions());
+    limits.put("sessions_per_identity", (double) sessions.sessionsPerIdentity());
+    limits.put("leases_per_session", (double) sessions.leasesPerSession());
+    limits.put("views", (double) sessions.views());
+    limits.put("staged_bytes", (double) sessions.stagedBytes());
+    limits.put("staged_bytes_per_identity", (double) sessions.stagedBytesPerIdentity());
+    limits.put("staged_bytes_per_session", (double) options.maxStagedBytesPerSession());
+    Gauge shown =
+        Gauge.builder()
+            .name("grpsqlite_limit")
+            .help("How much there can be at most, as the server was set.")
+            .labelNames("of")
+            .register(registry);
+    limits.forEach((of, most) -> shown.labelValues(of).set(most));
+  }
+
+  @Override
+  public void refused(Limit limit) {
+    refusals.labelValues(limit.name().toLowerCase(Locale.ROOT)).inc();
+  }
+
+  @Override
+  public void requestReceived(long bytes) {
+    requestBytes.observe((double) bytes);
   }
 
   void fileChanged(Security.Change change) {

@@ -1,5 +1,6 @@
 package dev.grpsqlite.server.launch;
 
+import dev.grpsqlite.server.admission.AdmissionLimits;
 import dev.grpsqlite.server.auth.Quota;
 import dev.grpsqlite.server.page.PageServiceLimits;
 import dev.grpsqlite.server.session.SessionLimits;
@@ -18,6 +19,7 @@ import java.util.Set;
  * @param maxMessageBytes that the server receives
  * @param maxPagesPerRead in one ReadPages; the answer is streamed
  * @param maxCallsPerConnection at one time; further ones wait at the client
+ * @param admission what may be under way of all connections
  * @param drain how long to let calls finish when the server is stopped
  * @param quota of all databases
  */
@@ -30,6 +32,7 @@ public record ServerOptions(
     int maxMessageBytes,
     int maxPagesPerRead,
     int maxCallsPerConnection,
+    AdmissionLimits admission,
     Duration drain,
     Quota quota) {
 
@@ -46,11 +49,12 @@ public record ServerOptions(
           Set.of(Service.PAGE, Service.FILE),
           true,
           Duration.ofSeconds(10),
-          new SessionLimits(10_000, 10_000, 65_536, 1L << 40),
+          SessionLimits.DEFAULTS,
           64L << 30,
           4 << 20,
           65_536,
           256,
+          AdmissionLimits.DEFAULTS,
           Duration.ofSeconds(5),
           Quota.ofAll(Long.MAX_VALUE, Long.MAX_VALUE));
 
@@ -68,6 +72,7 @@ public record ServerOptions(
         maxMessageBytes,
         maxPagesPerRead,
         maxCallsPerConnection,
+        admission,
         drain,
         quota);
   }
@@ -82,6 +87,7 @@ public record ServerOptions(
         maxMessageBytes,
         maxPagesPerRead,
         maxCallsPerConnection,
+        admission,
         drain,
         quota);
   }
@@ -96,6 +102,37 @@ public record ServerOptions(
         maxMessageBytes,
         maxPagesPerRead,
         maxCallsPerConnection,
+        admission,
+        drain,
+        quota);
+  }
+
+  public ServerOptions withSessions(SessionLimits other) {
+    return new ServerOptions(
+        services,
+        atomicBatch,
+        sessionTtl,
+        other,
+        maxStagedBytesPerSession,
+        maxMessageBytes,
+        maxPagesPerRead,
+        maxCallsPerConnection,
+        admission,
+        drain,
+        quota);
+  }
+
+  public ServerOptions withAdmission(AdmissionLimits other) {
+    return new ServerOptions(
+        services,
+        atomicBatch,
+        sessionTtl,
+        sessions,
+        maxStagedBytesPerSession,
+        maxMessageBytes,
+        maxPagesPerRead,
+        maxCallsPerConnection,
+        other,
         drain,
         quota);
   }

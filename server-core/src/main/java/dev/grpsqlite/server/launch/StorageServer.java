@@ -1,5 +1,7 @@
 package dev.grpsqlite.server.launch;
 
+import dev.grpsqlite.server.admission.CallsUnderWay;
+import dev.grpsqlite.server.admission.Connections;
 import dev.grpsqlite.server.auth.QuotaStore;
 import dev.grpsqlite.server.file.FileService;
 import dev.grpsqlite.server.launch.ServerOptions.Service;
@@ -51,6 +53,8 @@ public final class StorageServer implements AutoCloseable {
   /** A file that changed is used after twice this time. */
   private static final long FILES_PERIOD_MS = 500;
 
+  private static final long STALLED_PERIOD_MS = 1000;
+
   /** Opens a store, given what it may not collect. */
   @FunctionalInterface
   public interface StoreOpener {
@@ -68,6 +72,8 @@ public final class StorageServer implements AutoCloseable {
   private final HealthStatusManager health = new HealthStatusManager();
   private final List<ServerServiceDefinition> services = new ArrayList<>();
   private final Listeners listeners;
+  private final Connections connections;
+  private final CallsUnderWay callsUnderWay;
   private final List<Server> servers = new ArrayList<>();
   private final ScheduledExecutorService ticker;
   private @Nullable HTTPServer metricsServer;
@@ -77,8 +83,8 @@ public final class StorageServer implements AutoCloseable {
     name = builder.name;
     options = builder.options;
     security = builder.security;
-    listeners = new Listeners(options, security);
     sessions = new SessionTable(builder.nanoTime, options.sessionTtl(), options.sessions());
+    security.access().whenReplaced(sessions::endOfUnknown);
     // What no quota lets through is not announced.
     AnnouncingStore announcing =
         new AnnouncingStore(
@@ -89,6 +95,10 @@ public final class StorageServer implements AutoCloseable {
     leases = new Leases(announcing, sessions, heads, builder.nanoTime, ticker);
     watches = new Watches(heads, sessions, leases, builder.nanoTime, ticker);
     metrics = new Metrics(sessions, leases, watches, security);
+    connections = new Connections(options.admission(), metrics);
+    callsUnderWay = new CallsUnderWay(options.admission(), metrics, connections, System::nanoTime);
+    metrics.show(connections, callsUnderWay, options);
+    listeners = new Listeners(options, security, connections);
     Versions versions = new Versions(store, sessions, leases, ticker);
     List<BindableService> bindable = new ArrayList<>();
     // Without atomic commits there is the file service's write-through path alone.
@@ -148,7 +158,18 @@ public final class StorageServer implements AutoCloseable {
     ScheduledFuture<?> unusedToo =
         executor.scheduleWithFixedDelay(
             this::lookAtFiles, FILES_PERIOD_MS, FILES_PERIOD_MS, TimeUnit.MILLISECONDS);
+    ScheduledFuture<?> unusedThree =
+        executor.scheduleWithFixedDelay(
+            this::endStalledCalls, STALLED_PERIOD_MS, STALLED_PERIOD_MS, TimeUnit.MILLISECONDS);
     return executor;
+  }
+
+  private void endStalledCalls() {
+    try {
+      callsUnderWay.endStalled();
+    } catch (RuntimeException e) {
+      log.error("calls were not all looked at", e);
+    }
   }
 
   private void lookAtFiles() {
@@ -192,7 +213,11 @@ public final class StorageServer implements AutoCloseable {
 
   private Server start(ServerBuilder<?> builder, Object address) throws IOException {
     services.forEach(builder::addService);
-    builder.directExecutor().maxInboundMessageSize(options.maxMessageBytes());
+    builder
+        .directExecutor()
+        .maxInboundMessageSize(options.maxMessageBytes())
+        .addStreamTracerFactory(callsUnderWay)
+        .intercept(callsUnderWay);
     Server server = builder.build();
     try {
       server.start();

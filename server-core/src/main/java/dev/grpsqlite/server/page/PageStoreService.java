@@ -91,6 +91,9 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
 
   private static final int LIVE_VIEW = 0;
 
+  /** What a staged page takes beside its content, which for a page of zeros is all. */
+  private static final int STAGED_PAGE_BYTES = 64;
+
   private final PageStore store;
   private final SessionTable sessions;
   private final Leases leases;
@@ -131,9 +134,17 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
                 Reason.INVALID_REQUEST,
                 "client_name has more than " + MAX_CLIENT_NAME_BYTES + " bytes");
           }
-          sessions.open(Ids.session(request.getSessionId()), name, Callers.current().identity());
+          Caller caller = Callers.current();
+          Session session =
+              sessions.open(
+                  Ids.session(request.getSessionId()),
+                  name,
+                  caller.identity(),
+                  caller::isKnown,
+                  Callers.countedAs(caller));
           return done(
               OpenSessionResponse.newBuilder()
+                  .setIncarnation(session.incarnation())
                   .setTtlMs((int) sessions.ttl().toMillis())
                   .setCapabilities(
                       Capabilities.newBuilder()
@@ -160,7 +171,9 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
             views.add(moveView(caller, session, view));
           }
           KeepAliveResponse.Builder answer =
-              KeepAliveResponse.newBuilder().setTtlMs((int) sessions.ttl().toMillis());
+              KeepAliveResponse.newBuilder()
+                  .setTtlMs((int) sessions.ttl().toMillis())
+                  .setIncarnation(session.incarnation());
           session
               .lostLeases()
               .keySet()
@@ -489,7 +502,11 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
               .require(store, database, Right.WRITE)
               .thenCompose(
                   allowed -> {
-                    session.addStaged(database, stage, bytes, limits.stagedBytesPerSession());
+                    session.addStaged(
+                        database,
+                        stage,
+                        bytes + (long) pages.size() * STAGED_PAGE_BYTES,
+                        limits.stagedBytesPerSession());
                     return store.stage(
                         database, session.id(), request.getEpoch(), stage, pageSize, pages);
                   })

@@ -1,24 +1,13 @@
 package dev.grpsqlite.server.session;
 
-import dev.grpsqlite.server.spi.Changes;
 import dev.grpsqlite.server.spi.Commit;
 import dev.grpsqlite.server.spi.CommitId;
 import dev.grpsqlite.server.spi.DatabaseId;
-import dev.grpsqlite.server.spi.DatabaseInfo;
-import dev.grpsqlite.server.spi.LeaseState;
-import dev.grpsqlite.server.spi.PageImage;
+import dev.grpsqlite.server.spi.ForwardingPageStore;
 import dev.grpsqlite.server.spi.PageStore;
-import dev.grpsqlite.server.spi.Retention;
 import dev.grpsqlite.server.spi.SessionId;
-import dev.grpsqlite.server.spi.SideFiles;
-import dev.grpsqlite.server.spi.Snapshot;
-import dev.grpsqlite.server.spi.StageId;
-import dev.grpsqlite.server.spi.StoreCapabilities;
 import dev.grpsqlite.server.spi.StoreException;
-import dev.grpsqlite.server.spi.VersionInfo;
-import java.time.Instant;
 import java.util.List;
-import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.function.Consumer;
@@ -31,13 +20,12 @@ import org.jspecify.annotations.Nullable;
  * <p>Thread-safe once both listeners are set. They are called on the store's threads, and do not
  * block.
  */
-public final class AnnouncingStore implements PageStore {
-  private final PageStore store;
+public final class AnnouncingStore extends ForwardingPageStore {
   private volatile Consumer<DatabaseId> whenHeadMayHaveMoved = database -> {};
   private volatile Consumer<DatabaseId> whenLeaseMayBeFree = database -> {};
 
   public AnnouncingStore(PageStore store) {
-    this.store = store;
+    super(store);
   }
 
   /** Set once, before the first call. */
@@ -103,120 +91,5 @@ public final class AnnouncingStore implements PageStore {
     return store
         .releaseLease(database, session, epoch)
         .whenComplete((released, error) -> whenLeaseMayBeFree.accept(database));
-  }
-
-  // The rest is the store's own.
-
-  @Override
-  public StoreCapabilities capabilities() {
-    return store.capabilities();
-  }
-
-  @Override
-  public CompletableFuture<Optional<DatabaseInfo>> find(String name) {
-    return store.find(name);
-  }
-
-  @Override
-  public CompletableFuture<DatabaseInfo> findOrCreate(String name) {
-    return store.findOrCreate(name);
-  }
-
-  @Override
-  public CompletableFuture<DatabaseInfo> info(DatabaseId database) {
-    return store.info(database);
-  }
-
-  @Override
-  public CompletableFuture<List<DatabaseInfo>> list(String prefix, String after, int limit) {
-    return store.list(prefix, after, limit);
-  }
-
-  @Override
-  public CompletableFuture<Snapshot> head(DatabaseId database) {
-    return store.head(database);
-  }
-
-  @Override
-  public CompletableFuture<Snapshot> snapshot(DatabaseId database, long version) {
-    return store.snapshot(database, version);
-  }
-
-  @Override
-  public CompletableFuture<Changes> changes(DatabaseId database, long after, long upTo, int limit) {
-    return store.changes(database, after, upTo, limit);
-  }
-
-  @Override
-  public CompletableFuture<List<PageImage>> read(DatabaseId database, long version, long[] pages) {
-    return store.read(database, version, pages);
-  }
-
-  @Override
-  public CompletableFuture<List<PageImage>> readStaged(
-      DatabaseId database, SessionId session, StageId stage, long version, long[] pages) {
-    return store.readStaged(database, session, stage, version, pages);
-  }
-
-  @Override
-  public CompletableFuture<LeaseState> lease(DatabaseId database) {
-    return store.lease(database);
-  }
-
-  @Override
-  public CompletableFuture<LeaseState> acquireLease(
-      DatabaseId database, SessionId session, Optional<LeaseState> displaced) {
-    return store.acquireLease(database, session, displaced);
-  }
-
-  @Override
-  public CompletableFuture<Void> stage(
-      DatabaseId database,
-      SessionId session,
-      long epoch,
-      StageId stage,
-      int pageSize,
-      List<PageImage> pages) {
-    return store.stage(database, session, epoch, stage, pageSize, pages);
-  }
-
-  @Override
-  public CompletableFuture<Void> dropStage(DatabaseId database, SessionId session, StageId stage) {
-    return store.dropStage(database, session, stage);
-  }
-
-  @Override
-  public CompletableFuture<Void> dropStages(SessionId session) {
-    return store.dropStages(session);
-  }
-
-  @Override
-  public CompletableFuture<Snapshot> snapshotAt(DatabaseId database, Instant time) {
-    return store.snapshotAt(database, time);
-  }
-
-  @Override
-  public CompletableFuture<List<VersionInfo>> history(DatabaseId database, long below, int limit) {
-    return store.history(database, below, limit);
-  }
-
-  @Override
-  public CompletableFuture<DatabaseInfo> fork(DatabaseId parent, long version, String newName) {
-    return store.fork(parent, version, newName);
-  }
-
-  @Override
-  public CompletableFuture<Void> setRetention(DatabaseId database, Optional<Retention> retention) {
-    return store.setRetention(database, retention);
-  }
-
-  @Override
-  public SideFiles sideFiles() {
-    return store.sideFiles();
-  }
-
-  @Override
-  public void close() {
-    store.close();
   }
 }

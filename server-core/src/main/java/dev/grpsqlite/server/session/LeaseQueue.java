@@ -81,11 +81,17 @@ final class LeaseQueue {
 
     /** If away. */
     long keptUntilNanos;
+
+    /** Its time is over, but the store has not said yet whether somebody else has the lease. */
+    boolean overdue;
   }
 
   // Under the monitor. Older places are in front.
   private final Map<SessionId, Place> places = new LinkedHashMap<>();
   private LeaseState lastKnown = new LeaseState(0, null);
+
+  /** For whom the store is asked at the moment. */
+  private @Nullable Waiter tried;
 
   // Of the thread that takes steps.
   private boolean trying;
@@ -130,15 +136,24 @@ final class LeaseQueue {
     Waiter before = place.waiter;
     Waiter waiter = new Waiter(session, wish, new CompletableFuture<>());
     place.waiter = waiter;
+    place.overdue = false;
     return new Added(waiter.answer, before == null ? null : before.answer, held);
   }
 
-  /** Answers a call that the lease is held, unless it has been answered; its place is kept. */
+  /**
+   * Answers a call that the lease is held, unless it has been answered; its place is kept. If the
+   * store is being asked for it this moment, what the store says is the answer: a lease that is
+   * free must not be called held because a disk is slow.
+   */
   void giveUp(Session session, CompletableFuture<LeaseAnswer> answer) {
     LeaseState state;
     synchronized (this) {
       Place place = places.get(session.id());
       if (place == null || place.waiter == null || place.waiter.answer != answer) {
+        return;
+      }
+      if (place.waiter.equals(tried)) {
+        place.overdue = true;
         return;
       }
       goAway(place);
@@ -149,6 +164,7 @@ final class LeaseQueue {
 
   private void goAway(Place place) {
     place.waiter = null;
+    place.overdue = false;
     place.keptUntilNanos = nanoTime.getAsLong() + PLACE_NANOS;
     ScheduledFuture<?> unused =
         timer.schedule(() -> keeper.forget(database), PLACE_NANOS, TimeUnit.NANOSECONDS);
@@ -280,8 +296,14 @@ final class LeaseQueue {
     return true;
   }
 
-  /** The first who is there; but a holder that asks again gets what it has. */
+  /** Whom to ask the store for. */
   private synchronized @Nullable Waiter next() {
+    tried = first();
+    return tried;
+  }
+
+  /** The first who is there; but a holder that asks again gets what it has. Under the monitor. */
+  private @Nullable Waiter first() {
     SessionId holder = holderIsHere ? lastKnown.holder() : null;
     holderIsHere = false;
     Place holders = holder == null ? null : places.get(holder);
@@ -298,7 +320,9 @@ final class LeaseQueue {
 
   private void answered(Waiter waiter, LeaseAnswer answer) {
     boolean heard;
+    boolean overdue = false;
     synchronized (this) {
+      tried = null;
       lastKnown = answer.state();
       Place place = places.get(waiter.session.id());
       heard = place != null && waiter.equals(place.waiter);
@@ -312,13 +336,21 @@ final class LeaseQueue {
         switch (answer.outcome()) {
           case GRANTED -> places.remove(waiter.session.id());
           case HEAD_MOVED -> goAway(place);
-          case HELD -> {}
+          case HELD -> {
+            overdue = place.overdue;
+            if (overdue) {
+              goAway(place);
+            }
+          }
         }
       }
       SessionId holder = lastKnown.holder();
       Place holders = holder == null ? null : places.get(holder);
       holderIsHere =
           answer.outcome() == LeaseAnswer.Outcome.HELD && holders != null && holders.waiter != null;
+    }
+    if (overdue) {
+      waiter.answer.complete(answer);
     }
     if (answer.outcome() == LeaseAnswer.Outcome.HELD) {
       if (!holderIsHere) {
@@ -335,6 +367,7 @@ final class LeaseQueue {
 
   private void failed(Try finished) {
     synchronized (this) {
+      tried = null;
       Place place = places.get(finished.waiter.session.id());
       if (place == null || !finished.waiter.equals(place.waiter)) {
         return;

@@ -7,7 +7,7 @@ import dev.grpsqlite.server.spi.StageId;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.OptionalLong;
-import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -22,14 +22,19 @@ public final class Session {
   static final int MAX_VIEWS = 65_536;
 
   private final SessionId id;
+  private final long incarnation;
   private final String clientName;
   private final String owner;
   private final Floors floors;
   private final SessionLimits limits;
 
-  /** Bytes that all sessions have staged. */
-  private final AtomicLong stagedByAll;
+  /** What all sessions have, and those that are counted with this one. */
+  private final Holdings all;
 
+  private final Holdings counted;
+  private final String countedAs;
+
+  private volatile BooleanSupplier ownerIsKnown;
   private long deadlineNanos;
   private boolean ended;
   private final Map<ViewKey, ViewState> views = new HashMap<>();
@@ -41,23 +46,36 @@ public final class Session {
 
   Session(
       SessionId id,
+      long incarnation,
       String clientName,
       String owner,
+      BooleanSupplier ownerIsKnown,
       Floors floors,
       SessionLimits limits,
-      AtomicLong stagedByAll,
+      Holdings all,
+      Holdings counted,
+      String countedAs,
       long deadlineNanos) {
     this.id = id;
+    this.incarnation = incarnation;
     this.clientName = clientName;
     this.owner = owner;
+    this.ownerIsKnown = ownerIsKnown;
     this.floors = floors;
     this.limits = limits;
-    this.stagedByAll = stagedByAll;
+    this.all = all;
+    this.counted = counted;
+    this.countedAs = countedAs;
     this.deadlineNanos = deadlineNanos;
   }
 
   public SessionId id() {
     return id;
+  }
+
+  /** Tells it from other sessions that its client has had, or will have, under its id; not 0. */
+  public long incarnation() {
+    return incarnation;
   }
 
   /** For logs. */
@@ -68,6 +86,20 @@ public final class Session {
   /** The identity that opened it, which alone may use it. */
   String owner() {
     return owner;
+  }
+
+  /** Whom it was counted in for. */
+  String countedAs() {
+    return countedAs;
+  }
+
+  /** Whether who opened it last would be let in now. */
+  boolean ownerIsKnown() {
+    return ownerIsKnown.getAsBoolean();
+  }
+
+  void openedBy(BooleanSupplier isKnown) {
+    ownerIsKnown = isKnown;
   }
 
   /** Moves the end; returns false if it has come already. */
@@ -100,6 +132,7 @@ public final class Session {
     setStagedBytes(0);
     staged.clear();
     views.forEach((key, view) -> floors.remove(key.database, view.effective()));
+    countViews(-views.size());
     views.clear();
     return true;
   }
@@ -149,7 +182,13 @@ public final class Session {
     ViewState view = views.remove(new ViewKey(database, number));
     if (view != null) {
       floors.remove(database, view.effective());
+      countViews(-1);
     }
+  }
+
+  private void countViews(int more) {
+    all.views.addAndGet(more);
+    counted.views.addAndGet(more);
   }
 
   private ViewState viewState(ViewKey key) {
@@ -160,6 +199,14 @@ public final class Session {
         throw new SessionException(
             Code.LIMIT, "the session has " + MAX_VIEWS + " views, which is the limit");
       }
+      if (all.views.get() >= limits.views() || counted.views.get() >= limits.views() / 2) {
+        throw new SessionException(
+            Code.LIMIT,
+            all.views.get() >= limits.views()
+                ? "all sessions have " + limits.views() + " views, which is the server's limit"
+                : "there are " + limits.views() / 2 + " views of this client, which is the limit");
+      }
+      countViews(1);
       view = new ViewState();
       views.put(key, view);
       floors.add(key.database, view.effective());
@@ -312,11 +359,21 @@ public final class Session {
               + " more are above the limit of "
               + limit);
     }
-    if (stagedByAll.get() + bytes > limits.stagedBytes()) {
+    if (counted.stagedBytes.get() + bytes > limits.stagedBytesPerIdentity()) {
+      throw new SessionException(
+          Code.LIMIT,
+          "the sessions of this client have staged "
+              + counted.stagedBytes.get()
+              + " bytes; "
+              + bytes
+              + " more are above the limit of "
+              + limits.stagedBytesPerIdentity());
+    }
+    if (all.stagedBytes.get() + bytes > limits.stagedBytes()) {
       throw new SessionException(
           Code.LIMIT,
           "all sessions have staged "
-              + stagedByAll.get()
+              + all.stagedBytes.get()
               + " bytes; "
               + bytes
               + " more are above the server's limit of "
@@ -337,7 +394,8 @@ public final class Session {
   }
 
   private void setStagedBytes(long bytes) {
-    stagedByAll.addAndGet(bytes - stagedBytes);
+    all.stagedBytes.addAndGet(bytes - stagedBytes);
+    counted.stagedBytes.addAndGet(bytes - stagedBytes);
     stagedBytes = bytes;
   }
 

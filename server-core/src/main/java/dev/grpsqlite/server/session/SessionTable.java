@@ -4,10 +4,12 @@ import dev.grpsqlite.server.session.SessionException.Code;
 import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.SessionId;
 import dev.grpsqlite.server.spi.SnapshotPins;
+import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.BooleanSupplier;
 import java.util.function.Function;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
@@ -28,10 +30,13 @@ public final class SessionTable implements SnapshotPins {
   private final SessionLimits limits;
   private final long startNanos;
   private final Floors floors = new Floors();
-  private final AtomicLong stagedBytes = new AtomicLong();
+  private final Holdings all = new Holdings();
 
-  /** How many sessions each identity has; who has none is not in it. */
-  private final ConcurrentHashMap<String, Integer> owners = new ConcurrentHashMap<>();
+  /** Begins anywhere, so that a session has another one after a restart too. */
+  private final AtomicLong incarnations = new AtomicLong(new SecureRandom().nextLong());
+
+  /** What the sessions of each identity have; who has none is not in it. */
+  private final ConcurrentHashMap<String, Holdings> owners = new ConcurrentHashMap<>();
 
   private final ConcurrentHashMap<SessionId, Session> sessions = new ConcurrentHashMap<>();
   private volatile Function<Session, CompletableFuture<Void>> whenEnded =
@@ -61,18 +66,56 @@ public final class SessionTable implements SnapshotPins {
     return floors.oldestPinned(database);
   }
 
+  /** Opens the session of an owner who is known as long as the server runs. */
+  public Session open(SessionId id, String clientName, String owner) {
+    return open(id, clientName, owner, () -> true);
+  }
+
   /**
-   * Opens a session, or renews the one of that id. Fails with LIMIT and NOT_OWNER.
+   * Opens a session, or renews the one of that id. Fails with LIMIT and NOT_OWNER, and with
+   * NO_SUCH_SESSION if the owner is not known any more.
    *
    * @param owner the identity that alone may use it; empty where nobody is asked who it is
+   * @param ownerIsKnown whether the server would let in again who opens it
    */
-  public Session open(SessionId id, String clientName, String owner) {
+  public Session open(SessionId id, String clientName, String owner, BooleanSupplier ownerIsKnown) {
+    return open(id, clientName, owner, ownerIsKnown, owner);
+  }
+
+  /**
+   * As the other one.
+   *
+   * @param countedAs with whose sessions it shares limits: the owner, or where the client comes
+   *     from
+   */
+  public Session open(
+      SessionId id,
+      String clientName,
+      String owner,
+      BooleanSupplier ownerIsKnown,
+      String countedAs) {
+    Session session = renewedOrNew(id, clientName, owner, ownerIsKnown, countedAs);
+    if (!ownerIsKnown.getAsBoolean()) {
+      // Perhaps it was not in the table yet when the others of this owner were ended.
+      endUnattended(session);
+      throw SessionException.noSuchSession();
+    }
+    return session;
+  }
+
+  private Session renewedOrNew(
+      SessionId id,
+      String clientName,
+      String owner,
+      BooleanSupplier ownerIsKnown,
+      String countedAs) {
     long now = nanoTime.getAsLong();
     while (true) {
       Session session = sessions.get(id);
       if (session != null) {
         checkOwner(session, owner);
         if (session.renew(now, now + ttlNanos)) {
+          session.openedBy(ownerIsKnown);
           return session;
         }
         endUnattended(session);
@@ -81,21 +124,38 @@ public final class SessionTable implements SnapshotPins {
         throw new SessionException(
             Code.LIMIT, "the server has " + limits.sessions() + " sessions, which is its limit");
       }
+      Holdings counted = countIn(countedAs);
       Session opened =
-          new Session(id, clientName, owner, floors, limits, stagedBytes, now + ttlNanos);
-      countIn(owner);
+          new Session(
+              id,
+              nextIncarnation(),
+              clientName,
+              owner,
+              ownerIsKnown,
+              floors,
+              limits,
+              all,
+              counted,
+              countedAs,
+              now + ttlNanos);
       if (sessions.putIfAbsent(id, opened) == null) {
         return opened;
       }
-      countOut(owner);
+      countOut(countedAs);
     }
   }
 
-  private void countIn(String owner) {
-    owners.compute(
-        owner,
-        (name, count) -> {
-          int before = count == null ? 0 : count;
+  private long nextIncarnation() {
+    long next = incarnations.getAndIncrement();
+    return next == 0 ? incarnations.getAndIncrement() : next;
+  }
+
+  private Holdings countIn(String countedAs) {
+    return owners.compute(
+        countedAs,
+        (name, there) -> {
+          Holdings holdings = there == null ? new Holdings() : there;
+          int before = holdings.sessions.get();
           if (before >= limits.sessionsPerIdentity()) {
             throw new SessionException(
                 Code.LIMIT,
@@ -105,12 +165,14 @@ public final class SessionTable implements SnapshotPins {
                     + (name.isEmpty() ? "clients that nobody asks who they are" : name)
                     + ", which is the limit");
           }
-          return before + 1;
+          holdings.sessions.incrementAndGet();
+          return holdings;
         });
   }
 
-  private void countOut(String owner) {
-    owners.computeIfPresent(owner, (name, count) -> count == 1 ? null : count - 1);
+  private void countOut(String countedAs) {
+    owners.computeIfPresent(
+        countedAs, (name, holdings) -> holdings.sessions.decrementAndGet() == 0 ? null : holdings);
   }
 
   private static void checkOwner(Session session, String owner) {
@@ -193,13 +255,27 @@ public final class SessionTable implements SnapshotPins {
     }
   }
 
+  /** Ends the sessions whose owners are not known any more, and so what they watch. */
+  public void endOfUnknown() {
+    for (Session session : sessions.values()) {
+      if (!session.ownerIsKnown()) {
+        endUnattended(session);
+      }
+    }
+  }
+
   public int size() {
     return sessions.size();
   }
 
   /** Of all sessions together. */
   public long stagedBytes() {
-    return stagedBytes.get();
+    return all.stagedBytes.get();
+  }
+
+  /** Of all sessions together. */
+  public int views() {
+    return all.views.get();
   }
 
   /** Leases that live sessions were given. */
@@ -217,7 +293,7 @@ public final class SessionTable implements SnapshotPins {
       return CompletableFuture.completedFuture(null);
     }
     sessions.remove(session.id(), session);
-    countOut(session.owner());
+    countOut(session.countedAs());
     Watch watch = session.watch();
     if (watch != null) {
       watch.end(SessionException.noSuchSession());

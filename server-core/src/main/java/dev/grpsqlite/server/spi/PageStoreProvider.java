@@ -15,6 +15,11 @@ public interface PageStoreProvider {
   /** The backend's own settings, beside those that every server has. */
   List<Setting> settings();
 
+  /** Of settings that every server has, the defaults that suit this backend better. */
+  default Map<String, String> commonDefaults() {
+    return Map.of();
+  }
+
   /**
    * Opens the engine. May block.
    *
@@ -38,7 +43,11 @@ public interface PageStoreProvider {
       String description,
       String defaultValue,
       boolean required,
-      Check check) {}
+      Check check) {
+    public Setting withDefault(String other) {
+      return new Setting(name, placeholder, description, other, required, check);
+    }
+  }
 
   /** Says what is wrong with a value. */
   @FunctionalInterface

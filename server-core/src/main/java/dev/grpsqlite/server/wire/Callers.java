@@ -6,12 +6,15 @@ import dev.grpsqlite.server.auth.Caller;
 import dev.grpsqlite.server.auth.PeerCertificate;
 import io.grpc.Context;
 import io.grpc.Contexts;
+import io.grpc.Grpc;
 import io.grpc.Metadata;
 import io.grpc.ServerCall;
 import io.grpc.ServerCallHandler;
 import io.grpc.ServerInterceptor;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
+import java.net.InetSocketAddress;
+import java.net.SocketAddress;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -22,7 +25,10 @@ import org.jspecify.annotations.Nullable;
 public final class Callers implements ServerInterceptor {
   /** What one call says of its caller. */
   private record Credentials(
-      Access access, @Nullable String token, @Nullable PeerCertificate certificate) {
+      Access access,
+      @Nullable String token,
+      @Nullable PeerCertificate certificate,
+      @Nullable SocketAddress from) {
     Caller caller(@Nullable String otherToken) {
       // A bad certificate is not made good by a token.
       String identity = certificate == null ? null : certificate.identity();
@@ -61,11 +67,26 @@ public final class Callers implements ServerInterceptor {
     return credentials.caller(token);
   }
 
+  /** With whom a caller shares limits: its identity, or without one, its address. */
+  public static String countedAs(Caller caller) {
+    Credentials credentials = KEY.get();
+    return caller.identity().isEmpty()
+            && credentials != null
+            && credentials.from instanceof InetSocketAddress tcp
+            && tcp.getAddress() != null
+        ? "clients at " + tcp.getAddress().getHostAddress()
+        : caller.identity();
+  }
+
   @Override
   public <ReqT, RespT> ServerCall.Listener<ReqT> interceptCall(
       ServerCall<ReqT, RespT> call, Metadata headers, ServerCallHandler<ReqT, RespT> next) {
     Credentials credentials =
-        new Credentials(access, token(headers), call.getAttributes().get(PeerCertificates.KEY));
+        new Credentials(
+            access,
+            token(headers),
+            call.getAttributes().get(PeerCertificates.KEY),
+            call.getAttributes().get(Grpc.TRANSPORT_ATTR_REMOTE_ADDR));
     if (!tokensInMessages) {
       try {
         credentials.caller(null);

@@ -23,6 +23,7 @@ public enum Reason {
   NOT_ALLOWED(Status.Code.PERMISSION_DENIED),
   BAD_TOKEN(Status.Code.UNAUTHENTICATED),
   STORE_FAILED(Status.Code.INTERNAL),
+  BUSY(Status.Code.UNAVAILABLE),
   SHUTTING_DOWN(Status.Code.UNAVAILABLE);
 
   private final Status.Code code;

@@ -53,6 +53,7 @@ import dev.grpsqlite.server.auth.AccessRules;
 import dev.grpsqlite.server.launch.ServerOptions;
 import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.PageStore;
+import dev.grpsqlite.server.spi.SessionId;
 import dev.grpsqlite.server.spi.SnapshotPins;
 import io.grpc.CallOptions;
 import io.grpc.ClientInterceptors;
@@ -710,6 +711,48 @@ public abstract class AccessContract {
                 .setSessionId(id(1))
                 .addDatabases(WatchRequest.Database.newBuilder().setDatabaseId(database))
                 .build()));
+  }
+
+  /** Its allow lines stay, and so does whoever has another token of the same identity. */
+  @Test
+  void whatATokenOpenedEndsWithTheToken() throws Exception {
+    String alices = "token " + hash("other-token") + " alice\n";
+    String rest = RULES + "token " + hash("rootroot") + " root\n" + alices;
+    access.replace(AccessRules.parse(rest + "token " + hash("alicealice") + " alice\n"));
+    ByteString database = makeDatabase(NAME);
+    openSession("alicealice", id(1));
+    openSession("other-token", id(2));
+    call(
+        "alicealice",
+        "grpsqlite.v1.PageStore/AcquireLease",
+        AcquireLeaseRequest.newBuilder().setSessionId(id(1)).setDatabaseId(database).build());
+    assertFalse(leaseHolder(database).isEmpty());
+    TestWatch revoked = watchConfirmed("alicealice", id(1));
+    TestWatch other = watchConfirmed("other-token", id(2));
+    access.replace(AccessRules.parse(rest));
+    assertEquals(
+        "NO_SUCH_SESSION", reason(assertThrows(StatusRuntimeException.class, revoked::end)));
+    assertEquals("", leaseHolder(database));
+    other.next(WatchResponse.EventCase.CONFIRMED);
+    other.cancel();
+    KeepAliveRequest keepAlive = KeepAliveRequest.newBuilder().setSessionId(id(2)).build();
+    assertEquals("", refusal("other-token", "grpsqlite.v1.PageStore/KeepAlive", keepAlive));
+    assertEquals("BAD_TOKEN", refusal("alicealice", "grpsqlite.v1.PageStore/KeepAlive", keepAlive));
+  }
+
+  private String leaseHolder(ByteString database) throws Exception {
+    SessionId holder = store().lease(databaseId(database)).get().holder();
+    return holder == null ? "" : holder.toString();
+  }
+
+  /** A stream that is about no database at all. */
+  private TestWatch watchConfirmed(String token, ByteString session) throws Exception {
+    TestWatch watch =
+        new TestWatch(
+            as(token),
+            WatchRequest.newBuilder().setSessionId(session).setConfirmEveryMs(10).build());
+    watch.next(WatchResponse.EventCase.CONFIRMED);
+    return watch;
   }
 
   @Test

@@ -202,6 +202,22 @@ public abstract class PageServiceContract {
     refused("LEASE_LOST", Status.Code.FAILED_PRECONDITION, () -> a.commit(1, page(1, 1)));
   }
 
+  /** Whose OpenSession was carried out without an answer knows it by the next KeepAlive. */
+  @Test
+  void aSessionIsToldFromALaterOneOfItsId() throws Exception {
+    long first = openSession(session).getIncarnation();
+    assertEquals(first, keepAlive(session).getIncarnation());
+    assertEquals(first, openSession(session).getIncarnation());
+    server().pass(TTL_MS);
+    openSession(session);
+    long second = keepAlive(session).getIncarnation();
+    assertTrue(second != first && second != 0);
+    restart(ServerOptions.DEFAULTS);
+    openSession(session);
+    long third = keepAlive(session).getIncarnation();
+    assertTrue(third != first && third != second && third != 0);
+  }
+
   @Test
   void p3_aLeaseIsDisplacedOneTtlAfterTheLastKeepAliveAndNotBefore() {
     Writer a = new Writer(session);
@@ -705,11 +721,12 @@ public abstract class PageServiceContract {
             defaults.services(),
             true,
             defaults.sessionTtl(),
-            new SessionLimits(2, 2, 100, 1 << 20),
+            new SessionLimits(2, 2, 100, 1 << 20, 1 << 20, 100),
             1500,
             256 << 10,
             10,
             defaults.maxCallsPerConnection(),
+            defaults.admission(),
             defaults.drain(),
             defaults.quota()));
     server().pass(TTL_MS);

@@ -12,9 +12,11 @@ import dev.grpsqlite.server.spi.SessionId;
 import dev.grpsqlite.server.spi.StageId;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalLong;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.Test;
@@ -29,7 +31,8 @@ class SessionTableTest {
 
   private final AtomicLong now = new AtomicLong(Long.MAX_VALUE - 1000); // It will wrap.
   private final SessionTable table =
-      new SessionTable(now::get, Duration.ofSeconds(10), new SessionLimits(3, 3, 2, 150));
+      new SessionTable(
+          now::get, Duration.ofSeconds(10), new SessionLimits(3, 3, 2, 150, 150, 1000));
 
   private void pass(long millis) {
     now.addAndGet(Duration.ofMillis(millis).toNanos());
@@ -73,6 +76,24 @@ class SessionTableTest {
     assertSame(session, table.open(A, "test", ""));
     pass(10_000);
     assertFalse(session == table.open(A, "test", ""));
+  }
+
+  @Test
+  void noTwoSessionsOfAnIdAreOfTheSameIncarnation() {
+    Set<Long> incarnations = new HashSet<>(Set.of(0L));
+    assertTrue(incarnations.add(table.open(A, "test", "").incarnation()));
+    assertTrue(incarnations.add(table.open(B, "test", "").incarnation()));
+    pass(9_000);
+    assertFalse(
+        incarnations.add(table.open(A, "test", "").incarnation()), "it is the same session");
+    pass(10_000);
+    assertTrue(incarnations.add(table.open(A, "test", "").incarnation()));
+    table.close(A, "").join();
+    assertTrue(incarnations.add(table.open(A, "test", "").incarnation()));
+    SessionTable restarted =
+        new SessionTable(
+            now::get, Duration.ofSeconds(10), new SessionLimits(3, 3, 2, 150, 150, 1000));
+    assertTrue(incarnations.add(restarted.open(A, "test", "").incarnation()));
   }
 
   @Test
@@ -250,5 +271,38 @@ class SessionTableTest {
   private static void assertNoSession(org.junit.jupiter.api.function.Executable action) {
     SessionException e = assertThrows(SessionException.class, action);
     assertEquals(SessionException.Code.NO_SUCH_SESSION, e.code());
+  }
+
+  @Test
+  void viewsAndStagedBytesAreCountedOfAllAndOfAnIdentity() {
+    SessionTable small =
+        new SessionTable(now::get, Duration.ofSeconds(10), new SessionLimits(9, 3, 2, 150, 100, 4));
+    Session first = small.open(A, "test", "", () -> true, "here");
+    Session second = small.open(B, "test", "", () -> true, "here");
+    Session other = small.open(new SessionId(7, 7), "test", "", () -> true, "there");
+    first.raiseFloor(DATABASE, 0, 1);
+    second.raiseFloor(DATABASE, 0, 1);
+    assertLimit(() -> second.raiseFloor(OTHER, 0, 1));
+    second.raiseFloor(DATABASE, 0, 2);
+    other.raiseFloor(DATABASE, 0, 1);
+    other.raiseFloor(OTHER, 0, 1);
+    assertEquals(4, small.views());
+    assertLimit(() -> other.raiseFloor(OTHER, 1, 1));
+
+    first.addStaged(DATABASE, STAGE, 60, 1000);
+    assertLimit(() -> second.addStaged(DATABASE, STAGE, 41, 1000));
+    second.addStaged(DATABASE, STAGE, 40, 1000);
+    other.addStaged(DATABASE, STAGE, 50, 1000);
+    assertLimit(() -> other.addStaged(DATABASE, STAGE, 1, 1000));
+
+    small.close(A, "").join();
+    second.closeView(DATABASE, 0);
+    assertEquals(2, small.views());
+    second.addStaged(DATABASE, STAGE, 60, 1000);
+    small.close(B, "").join();
+    pass(10_000);
+    small.expire();
+    assertEquals(0, small.views());
+    assertEquals(0, small.stagedBytes());
   }
 }

@@ -19,6 +19,15 @@ public final class MemoryPageStoreProvider implements PageStoreProvider {
     return List.of();
   }
 
+  /** What is staged is in the heap. */
+  @Override
+  public Map<String, String> commonDefaults() {
+    long heap = Runtime.getRuntime().maxMemory();
+    return Map.of(
+        "max-staged-bytes-total", Long.toString(heap / 2),
+        "max-staged-bytes-per-identity", Long.toString(heap / 4));
+  }
+
   @Override
   public PageStore open(Map<String, String> settings, SnapshotPins pins, Clock clock) {
     return new MemoryPageStore(pins, clock);

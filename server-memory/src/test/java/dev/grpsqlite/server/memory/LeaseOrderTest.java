@@ -19,17 +19,19 @@ import dev.grpsqlite.server.spi.SessionId;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayDeque;
+import java.util.Optional;
 import java.util.Queue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 
 /** Waiting for a lease, without the wire. */
 class LeaseOrderTest {
   private static final int LIMIT = 1024;
   private static final SessionLimits LIMITS =
-      new SessionLimits(10_000, 10_000, 10_000, Long.MAX_VALUE);
+      new SessionLimits(10_000, 10_000, 10_000, Long.MAX_VALUE, Long.MAX_VALUE, 100_000);
 
   @Test
   void p9_onlySoManyWaitAndAllOfThemAreServed() {
@@ -122,6 +124,36 @@ class LeaseOrderTest {
       assertTrue(second.join().isGranted());
       assertEquals(other.id(), memory.lease(database).join().holder());
       assertEquals(0, leases.waiting());
+    } finally {
+      timer.shutdownNow();
+    }
+  }
+
+  @Test
+  void aFreeLeaseIsNotCalledHeldBecauseTheStoreTakesLongerThanTheWait() throws Exception {
+    ScheduledExecutorService timer = Executors.newSingleThreadScheduledExecutor();
+    SessionTable sessions = new SessionTable(() -> 0, Duration.ofSeconds(10), LIMITS);
+    SessionId slow = new SessionId(1, 1);
+    ArrayDeque<Runnable> heldBack = new ArrayDeque<>();
+    MemoryPageStore memory = new MemoryPageStore(sessions, Clock.systemUTC());
+    try (AnnouncingStore store = new AnnouncingStore(slowFor(memory, slow, heldBack))) {
+      Leases leases = new Leases(store, sessions, new Heads(store), () -> 0, timer);
+      Session session = sessions.open(slow, "slow", "");
+      CompletableFuture<Void> cancelled = new CompletableFuture<>();
+      for (boolean free : new boolean[] {true, false}) {
+        DatabaseId database = store.findOrCreate("free " + free).join().id();
+        Duration wait = Duration.ofMillis(1);
+        CompletableFuture<LeaseAnswer> asked =
+            leases.acquire(session, database, LeaseWish.ANY, wait, cancelled);
+        timer.schedule(() -> {}, wait.toNanos() + 1, TimeUnit.NANOSECONDS).get();
+        assertFalse(asked.isDone());
+        if (!free) {
+          memory.acquireLease(database, new SessionId(0, 1), Optional.empty()).join();
+        }
+        heldBack.remove().run();
+        assertEquals(free, asked.join().isGranted());
+        assertEquals(0, leases.waiting());
+      }
     } finally {
       timer.shutdownNow();
     }

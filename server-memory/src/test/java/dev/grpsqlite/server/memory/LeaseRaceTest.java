@@ -34,7 +34,8 @@ import org.junit.jupiter.api.Test;
 /** P3 and what clients conclude from it: whoever was told that it has a lease has it. */
 class LeaseRaceTest {
   private static final Duration TTL = Duration.ofSeconds(10);
-  private static final SessionLimits LIMITS = new SessionLimits(10, 10, 10, Long.MAX_VALUE);
+  private static final SessionLimits LIMITS =
+      new SessionLimits(10, 10, 10, Long.MAX_VALUE, Long.MAX_VALUE, 1000);
   private static final SessionId A = new SessionId(0, 1);
   private static final SessionId B = new SessionId(0, 2);
   private static final LeaseWish AT_A_HEAD_THAT_IS_NOT = new LeaseWish(OptionalLong.of(7), false);

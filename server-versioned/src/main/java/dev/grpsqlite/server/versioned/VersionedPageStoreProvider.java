@@ -34,6 +34,15 @@ public final class VersionedPageStoreProvider implements PageStoreProvider {
     return List.of(RETENTION);
   }
 
+  /** What is staged is in the heap. */
+  @Override
+  public Map<String, String> commonDefaults() {
+    long heap = Runtime.getRuntime().maxMemory();
+    return Map.of(
+        "max-staged-bytes-total", Long.toString(heap / 2),
+        "max-staged-bytes-per-identity", Long.toString(heap / 4));
+  }
+
   @Override
   public PageStore open(Map<String, String> settings, SnapshotPins pins, Clock clock) {
     String retention = settings.getOrDefault(RETENTION.name(), RETENTION.defaultValue());
