@@ -3,8 +3,8 @@ package dev.grpsqlite.conformance;
 import java.util.concurrent.TimeUnit;
 
 /**
- * Watches that a rule says what it has to say in time. A server is not to blame for a client that was
- * too slow, on a busy machine, to keep what it had.
+ * Watches that a rule says what it has to say in time. A server is not to blame for a client that
+ * was too slow, on a busy machine, to keep what it had.
  */
 final class Punctual {
   private final long nanos;

@@ -10,6 +10,7 @@ import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -20,8 +21,11 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** The example backends, as their READMEs say: built, started, checked by the kit, and used. */
-@Timeout(300)
+@Timeout(600)
 class ExamplesTest {
+  /** Go compiles all of gRPC when it is asked for the first time. */
+  private static final Duration BUILD = Duration.ofMinutes(5);
+
   @TempDir Path folder;
 
   @Test
@@ -84,7 +88,7 @@ class ExamplesTest {
   private static Finished run(String command) throws Exception {
     try (Program program =
         Program.start(Dist.root(), Map.of(), List.of("/bin/sh", "-ec", command))) {
-      return program.finish();
+      return program.finish(BUILD);
     }
   }
 
