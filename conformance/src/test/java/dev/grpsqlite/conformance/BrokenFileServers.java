@@ -310,13 +310,13 @@ final class BrokenFileServers {
                               .build())),
           Broken.of(
               "FILE-31",
-              "the thirtieth write is lost",
+              "writes are lost, from the thirtieth on",
               f -> {
                 AtomicInteger count = new AtomicInteger();
                 f.on(
                     GrpsqliteGrpc.getWriteMethod(),
                     (request, next) ->
-                        count.incrementAndGet() == 30
+                        count.incrementAndGet() >= 30
                             ? Empty.getDefaultInstance()
                             : next.apply(request));
               }),
