@@ -29,6 +29,7 @@ dist: build
 	@echo 'dist/ is ready: dist/bin/rocksdb-server --help'
 
 test: setup
+	@scripts/setup examples
 	@scripts/test
 
 bench: dist

@@ -2,10 +2,14 @@
 ** gRPSQLite: a SQLite VFS whose databases live in a storage server.
 **
 ** Most programs need nothing of this: `.load libgrpsqlite_vfs` (or sqlite3_load_extension)
-** registers the VFS "grpsqlite" and makes it the default for databases opened from then on.
+** registers the VFS "grpsqlite" and makes it the default for databases opened from then on. With
+** the entry point "grpsqlite_named_init", the second argument of SQL's load_extension(), it is
+** registered and does not become the default: databases at a server have vfs=grpsqlite in their URI.
 */
 #ifndef GRPSQLITE_H
 #define GRPSQLITE_H
+
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -18,6 +22,21 @@ extern "C" {
 ** SQLite with visible symbols. May be called again, from any thread.
 */
 int grpsqlite_register(void);
+
+/*
+** What this process did with all servers, each number since it began (the first one aside):
+**
+**    0  servers with an open database, now     6  commits
+**    1  RPCs of SQLite's threads               7  pages committed
+**    2  their retries                          8  pages staged ahead of commits
+**    3  connections made                       9  events of Watch
+**    4  bytes sent                            10  read transactions begun without a round trip
+**    5  bytes received                        11  leases given back because someone waited
+**
+** Fills values[0] to values[count - 1], as many as there are, and returns how many there are; later
+** versions may add some at the end. From any thread.
+*/
+int grpsqlite_stats(uint64_t *values, int count);
 
 /*
 ** The same for a program that has SQLite and the static archive built in. Its argument is

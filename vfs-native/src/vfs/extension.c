@@ -4,7 +4,16 @@
 ** LOADING. In the shell `.load libgrpsqlite_vfs`, elsewhere sqlite3_load_extension or
 ** load_extension(): SQLite derives sqlite3_grpsqlitevfs_init from the file's name. It registers
 ** the VFS "grpsqlite", makes it the default for databases that are opened from then on, and never
-** fails for want of a server: opening does. The library stays loaded for the life of the process.
+** fails for want of a server: opening does. The library stays loaded for the life of the process, and
+** so does the SQLite that it was loaded into, whose functions its threads call: a JVM would unload
+** that with the class loader that brought it.
+**
+** WITHOUT BECOMING THE DEFAULT. With the entry point grpsqlite_named_init, the second argument of
+** load_extension(), databases are at a server if their URI says vfs=grpsqlite, and all others are
+** what they were: for a part of a program that does not own the whole of it.
+**
+** SEVERAL SQLITES IN A PROCESS. A library serves the one that loaded it first and refuses others;
+** each can load a copy of the file.
 **
 ** WITHOUT LOADING. A program that cannot load extensions opens the library with dlopen and calls
 ** grpsqlite_register(), see include/grpsqlite.h.
@@ -16,21 +25,26 @@
 ** grpsqlite_last_error() and the table grpsqlite_history.
 */
 #include <dlfcn.h>
+#include <pthread.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "vfs/functions.h"
+#include "vfs/server.h"
 #include "vfs/sqlite_api.h"
 #include "vfs/vfs.h"
 
 #define EXPORT __attribute__((visibility("default")))
 
 EXPORT int grpsqlite_register(void);
+EXPORT int grpsqlite_stats(uint64_t *values, int count);
 
 #ifndef GSQ_STATIC
 const sqlite3_api_routines *sqlite3_api;
 
 EXPORT int sqlite3_grpsqlitevfs_init(sqlite3 *db, char **message,
                                      const sqlite3_api_routines *api);
+EXPORT int grpsqlite_named_init(sqlite3 *db, char **message, const sqlite3_api_routines *api);
 
 /* sqlite3_database_file_object is the newest function that we call. */
 #define MIN_SQLITE_VERSION 3032000
@@ -43,8 +57,20 @@ static int on_open(sqlite3 *db, char **message, const sqlite3_api_routines *api)
   return gsq_functions_register(db);
 }
 
-static int install(void) {
-  int rc = gsq_vfs_register();
+int grpsqlite_stats(uint64_t *values, int count) {
+  gsq_totals totals;
+  gsq_servers_totals(&totals);
+  const uint64_t all[] = {
+      totals.servers,      totals.rpcs,           totals.retries, totals.connects,
+      totals.bytes_sent,   totals.bytes_received, totals.commits, totals.pages_committed,
+      totals.pages_staged, totals.watch_events,   totals.unasked, totals.yields};
+  const int known = (int)(sizeof all / sizeof all[0]);
+  for (int i = 0; i < count && i < known; i++) values[i] = all[i];
+  return known;
+}
+
+static int install(int as_default) {
+  int rc = gsq_vfs_register(as_default);
   if (rc == SQLITE_OK) rc = sqlite3_auto_extension((void (*)(void))on_open);
   return rc;
 }
@@ -55,12 +81,12 @@ int grpsqlite_static_init(const char *unused);
 
 int grpsqlite_static_init(const char *unused) {
   (void)unused;
-  return install();
+  return install(1);
 }
 
 int grpsqlite_register(void) {
   int rc = sqlite3_initialize();
-  return rc == SQLITE_OK ? install() : rc;
+  return rc == SQLITE_OK ? install(1) : rc;
 }
 
 #else
@@ -74,12 +100,49 @@ static int check_version(char **message) {
   return SQLITE_ERROR;
 }
 
-int sqlite3_grpsqlitevfs_init(sqlite3 *db, char **message, const sqlite3_api_routines *api) {
-  SQLITE_EXTENSION_INIT2(api);
-  int rc = check_version(message);
-  if (rc == SQLITE_OK) rc = install();
+/* Whoever brought the SQLite that has this function can let go of it: it stays. */
+static void keep_loaded(const char *(*function)(void)) {
+  Dl_info where;
+  if (dladdr((void *)function, &where) && where.dli_fname) {
+    /* The handle is kept for ever. For the program itself there is none, nor need of one. */
+    (void)!dlopen(where.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+  }
+}
+
+/* Takes the table of SQLite's functions, once: all threads use it. */
+static int use_api(const sqlite3_api_routines *api, char **message) {
+  static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+  int rc = SQLITE_OK;
+  pthread_mutex_lock(&mutex);
+  if (!sqlite3_api) {
+    SQLITE_EXTENSION_INIT2(api);
+    keep_loaded(sqlite3_libversion);
+  } else if (sqlite3_api != api) {
+    if (message) {
+      *message = api->mprintf(
+          "this copy of libgrpsqlite_vfs serves another SQLite of this "
+          "process already; load a copy of the file under another name");
+    }
+    rc = SQLITE_ERROR;
+  }
+  pthread_mutex_unlock(&mutex);
+  return rc;
+}
+
+static int init(sqlite3 *db, char **message, const sqlite3_api_routines *api, int as_default) {
+  int rc = use_api(api, message);
+  if (rc == SQLITE_OK) rc = check_version(message);
+  if (rc == SQLITE_OK) rc = install(as_default);
   if (rc == SQLITE_OK) rc = gsq_functions_register(db);
   return rc == SQLITE_OK ? SQLITE_OK_LOAD_PERMANENTLY : rc;
+}
+
+int sqlite3_grpsqlitevfs_init(sqlite3 *db, char **message, const sqlite3_api_routines *api) {
+  return init(db, message, api, 1);
+}
+
+int grpsqlite_named_init(sqlite3 *db, char **message, const sqlite3_api_routines *api) {
+  return init(db, message, api, 0);
 }
 
 /* The same as an automatic extension, by which we get hold of SQLite's functions. */

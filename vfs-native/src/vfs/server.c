@@ -12,6 +12,7 @@
 
 static pthread_mutex_t registry_mutex = PTHREAD_MUTEX_INITIALIZER;
 static gsq_server *servers; /* protected by registry_mutex */
+static gsq_totals closed;   /* of those that are no more; protected by registry_mutex */
 
 static int same(const char *a, const char *b) {
   return a == b || (a && b && strcmp(a, b) == 0);
@@ -135,6 +136,32 @@ int gsq_server_acquire(const gsq_settings *settings, int64_t deadline_ms, gsq_se
   return GSQ_OK;
 }
 
+static void add(gsq_totals *totals, gsq_server *server) {
+  gsq_channel_stats channel;
+  gsq_channel_stats_get(server->channel, &channel);
+  totals->rpcs += channel.calls;
+  totals->retries += channel.retries;
+  totals->connects += channel.connects;
+  totals->bytes_sent += channel.bytes_sent;
+  totals->bytes_received += channel.bytes_received;
+  totals->commits += atomic_load(&server->commits);
+  totals->pages_committed += atomic_load(&server->pages_committed);
+  totals->pages_staged += atomic_load(&server->pages_staged);
+  totals->watch_events += atomic_load(&server->watch_events);
+  totals->unasked += atomic_load(&server->unasked);
+  totals->yields += atomic_load(&server->yields);
+}
+
+void gsq_servers_totals(gsq_totals *out) {
+  pthread_mutex_lock(&registry_mutex);
+  *out = closed;
+  for (gsq_server *server = servers; server; server = server->next) {
+    out->servers++;
+    add(out, server);
+  }
+  pthread_mutex_unlock(&registry_mutex);
+}
+
 void gsq_server_release(gsq_server *server) {
   if (server->generation != gsq_fork_generation()) return; /* the parent's: left as it is */
   pthread_mutex_lock(&registry_mutex);
@@ -143,6 +170,7 @@ void gsq_server_release(gsq_server *server) {
     gsq_server **link = &servers;
     while (*link != server) link = &(*link)->next;
     *link = server->next;
+    add(&closed, server);
   }
   pthread_mutex_unlock(&registry_mutex);
   if (!last) return;

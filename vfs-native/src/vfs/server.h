@@ -126,6 +126,15 @@ void gsq_server_need_watch(gsq_server *server);
 /* session.c: tells the server all views, as after the session was opened again. */
 int gsq_server_tell_views(gsq_server *server, int64_t deadline_ms, gsq_error *error);
 
+/* What this process did with all servers since it began; those that are closed count up to their
+** last database's close. */
+typedef struct gsq_totals {
+  uint64_t servers; /* that have an open database */
+  uint64_t rpcs, retries, connects, bytes_sent, bytes_received;
+  uint64_t commits, pages_committed, pages_staged, watch_events, unasked, yields;
+} gsq_totals;
+void gsq_servers_totals(gsq_totals *out);
+
 /* For fork.c. */
 void gsq_servers_before_fork(void);
 void gsq_servers_after_fork(int in_child);

@@ -246,7 +246,8 @@ static int64_t tend(void *arg) {
   gsq_server *server = it->server;
   uint64_t count;
   while (read(server->wake_fd, &count, sizeof count) < 0 && errno == EINTR) continue;
-  if (atomic_load(&server->stopping)) return INT64_MAX;
+  /* Now, not never: the wake for it may just have been taken. */
+  if (atomic_load(&server->stopping)) return 0;
   if (gsq_now_ms() >= it->keep_alive_at_ms) {
     const int64_t wait_ms = keep_alive(server, it->views, it->lost);
     it->keep_alive_at_ms = gsq_now_ms() + wait_ms;

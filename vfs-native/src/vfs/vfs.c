@@ -245,9 +245,9 @@ static int larger(int a, int b) {
   return a > b ? a : b;
 }
 
-int gsq_vfs_register(void) {
+int gsq_vfs_register(int as_default) {
   static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-  static int done; /* protected by mutex */
+  static int done, is_default; /* protected by mutex */
   int rc = SQLITE_OK;
   pthread_mutex_lock(&mutex);
   if (!done) {
@@ -257,9 +257,14 @@ int gsq_vfs_register(void) {
     } else {
       the_vfs.pAppData = os;
       the_vfs.szOsFile = larger((int)sizeof(gsq_remote_file), gsq_file_service_file_size(os));
-      rc = sqlite3_vfs_register(&the_vfs, 1);
     }
-    done = rc == SQLITE_OK;
+  }
+  if (rc == SQLITE_OK && (!done || (as_default && !is_default))) {
+    rc = sqlite3_vfs_register(&the_vfs, as_default);
+    if (rc == SQLITE_OK) {
+      done = 1;
+      is_default = as_default;
+    }
   }
   pthread_mutex_unlock(&mutex);
   return rc;

@@ -6,7 +6,7 @@
 
 #include "vfs/sqlite_api.h"
 
-/* Registers it and makes it the default, once; later calls do nothing. Contacts nobody. */
-int gsq_vfs_register(void);
+/* Registers it, once, and makes it the default if that is asked for. Contacts nobody. */
+int gsq_vfs_register(int as_default);
 
 #endif

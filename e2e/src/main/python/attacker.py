@@ -25,7 +25,7 @@ import sys
 import time
 
 PORT, SOURCE, SECONDS, RATE = int(sys.argv[1]), sys.argv[2], float(sys.argv[3]), float(sys.argv[4])
-SEED = int(os.environ.get("SEED", "1"))
+SEED = int(os.environ.get("SEED") or "1")  # make exports an empty one
 ENOUGH_OF = {
     "fuzz": ("requests", 500),
     "connections": ("refused", 100),

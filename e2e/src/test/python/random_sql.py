@@ -17,6 +17,7 @@ fails half-way, on a local file either.
 import hashlib
 import os
 import random
+import re
 import sqlite3
 import sys
 import threading
@@ -32,6 +33,7 @@ PAGE_SIZES = [512, 1024, 4096, 65536]
 BUSY, IO_ERROR, CANNOT_OPEN = 5, 10, 14
 RECOVERY_S = 60
 MOST_ROWS = 400
+UNREADABLE = re.compile("failed to get page|unable to get the page")
 
 
 class Generator:
@@ -304,6 +306,11 @@ class Comparison:
             self.last.append(f"-- {e} ({e.sqlite_errorname})")
             self.recover(sql, e.sqlite_errorcode & 255)
             return
+        if sql == "PRAGMA integrity_check" and UNREADABLE.search(str(there)):
+            # A page that it could not read is damage to SQLite. If it is, what follows finds it too.
+            self.last.append(f"-- {there}")
+            self.recover(sql, IO_ERROR)
+            return
         here = result(self.local, sql)
         if there != here:
             self.fail(f"{there} is not {here}")
@@ -332,7 +339,7 @@ class Comparison:
     def recover(self, sql, error):
         self.remote.close()
         committing = sql == "COMMIT" or sql == "RELEASE s"
-        writes = not sql.startswith("SELECT")
+        writes = not sql.startswith("SELECT") and sql != "PRAGMA integrity_check"
         there = self.open_remote()
         if not self.local.in_transaction:
             before = digest(self.local)

@@ -24,6 +24,8 @@ public final class Bench {
           new ForkBenchmark(),
           new HandoverBenchmark(),
           new FairnessBenchmark(),
+          new ImportBenchmark(),
+          new StartBenchmark(),
           new HostileBenchmark());
 
   private Bench() {}

@@ -73,6 +73,17 @@ public final class Client {
     return run(input, "sqlite3", "-batch", "-bail", file.toString());
   }
 
+  /** The command {@code grpsqlite}. */
+  public Finished command(String... arguments) throws Exception {
+    return finish(startCommand(arguments), "");
+  }
+
+  public Program startCommand(String... arguments) throws IOException {
+    List<String> command = new ArrayList<>(List.of(Dist.command().toString()));
+    command.addAll(List.of(arguments));
+    return Program.start(folder, environment, command);
+  }
+
   /** A script of {@code src/test/python/}. */
   public Finished python(String script, String... arguments) throws Exception {
     return finish(startPython(script, arguments), "");

@@ -19,6 +19,11 @@ public final class Dist {
     return existing(ROOT.resolve("dist/bin").resolve(name));
   }
 
+  /** The command {@code grpsqlite}. */
+  public static Path command() {
+    return existing(ROOT.resolve("dist/bin/grpsqlite"));
+  }
+
   /** The extension, as {@code .load} wants it. */
   public static Path library() {
     return existing(ROOT.resolve("dist/lib/libgrpsqlite_vfs.so"));

@@ -1,0 +1,63 @@
+package dev.grpsqlite.bench;
+
+import dev.grpsqlite.e2e.Client;
+import dev.grpsqlite.e2e.ServerProcess;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * {@code grpsqlite import} of a large file, against {@code cp} and a sync of the same file to the
+ * same disk, in turn; the start of the command is in its time.
+ */
+final class ImportBenchmark implements Benchmark {
+  private static final int MIB = 1024;
+  private static final int ROUNDS = 2;
+  private static final double BAR = 2;
+  private static final double NANOS = 1e9;
+
+  @Override
+  public String name() {
+    return "import";
+  }
+
+  @Override
+  public List<Figure> run(Path folder) throws Exception {
+    Path source = folder.resolve("source.db");
+    try (ServerProcess server = ServerProcess.rocksdbAsShipped(folder)) {
+      Client client = new Client(folder, server.url());
+      client
+          .localShell(
+              source,
+              "PRAGMA journal_mode = off; PRAGMA synchronous = off; CREATE TABLE t (b);"
+                  + "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < "
+                  + MIB * 256
+                  + ") INSERT INTO t SELECT randomblob(4000) FROM n;")
+          .ok();
+      List<Double> imports = new ArrayList<>();
+      List<Double> copies = new ArrayList<>();
+      List<Double> ratios = new ArrayList<>();
+      for (int round = 0; round < ROUNDS; round++) {
+        Path copy = folder.resolve("copy.db");
+        client.run("", "sync", source.toString()).ok();
+        long begun = System.nanoTime();
+        client.run("", "cp", source.toString(), copy.toString()).ok();
+        client.run("", "sync", copy.toString()).ok();
+        double copied = (System.nanoTime() - begun) / NANOS;
+        Files.delete(copy);
+        begun = System.nanoTime();
+        client.command("import", "--json", source.toString(), "copy-" + round + ".db").ok();
+        double imported = (System.nanoTime() - begun) / NANOS;
+        copies.add(copied);
+        imports.add(imported);
+        ratios.add(imported / copied);
+      }
+      return List.of(
+          new Figure("cp and sync of " + MIB + " MiB", "s", copies, Figure.NONE),
+          new Figure(
+              "grpsqlite import of " + MIB + " MiB, rocksdb-server", "s", imports, Figure.NONE),
+          new Figure("import to cp and sync", "", ratios, BAR));
+    }
+  }
+}

@@ -1,0 +1,204 @@
+package dev.grpsqlite.cli;
+
+import com.google.protobuf.ByteString;
+import dev.grpsqlite.cli.Refusal.Kind;
+import dev.grpsqlite.pageclient.RemoteException;
+import dev.grpsqlite.pageclient.ServerConnection;
+import dev.grpsqlite.pageclient.Session;
+import dev.grpsqlite.pageclient.Session.At;
+import dev.grpsqlite.pageclient.Session.Lease;
+import dev.grpsqlite.pageclient.Session.Opened;
+import dev.grpsqlite.pageclient.Upload;
+import dev.grpsqlite.proto.v1.Snapshot;
+import io.grpc.Status;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.ParentCommand;
+
+@Command(
+    name = "import",
+    description = {
+      "Copy a SQLite database to the server, as one commit.",
+      "The pages are copied as they are, and nobody may write to the file meanwhile. If this is"
+          + " killed, the server has nothing of it."
+    })
+final class ImportCommand implements Callable<Integer> {
+  /** What is checked of a database besides its header and the number of its pages. */
+  enum Check {
+    HEADER,
+    QUICK,
+    FULL
+  }
+
+  @ParentCommand private @Nullable Main main;
+
+  @Parameters(index = "0", paramLabel = "FILE", description = "The database to copy.")
+  private Path file = Path.of("");
+
+  @Parameters(index = "1", paramLabel = "NAME", description = "What it is called at the server.")
+  private String name = "";
+
+  @Option(
+      names = "--replace",
+      description = "If the database exists, give it this content, as a new version.")
+  private boolean replace;
+
+  @Option(
+      names = "--check",
+      paramLabel = "WHAT",
+      defaultValue = "header",
+      description =
+          "Of the file, first: header (and page count), quick (PRAGMA quick_check too), full"
+              + " (PRAGMA integrity_check).")
+  private Check check = Check.HEADER;
+
+  @Option(
+      names = "--wait",
+      paramLabel = "SECONDS",
+      defaultValue = "10",
+      description = "How long to wait for another that is writing to it. Default: 10.")
+  private int waitSeconds;
+
+  @Override
+  public Integer call() throws IOException, InterruptedException {
+    Main top = Commands.of(main);
+    try (SourceFile source = SourceFile.open(file)) {
+      if (check != Check.HEADER) {
+        source.check(check == Check.FULL);
+      }
+      try (ServerConnection connection = top.server().connect()) {
+        Session session;
+        try {
+          session = Session.open(connection, ServerOptions.clientName());
+        } catch (RemoteException e) {
+          if (e.code() == Status.Code.UNIMPLEMENTED) {
+            new FileServiceImport(connection, source, name, replace).run(top);
+            return 0;
+          }
+          throw e;
+        }
+        try (session) {
+          importTo(top, session, source);
+        }
+      }
+    }
+    return 0;
+  }
+
+  private void importTo(Main top, Session session, SourceFile source)
+      throws IOException, InterruptedException {
+    // So that a name which is refused is not made first.
+    session
+        .connection()
+        .admin()
+        .find(name)
+        .ifPresent(info -> refuseIfThere(info.getHeadVersion(), info.getPageCount()));
+    Opened database = session.openToWrite(name);
+    Lease lease =
+        session
+            .acquire(database, Duration.ofSeconds(waitSeconds))
+            .orElseThrow(
+                () ->
+                    new Refusal(
+                        Kind.IN_THE_WAY, "another is writing to " + name + "; nothing was done"));
+    try {
+      Snapshot head = lease.head();
+      refuseIfThere(head.getVersion(), head.getPageCount());
+      Upload upload = new Upload(session, lease, source.pageSize());
+      double seconds;
+      try (Progress progress = top.progress("importing", source.bytes())) {
+        Pieces.each(
+            source.pageCount(),
+            source.pageSize(),
+            upload.pagesPerMessage(),
+            progress,
+            (first, pages, buffer) -> {
+              source.read(first, pages, buffer);
+              upload.stage(first, pages, buffer);
+            });
+        long version = commit(upload, source);
+        seconds = progress.seconds();
+        verify(session, source, version);
+        answer(top, source, version, seconds);
+      }
+    } finally {
+      release(session, lease);
+    }
+  }
+
+  private void refuseIfThere(long version, int pageCount) {
+    if (!replace && (version > 0 || pageCount != 0)) {
+      throw new Refusal(
+          Kind.IN_THE_WAY,
+          name + " exists already; --replace gives it a new version with this content");
+    }
+  }
+
+  private long commit(Upload upload, SourceFile source) {
+    try {
+      return upload.commit(source.pageCount());
+    } catch (RemoteException e) {
+      if (e.code() == Status.Code.UNAVAILABLE || e.code() == Status.Code.DEADLINE_EXCEEDED) {
+        throw new Refusal(
+            Kind.UNKNOWN,
+            "the server did not say whether it committed "
+                + name
+                + "; grpsqlite stat tells: all of it is there, or nothing ("
+                + e.getMessage()
+                + ")");
+      }
+      throw e;
+    }
+  }
+
+  /** What the server now says, against the file. */
+  private void verify(Session session, SourceFile source, long version) throws IOException {
+    Opened there = session.openToRead(name, At.HEAD);
+    if (there.snapshot().getVersion() != version) {
+      return; // Another has written meanwhile.
+    }
+    byte[] first = new byte[source.pageSize()];
+    source.read(1, 1, first);
+    if (there.pageCount() != source.pageCount()
+        || there.snapshot().getPageSize() != source.pageSize()
+        || !there.firstPage().equals(ByteString.copyFrom(first))) {
+      throw new Refusal(Kind.NO_DATABASE, "what the server has as " + name + " is not the file");
+    }
+  }
+
+  private void answer(Main top, SourceFile source, long version, double seconds) {
+    Map<String, Object> shape = new LinkedHashMap<>();
+    shape.put("name", name);
+    shape.put("version", version);
+    shape.put("page_size", source.pageSize());
+    shape.put("page_count", source.pageCount());
+    shape.put("bytes", source.bytes());
+    shape.put("seconds", seconds);
+    top.answer(
+        shape,
+        "%s: %s in %s pages, as version %d, in %.1f s (%s/s)"
+            .formatted(
+                name,
+                Quantity.bytes(source.bytes()),
+                source.pageCount(),
+                version,
+                seconds,
+                Quantity.bytes(source.bytes() / Math.max(seconds, 1e-9))));
+  }
+
+  private static void release(Session session, Lease lease) {
+    try {
+      session.release(lease);
+    } catch (RemoteException e) {
+      // It ends with the session, or by itself.
+    }
+  }
+}

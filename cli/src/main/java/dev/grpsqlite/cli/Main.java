@@ -1,0 +1,210 @@
+package dev.grpsqlite.cli;
+
+import dev.grpsqlite.cli.Refusal.Kind;
+import dev.grpsqlite.pageclient.RemoteException;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileSystemException;
+import java.nio.file.NoSuchFileException;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+import picocli.AutoComplete;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.IVersionProvider;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.ScopeType;
+
+/** The command {@code grpsqlite}, and what all its commands share. */
+@Command(
+    name = "grpsqlite",
+    description = "Looks after SQLite databases at a gRPSQLite server.",
+    synopsisSubcommandLabel = "COMMAND",
+    usageHelpWidth = 100,
+    versionProvider = Main.Version.class,
+    subcommands = {
+      ShellCommand.class,
+      ImportCommand.class,
+      ExportCommand.class,
+      ListCommand.class,
+      StatCommand.class,
+      HistoryCommand.class,
+      ForkCommand.class,
+      RestoreCommand.class,
+      RemoveCommand.class,
+      ServeCommand.class,
+      BenchCommand.class,
+      DoctorCommand.class,
+      Main.Completion.class
+    },
+    footer = {
+      "",
+      "Exit codes: 0 done; 1 failed; 2 wrong usage; 3 no server; 4 no such database, version or"
+          + " file; 5 it exists already or another is writing; 6 not allowed; 7 the file is no"
+          + " database or is damaged; 8 this server cannot do that; 9 the outcome is not known."
+    })
+final class Main implements Runnable {
+  private final PrintStream out;
+  private final PrintStream err;
+
+  @Mixin private final ServerOptions server = new ServerOptions();
+
+  @Option(
+      names = "--json",
+      scope = ScopeType.INHERIT,
+      description = "Print JSON, errors too; see docs/cli.md for the shapes.")
+  private boolean json;
+
+  @Option(
+      names = {"-h", "--help"},
+      usageHelp = true,
+      scope = ScopeType.INHERIT,
+      description = "Show this.")
+  @SuppressWarnings("UnusedVariable") // picocli looks at it
+  private boolean help;
+
+  // Of the command alone: others have a --version that is a database's.
+  @Option(
+      names = {"-V", "--version"},
+      versionHelp = true,
+      description = "Show the version.")
+  @SuppressWarnings("UnusedVariable") // picocli looks at it
+  private boolean versionWanted;
+
+  private Main(PrintStream out, PrintStream err) {
+    this.out = out;
+    this.err = err;
+  }
+
+  public static void main(String[] arguments) {
+    PrintStream out = new PrintStream(System.out, false, StandardCharsets.UTF_8);
+    PrintStream err = new PrintStream(System.err, true, StandardCharsets.UTF_8);
+    int exitCode = new Main(out, err).execute(arguments);
+    out.flush();
+    if (out.checkError()) {
+      // Nobody reads it any more, as in `grpsqlite ls | head`.
+      exitCode = exitCode == 0 ? Kind.FAILED.exitCode : exitCode;
+    }
+    System.exit(exitCode);
+  }
+
+  private int execute(String[] arguments) {
+    CommandLine line = new CommandLine(this);
+    line.setCaseInsensitiveEnumValuesAllowed(true)
+        .setParameterExceptionHandler((e, given) -> usageError(e))
+        .setExecutionExceptionHandler((e, command, result) -> failed(e));
+    return line.execute(arguments);
+  }
+
+  private int usageError(ParameterException e) {
+    // What was typed may have a token in it.
+    String message = String.valueOf(e.getMessage()).lines().findFirst().orElse("");
+    return report(
+        Kind.USAGE,
+        "",
+        server.withoutToken(message)
+            + " ("
+            + e.getCommandLine().getCommandSpec().qualifiedName()
+            + " --help)");
+  }
+
+  private int failed(Exception e) throws Exception {
+    if (e instanceof Refusal refusal) {
+      return report(refusal.kind(), "", refusal.getMessage());
+    }
+    if (e instanceof RemoteException remote) {
+      return report(Errors.kind(remote), remote.reason(), Errors.sentence(remote));
+    }
+    if (e instanceof NoSuchFileException missing) {
+      return report(Kind.NOT_FOUND, "", "there is no " + missing.getFile());
+    }
+    if (e instanceof FileAlreadyExistsException there) {
+      return report(Kind.IN_THE_WAY, "", there.getFile() + " exists already");
+    }
+    if (e instanceof FileSystemException file) {
+      String reason = file.getReason();
+      return report(Kind.FAILED, "", file.getFile() + ": " + (reason == null ? e : reason));
+    }
+    if (e instanceof IOException) {
+      return report(Kind.FAILED, "", String.valueOf(e.getMessage()));
+    }
+    throw e;
+  }
+
+  private int report(Kind kind, String reason, String message) {
+    out.flush();
+    if (json) {
+      Map<String, Object> error = new LinkedHashMap<>();
+      error.put("error", message);
+      error.put("kind", kind.name());
+      error.put("reason", reason);
+      err.println(Json.of(error));
+    } else {
+      err.println("grpsqlite: " + message);
+    }
+    return kind.exitCode;
+  }
+
+  @Override
+  public void run() {
+    CommandLine.usage(this, err);
+    throw new Refusal(Kind.USAGE, "name a command");
+  }
+
+  ServerOptions server() {
+    return server;
+  }
+
+  PrintStream out() {
+    return out;
+  }
+
+  PrintStream err() {
+    return err;
+  }
+
+  boolean json() {
+    return json;
+  }
+
+  /** Prints an answer: one JSON value, or what is for people. */
+  void answer(Map<String, ?> shape, String text) {
+    out.println(json ? Json.of(shape) : text);
+  }
+
+  Progress progress(String what, long bytes) {
+    return new Progress(what, bytes, err, Boolean.getBoolean("grpsqlite.progress"));
+  }
+
+  static String version() {
+    String version = Main.class.getPackage().getImplementationVersion();
+    return version == null ? "unpackaged" : version;
+  }
+
+  /** Of {@code --version}. */
+  static final class Version implements IVersionProvider {
+    @Override
+    public String[] getVersion() {
+      return new String[] {"grpsqlite " + version()};
+    }
+  }
+
+  @Command(
+      name = "completion",
+      description =
+          "Print what completes its command lines in bash: source <(grpsqlite completion)")
+  static final class Completion implements Runnable {
+    @CommandLine.ParentCommand private @Nullable Main main;
+
+    @Override
+    public void run() {
+      Main top = Commands.of(main);
+      top.out().print(AutoComplete.bash("grpsqlite", new CommandLine(new Main(top.out, top.err))));
+    }
+  }
+}

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.grpsqlite.examples.agent;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.grpsqlite.examples.tenants;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,73 @@
+package dev.grpsqlite.pageclient;
+
+import com.google.protobuf.Any;
+import com.google.protobuf.InvalidProtocolBufferException;
+import com.google.rpc.ErrorInfo;
+import io.grpc.Status;
+import io.grpc.StatusRuntimeException;
+import io.grpc.protobuf.StatusProto;
+
+/** A call that failed, in the words of {@code page_store.proto}. */
+public final class RemoteException extends RuntimeException {
+  private static final String DOMAIN = "grpsqlite";
+
+  private final Status.Code code;
+  private final String reason;
+
+  RemoteException(Status.Code code, String reason, String message) {
+    super(message);
+    this.code = code;
+    this.reason = reason;
+  }
+
+  static RemoteException of(StatusRuntimeException error) {
+    Status status = error.getStatus();
+    String reason = "";
+    com.google.rpc.Status details = StatusProto.fromThrowable(error);
+    if (details != null) {
+      for (Any detail : details.getDetailsList()) {
+        if (detail.is(ErrorInfo.class)) {
+          try {
+            ErrorInfo info = detail.unpack(ErrorInfo.class);
+            reason = info.getDomain().equals(DOMAIN) ? info.getReason() : reason;
+          } catch (InvalidProtocolBufferException e) {
+            // Then the code alone has to do.
+          }
+        }
+      }
+    }
+    String text = status.getDescription();
+    Throwable cause = status.getCause();
+    String message =
+        (text == null ? status.getCode().name() : text)
+            + (cause == null ? "" : " (" + deepest(cause) + ")");
+    return new RemoteException(status.getCode(), reason, message);
+  }
+
+  private static String deepest(Throwable cause) {
+    Throwable at = cause;
+    while (at.getCause() != null) {
+      at = at.getCause();
+    }
+    return at.getMessage() == null ? at.getClass().getSimpleName() : at.getMessage();
+  }
+
+  public Status.Code code() {
+    return code;
+  }
+
+  /** The machine-readable reason; empty if the server gave none. */
+  public String reason() {
+    return reason;
+  }
+
+  public boolean is(String wanted) {
+    return reason.equals(wanted);
+  }
+
+  @Override
+  public String getMessage() {
+    String message = super.getMessage();
+    return message == null ? code.name() : message;
+  }
+}

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.grpsqlite.testing;
+
+import org.jspecify.annotations.NullMarked;

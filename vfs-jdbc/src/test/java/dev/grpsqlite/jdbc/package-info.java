@@ -1,0 +1,4 @@
+@NullMarked
+package dev.grpsqlite.jdbc;
+
+import org.jspecify.annotations.NullMarked;
