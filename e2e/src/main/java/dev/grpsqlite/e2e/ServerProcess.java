@@ -103,6 +103,22 @@ public final class ServerProcess implements AutoCloseable {
   }
 
   /**
+   * Starts a server on a FoundationDB cluster.
+   *
+   * @param folder where its log goes
+   * @param prefix of its store, which other servers may serve as well
+   */
+  public static ServerProcess fdb(Path folder, Path clusterFile, String prefix, String... options)
+      throws Exception {
+    List<String> all =
+        new ArrayList<>(List.of("--cluster-file", clusterFile.toString(), "--prefix", prefix));
+    all.addAll(Arrays.asList(options));
+    ServerProcess server = new ServerProcess("fdb-server", folder, QUICK_START, all);
+    server.start();
+    return server;
+  }
+
+  /**
    * Starts a server with Java options that win over those it is shipped with.
    *
    * @param name of its launch script

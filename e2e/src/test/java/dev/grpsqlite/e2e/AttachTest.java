@@ -5,10 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.grpsqlite.e2e.FaultProxy.Fault;
 import java.nio.file.Path;
-import java.time.Duration;
-import java.util.List;
 import java.util.Random;
-import java.util.concurrent.atomic.AtomicLong;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
@@ -25,7 +22,7 @@ class AttachTest {
   @TempDir Path folder;
 
   @ParameterizedTest
-  @EnumSource(names = {"MEMORY", "VERSIONED", "ROCKSDB"})
+  @EnumSource(names = {"MEMORY", "VERSIONED", "ROCKSDB", "FDB"})
   void p1_twoDatabasesAreCommittedTogether(Kind kind) throws Exception {
     assertEquals(
         "18 combinations\n",
@@ -44,45 +41,34 @@ class AttachTest {
             .ok());
   }
 
-  @Test
-  void p1_aKilledClientLeavesAllOrNothing() throws Exception {
+  @ParameterizedTest
+  @EnumSource(names = {"ROCKSDB", "FDB"})
+  void p1_aKilledClientLeavesAllOrNothing(Kind kind) throws Exception {
     long seed = Long.getLong("grpsqlite.seed", new Random().nextInt(Integer.MAX_VALUE));
     Finished run =
-        Kind.ROCKSDB
-            .client(folder)
+        kind.client(folder)
             .python("attach.py", "kills", Kind.freshName("a"), "" + KILLS, "" + seed);
-    assertEquals(0, run.exit(), "-Dgrpsqlite.seed=" + seed + ": " + run);
     System.out.print("AttachTest: " + run.out());
-    Matcher line =
-        Pattern.compile(KILLS + " kills: (\\d+) before, (\\d+) after\n").matcher(run.out());
-    assertTrue(line.matches(), run.out());
-    // Else the moments were all on one side of the commit, and nothing was shown.
-    assertTrue(Integer.parseInt(line.group(1)) >= KILLS / 20, run.out());
-    assertTrue(Integer.parseInt(line.group(2)) >= KILLS / 20, run.out());
+    Kills.assertBothOutcomes(run, KILLS, "-Dgrpsqlite.seed=" + seed);
   }
 
-  @Test
-  void p2_acknowledgedTransactionsSurviveKillsOfTheServer() throws Exception {
+  @ParameterizedTest
+  @EnumSource(names = {"ROCKSDB", "FDB"})
+  void p2_acknowledgedTransactionsSurviveKillsOfTheServer(Kind kind) throws Exception {
     long seed = Long.getLong("grpsqlite.seed", new Random().nextInt(Integer.MAX_VALUE));
-    Random random = new Random(seed);
-    String context = "-Dgrpsqlite.seed=" + seed;
-    long acknowledged = 0;
-    try (ServerProcess server = ServerProcess.rocksdb(Folders.make("attach-kills"))) {
+    long acknowledged;
+    try (ServerProcess server = kind.start(Folders.make("attach-kills"))) {
       Client client = new Client(folder, server.url());
       try (Program writer = client.startPython("attach.py", "write", "one.db", "two.db")) {
         writer.readTo("writing");
-        for (int kill = 0; kill < KILLS / 8; kill++) {
-          acknowledged = awaitProgress(writer, acknowledged);
-          // The moment is what is random here; nothing is waited for.
-          Thread.sleep(random.nextInt(MOST_PAUSE_MS));
-          server.kill();
-          acknowledged = last(writer.drain(), acknowledged);
-          server.start();
-        }
-        long before = awaitProgress(writer, acknowledged);
-        Finished ended = writer.finish();
-        assertEquals(0, ended.exit(), context + ": " + ended);
-        acknowledged = last(ended.out().lines().toList(), before);
+        acknowledged =
+            Kills.ofServer(
+                server,
+                writer,
+                KILLS / 8,
+                MOST_PAUSE_MS,
+                new Random(seed),
+                "-Dgrpsqlite.seed=" + seed);
       }
       System.out.print(
           "AttachTest: "
@@ -91,7 +77,7 @@ class AttachTest {
   }
 
   @ParameterizedTest
-  @EnumSource(names = {"MEMORY", "ROCKSDB"})
+  @EnumSource(names = {"MEMORY", "ROCKSDB", "FDB"})
   void p5_aTransactionWhoseAnswerIsLostIsAppliedOnceAndSucceeds(Kind kind) throws Exception {
     String one = Kind.freshName("lost");
     String two = Kind.freshName("lost");
@@ -124,7 +110,7 @@ class AttachTest {
   }
 
   @ParameterizedTest
-  @EnumSource(names = {"MEMORY", "VERSIONED", "ROCKSDB"})
+  @EnumSource(names = {"MEMORY", "VERSIONED", "ROCKSDB", "FDB"})
   void aSmallTransactionOverTwoDatabasesIsOneRpc(Kind kind) throws Exception {
     try (Program session = kind.client(folder).startPython("session.py", Kind.freshName("one"))) {
       session.readTo("--");
@@ -154,27 +140,6 @@ class AttachTest {
     Client client = kind.client(folder);
     assertEquals("2\n", client.localShell(local, "SELECT * FROM t;").ok());
     assertEquals("1\n", client.shell(database, "SELECT * FROM t;").ok());
-  }
-
-  /** Returns when the writer has had another commit acknowledged. */
-  private static long awaitProgress(Program writer, long before) throws Exception {
-    AtomicLong last = new AtomicLong(before);
-    Await.until(
-        "the writer to go on",
-        Duration.ofMinutes(1),
-        () -> {
-          if (!writer.isAlive()) {
-            throw new AssertionError("the writer ended: " + writer.errors());
-          }
-          last.set(last(writer.drain(), last.get()));
-          return last.get() > before;
-        },
-        writer::errors);
-    return last.get();
-  }
-
-  private static long last(List<String> lines, long otherwise) {
-    return lines.isEmpty() ? otherwise : Long.parseLong(lines.get(lines.size() - 1));
   }
 
   /** Statements, one after the other, that have no answer. */

@@ -42,7 +42,7 @@ class CommandImportTest {
   }
 
   @ParameterizedTest
-  @EnumSource(names = {"MEMORY", "ROCKSDB"})
+  @EnumSource(names = {"MEMORY", "ROCKSDB", "FDB"})
   void whatIsImportedIsExportedByteForByte(Kind kind) throws Exception {
     Client client = client(kind);
     String name = "folder/" + Kind.freshName("imported");

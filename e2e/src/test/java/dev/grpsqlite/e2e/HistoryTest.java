@@ -19,14 +19,14 @@ class HistoryTest {
   @TempDir Path folder;
 
   @ParameterizedTest
-  @EnumSource(names = {"VERSIONED", "ROCKSDB"})
+  @EnumSource(names = {"VERSIONED", "ROCKSDB", "FDB"})
   void p6_everyRetainedVersionIsWhatWasCommitted(Kind kind) throws Exception {
     long seed = Long.getLong("grpsqlite.seed", new Random().nextInt(Integer.MAX_VALUE));
     System.out.println(kind + ": -Dgrpsqlite.seed=" + seed);
     try (ServerProcess server = kind.start(Folders.make("history"), "--retention", "forever")) {
       Client client = new Client(folder, server.url());
       client.python("versions.py", "work", "h.db", "" + COMMITS, "" + seed, "manifest").ok();
-      if (kind == Kind.ROCKSDB) {
+      if (kind != Kind.VERSIONED) {
         server.kill();
         server.start();
       }
@@ -44,7 +44,7 @@ class HistoryTest {
    * until its process is killed; then what it kept is collected.
    */
   @ParameterizedTest
-  @EnumSource(names = {"VERSIONED", "ROCKSDB"})
+  @EnumSource(names = {"VERSIONED", "ROCKSDB", "FDB"})
   void p6_whatIsOutOfRetentionIsGoneUnlessATransactionReadsIt(Kind kind) throws Exception {
     int kept = 20;
     Path folderOfServer = Folders.make("history");

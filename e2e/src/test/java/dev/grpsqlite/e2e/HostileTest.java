@@ -25,7 +25,7 @@ class HostileTest {
   private static final long FOLDER_SLACK_BYTES = 48 * MEBIBYTE;
 
   @ParameterizedTest
-  @EnumSource(names = {"MEMORY", "ROCKSDB"})
+  @EnumSource(names = {"MEMORY", "ROCKSDB", "FDB"})
   void theServerRefusesForgetsAndGoesOn(Kind kind) throws Exception {
     Path home = Folders.make("hostile");
     try (ServerProcess server =

@@ -1,12 +1,16 @@
 package dev.grpsqlite.e2e;
 
+import dev.grpsqlite.server.fdb.LocalCluster;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.atomic.AtomicLong;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.Assumptions;
 
 /**
  * The ways to serve a database. Each has one server for all tests that do no harm to it, started
@@ -16,6 +20,8 @@ enum Kind {
   MEMORY,
   VERSIONED,
   ROCKSDB,
+  /** On a FoundationDB cluster of one process, where there is FoundationDB. */
+  FDB,
   /** The file service alone, as other implementations of the protocol have it. */
   FILES,
   /** The same without atomic batches: the client's journal is a file at the server. */
@@ -23,6 +29,7 @@ enum Kind {
 
   private static final Map<Kind, ServerProcess> SHARED = new EnumMap<>(Kind.class);
   private static final AtomicLong NAMES = new AtomicLong();
+  private static @Nullable LocalCluster cluster;
 
   /** The server that all tests share. */
   ServerProcess server() throws Exception {
@@ -50,11 +57,48 @@ enum Kind {
       case MEMORY, FILES, FILES_NOT_ATOMIC -> ServerProcess.memory(folder, given);
       case VERSIONED -> ServerProcess.versioned(folder, given);
       case ROCKSDB -> ServerProcess.rocksdb(folder, given);
+      case FDB -> ServerProcess.fdb(folder, cluster().clusterFile(), freshName("store"), given);
     };
   }
 
+  /** The same of a durable kind, with the Java options that a user gets. */
+  ServerProcess startAsShipped(Path folder) throws Exception {
+    return switch (this) {
+      case ROCKSDB -> ServerProcess.rocksdbAsShipped(folder);
+      case FDB ->
+          ServerProcess.with(
+              "",
+              "fdb-server",
+              folder,
+              "--cluster-file",
+              cluster().clusterFile().toString(),
+              "--prefix",
+              freshName("store"));
+      default -> throw new IllegalArgumentException(name());
+    };
+  }
+
+  /** The cluster of all tests that do no harm to it; without FoundationDB the test is skipped. */
+  static LocalCluster cluster() throws Exception {
+    Optional<String> missing = LocalCluster.missing();
+    Assumptions.assumeTrue(
+        missing.isEmpty(),
+        () ->
+            "no FoundationDB here ("
+                + missing.orElse("")
+                + " is neither on the PATH nor in FDB_HOME)");
+    synchronized (SHARED) {
+      LocalCluster started = cluster;
+      if (started == null) {
+        started = LocalCluster.start(Folders.make("fdb-cluster"));
+        cluster = started;
+      }
+      return started;
+    }
+  }
+
   boolean hasPageService() {
-    return this == MEMORY || this == VERSIONED || this == ROCKSDB;
+    return this != FILES && this != FILES_NOT_ATOMIC;
   }
 
   /** A client of the shared server, in a working directory of its own. */

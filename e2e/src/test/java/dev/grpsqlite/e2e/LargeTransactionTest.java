@@ -8,6 +8,8 @@ import java.nio.file.Path;
 import java.time.Duration;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /** A transaction may be much larger than anybody's memory. */
 class LargeTransactionTest {
@@ -18,10 +20,11 @@ class LargeTransactionTest {
 
   @TempDir Path folder;
 
-  @Test
-  void aGibibyteCommitsInBoundedMemoryAndIsInvisibleBefore() throws Exception {
+  @ParameterizedTest
+  @EnumSource(names = {"ROCKSDB", "FDB"})
+  void aGibibyteCommitsInBoundedMemoryAndIsInvisibleBefore(Kind kind) throws Exception {
     Path home = Folders.make("large");
-    try (ServerProcess server = ServerProcess.rocksdbAsShipped(home)) {
+    try (ServerProcess server = kind.startAsShipped(home)) {
       Client client = new Client(folder, server.url());
       try (Program writer = client.startPython("big.py", "big.db", "" + MEBIBYTES)) {
         writer.readTo("written", LONG);

@@ -65,7 +65,7 @@ class LeaseHandoverTest {
   }
 
   @ParameterizedTest
-  @EnumSource(names = {"MEMORY", "ROCKSDB"})
+  @EnumSource(names = {"MEMORY", "ROCKSDB", "FDB"})
   void tenProcessesCountTogetherAndNoneFails(Kind kind) throws Exception {
     Client client = kind.client(folder);
     client.shell(database, "CREATE TABLE counter (n); INSERT INTO counter VALUES (0);").ok();
@@ -113,7 +113,7 @@ class LeaseHandoverTest {
   }
 
   @ParameterizedTest
-  @EnumSource(names = {"MEMORY", "VERSIONED", "ROCKSDB"})
+  @EnumSource(names = {"MEMORY", "VERSIONED", "ROCKSDB", "FDB"})
   void withinItsStalenessAReaderMakesNoRpcAndSeesWhatIsNew(Kind kind) throws Exception {
     Client client = kind.client(folder);
     client.shell(database, "CREATE TABLE t (n); INSERT INTO t VALUES (1);").ok();

@@ -13,7 +13,7 @@ class LostAnswerTest {
   @TempDir Path folder;
 
   @ParameterizedTest
-  @EnumSource(names = {"MEMORY", "ROCKSDB"})
+  @EnumSource(names = {"MEMORY", "ROCKSDB", "FDB"})
   void p5_aCommitWhoseAnswerIsLostIsAppliedOnceAndSucceeds(Kind kind) throws Exception {
     String database = Kind.freshName("lost");
     try (FaultProxy proxy = new FaultProxy(kind.server().port());

@@ -23,7 +23,7 @@ class ReplicasTest {
   @TempDir Path folder;
 
   @ParameterizedTest
-  @EnumSource(names = {"MEMORY", "VERSIONED", "ROCKSDB"})
+  @EnumSource(names = {"MEMORY", "VERSIONED", "ROCKSDB", "FDB"})
   void aReaderInATransactionKeepsItsViewAndTheWriterDoesNotWait(Kind kind) throws Exception {
     Client client = kind.client(folder);
     String database = Kind.freshName("two-shells");
@@ -49,7 +49,7 @@ class ReplicasTest {
   }
 
   @ParameterizedTest
-  @EnumSource(names = {"MEMORY", "VERSIONED", "ROCKSDB"})
+  @EnumSource(names = {"MEMORY", "VERSIONED", "ROCKSDB", "FDB"})
   void aReplicaNeverWrites(Kind kind) throws Exception {
     Client client = kind.client(folder);
     String database = Kind.freshName("read-only");
@@ -66,7 +66,7 @@ class ReplicasTest {
    * Their histories are judged afterwards: {@code bank.py} says how.
    */
   @ParameterizedTest
-  @EnumSource(names = {"VERSIONED", "ROCKSDB"})
+  @EnumSource(names = {"VERSIONED", "ROCKSDB", "FDB"})
   void p6_p7_noReplicaEverSeesAMixtureOrMissesWhatWasAcknowledged(Kind kind) throws Exception {
     Client client = kind.client(folder);
     String database = Kind.freshName("bank");

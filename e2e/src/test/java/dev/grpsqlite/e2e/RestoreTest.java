@@ -19,7 +19,7 @@ class RestoreTest {
   @TempDir Path folder;
 
   @ParameterizedTest
-  @EnumSource(names = {"VERSIONED", "ROCKSDB"})
+  @EnumSource(names = {"VERSIONED", "ROCKSDB", "FDB"})
   void p6_allEndUpOnTheRestoredContentAndNoneSeesAMixture(Kind kind) throws Exception {
     Client client = kind.client(folder);
     String database = Kind.freshName("restored");

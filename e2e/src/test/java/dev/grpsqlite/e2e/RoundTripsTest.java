@@ -16,7 +16,7 @@ class RoundTripsTest {
   @TempDir Path folder;
 
   @ParameterizedTest
-  @EnumSource(names = {"MEMORY", "ROCKSDB"})
+  @EnumSource(names = {"MEMORY", "ROCKSDB", "FDB"})
   void underAHeldLeaseAWarmReadCostsNoneAndASmallCommitOne(Kind kind) throws Exception {
     try (Session session = Session.open(kind.client(folder), Kind.freshName("trips"))) {
       session.answer("CREATE TABLE t (a INTEGER PRIMARY KEY, b)");
@@ -40,7 +40,7 @@ class RoundTripsTest {
 
   /** Beside a writer that changes one of the pages, a fresh reader fetches just that one again. */
   @ParameterizedTest
-  @EnumSource(names = {"MEMORY", "VERSIONED", "ROCKSDB"})
+  @EnumSource(names = {"MEMORY", "VERSIONED", "ROCKSDB", "FDB"})
   void aWarmFreshReadTransactionOfAReplicaCostsOne(Kind kind) throws Exception {
     Client client = kind.client(folder);
     String database = Kind.freshName("replica");
@@ -60,7 +60,7 @@ class RoundTripsTest {
   }
 
   @ParameterizedTest
-  @EnumSource(names = {"MEMORY", "VERSIONED", "ROCKSDB"})
+  @EnumSource(names = {"MEMORY", "VERSIONED", "ROCKSDB", "FDB"})
   void aWarmReadTransactionWithinItsBoundedStalenessCostsNone(Kind kind) throws Exception {
     Client client = kind.client(folder);
     String database = Kind.freshName("stale");

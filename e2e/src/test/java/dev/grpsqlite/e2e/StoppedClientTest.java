@@ -43,7 +43,7 @@ class StoppedClientTest {
   }
 
   @ParameterizedTest
-  @EnumSource(names = {"MEMORY", "ROCKSDB"})
+  @EnumSource(names = {"MEMORY", "ROCKSDB", "FDB"})
   void p3_itsTransactionFailsAndWhatItReadsIsFresh(Kind kind) throws Exception {
     try (ServerProcess server = start(kind)) {
       Client client = new Client(folder, server.url());

@@ -15,7 +15,6 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
-import org.junit.jupiter.params.provider.MethodSource;
 
 /** Databases as they were: {@code at=}, {@code version=}, their history, and bringing them back. */
 class TimeTravelTest {
@@ -23,13 +22,8 @@ class TimeTravelTest {
 
   @TempDir Path folder;
 
-  /** Those that keep versions. */
-  static List<Kind> kinds() {
-    return List.of(Kind.VERSIONED, Kind.ROCKSDB);
-  }
-
   @ParameterizedTest
-  @MethodSource("kinds")
+  @EnumSource(names = {"VERSIONED", "ROCKSDB", "FDB"})
   void everyVersionAndTimeIsReadAsItWasWhileAWriterGoesOn(Kind kind) throws Exception {
     Client client = kind.client(folder);
     String database = Kind.freshName("travelled");
@@ -63,7 +57,7 @@ class TimeTravelTest {
   }
 
   @ParameterizedTest
-  @MethodSource("kinds")
+  @EnumSource(names = {"VERSIONED", "ROCKSDB", "FDB"})
   void severalVersionsAreAttachedToOneConnectionAndCostNothingWhenWarm(Kind kind) throws Exception {
     Client client = kind.client(folder);
     String database = Kind.freshName("attached");
@@ -95,7 +89,7 @@ class TimeTravelTest {
   }
 
   @ParameterizedTest
-  @MethodSource("kinds")
+  @EnumSource(names = {"VERSIONED", "ROCKSDB", "FDB"})
   void theHistoryIsATable(Kind kind) throws Exception {
     Client client = kind.client(folder);
     String database = Kind.freshName("history");
@@ -124,7 +118,7 @@ class TimeTravelTest {
   }
 
   @ParameterizedTest
-  @MethodSource("kinds")
+  @EnumSource(names = {"VERSIONED", "ROCKSDB", "FDB"})
   void aShellThatHoldsTheLeaseRestores(Kind kind) throws Exception {
     Client client = kind.client(folder);
     String database = Kind.freshName("brought-back");
@@ -150,7 +144,7 @@ class TimeTravelTest {
   }
 
   @ParameterizedTest
-  @MethodSource("kinds")
+  @EnumSource(names = {"VERSIONED", "ROCKSDB", "FDB"})
   void whatIsNoLongerKeptIsTooOldUnlessSomebodyReadsIt(Kind kind) throws Exception {
     try (ServerProcess server =
         kind.start(folder, "--retention", "1versions", "--session-ttl-ms", "1500")) {

@@ -15,7 +15,7 @@ class VersionsTest {
   @TempDir Path folder;
 
   @ParameterizedTest
-  @EnumSource(names = {"VERSIONED", "ROCKSDB"})
+  @EnumSource(names = {"VERSIONED", "ROCKSDB", "FDB"})
   void aForkHasTheContentAndThenGoesItsOwnWay(Kind kind) throws Exception {
     Client client = kind.client(folder);
     String parent = Kind.freshName("parent");
@@ -37,7 +37,7 @@ class VersionsTest {
   }
 
   @ParameterizedTest
-  @EnumSource(names = {"VERSIONED", "ROCKSDB"})
+  @EnumSource(names = {"VERSIONED", "ROCKSDB", "FDB"})
   void aRestoreIsACommitThatReadersSee(Kind kind) throws Exception {
     Client client = kind.client(folder);
     String database = Kind.freshName("restored");

@@ -10,21 +10,27 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 
-/** A FoundationDB cluster of one process, with all it has in a folder. */
-final class LocalCluster implements AutoCloseable {
+/**
+ * A FoundationDB cluster of one process, with all it has in a folder; the process can be killed and
+ * started again. It ends with this JVM at the latest. Safe to use from several threads.
+ */
+public final class LocalCluster implements AutoCloseable {
   private static final long START_SECONDS = 60;
 
   private final Path folder;
-  private final Process server;
+  private final int port;
+  private final Thread atExit = new Thread(this::kill);
+  private @Nullable Process server;
 
-  private LocalCluster(Path folder, Process server) {
+  private LocalCluster(Path folder, int port) {
     this.folder = folder;
-    this.server = server;
+    this.port = port;
   }
 
   /** What is not installed, if anything. */
-  static Optional<String> missing() {
+  public static Optional<String> missing() {
     for (String program : List.of("fdbserver", "fdbcli")) {
       if (program(program).isEmpty()) {
         return Optional.of(program);
@@ -63,7 +69,7 @@ final class LocalCluster implements AutoCloseable {
   }
 
   /** Starts a new cluster in an empty folder. */
-  static LocalCluster start(Path folder) throws Exception {
+  public static LocalCluster start(Path folder) throws Exception {
     int port;
     try (ServerSocket free = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
       port = free.getLocalPort();
@@ -71,9 +77,11 @@ final class LocalCluster implements AutoCloseable {
     Files.writeString(folder.resolve("fdb.cluster"), "test:test@127.0.0.1:" + port + "\n");
     Files.createDirectories(folder.resolve("data"));
     Files.createDirectories(folder.resolve("logs"));
-    LocalCluster cluster = new LocalCluster(folder, startServer(folder, port));
+    LocalCluster cluster = new LocalCluster(folder, port);
+    Runtime.getRuntime().addShutdownHook(cluster.atExit);
     boolean ready = false;
     try {
+      cluster.start();
       cluster.configure();
       ready = true;
       return cluster;
@@ -84,24 +92,26 @@ final class LocalCluster implements AutoCloseable {
     }
   }
 
-  private static Process startServer(Path folder, int port) throws IOException {
-    return new ProcessBuilder(
-            program("fdbserver").orElseThrow().toString(),
-            "--cluster-file",
-            folder.resolve("fdb.cluster").toString(),
-            "--public-address",
-            "127.0.0.1:" + port,
-            "--listen-address",
-            "public",
-            "--datadir",
-            folder.resolve("data").toString(),
-            "--logdir",
-            folder.resolve("logs").toString(),
-            "--memory",
-            "4GiB")
-        .redirectErrorStream(true)
-        .redirectOutput(folder.resolve("fdbserver.log").toFile())
-        .start();
+  /** Starts its process, on the data that it has. Clients find it by themselves. */
+  public synchronized void start() throws IOException {
+    server =
+        new ProcessBuilder(
+                program("fdbserver").orElseThrow().toString(),
+                "--cluster-file",
+                folder.resolve("fdb.cluster").toString(),
+                "--public-address",
+                "127.0.0.1:" + port,
+                "--listen-address",
+                "public",
+                "--datadir",
+                folder.resolve("data").toString(),
+                "--logdir",
+                folder.resolve("logs").toString(),
+                "--memory",
+                "4GiB")
+            .redirectErrorStream(true)
+            .redirectOutput(folder.resolve("fdbserver.log").toFile())
+            .start();
   }
 
   private void configure() throws Exception {
@@ -114,7 +124,7 @@ final class LocalCluster implements AutoCloseable {
                 "--timeout",
                 String.valueOf(START_SECONDS),
                 "--exec",
-                "configure new single memory")
+                "configure new single ssd-redwood-1")
             .redirectErrorStream(true)
             .redirectOutput(log.toFile())
             .start();
@@ -125,19 +135,34 @@ final class LocalCluster implements AutoCloseable {
     }
   }
 
-  Path clusterFile() {
+  public Path clusterFile() {
     return folder.resolve("fdb.cluster");
   }
 
-  @Override
-  public void close() {
-    server.destroyForcibly();
+  /** SIGKILL; returns when the process is gone. */
+  public synchronized void kill() {
+    Process running = server;
+    if (running == null) {
+      return;
+    }
+    running.destroyForcibly();
     try {
-      if (!server.waitFor(30, TimeUnit.SECONDS)) {
+      if (!running.waitFor(30, TimeUnit.SECONDS)) {
         throw new AssertionError("fdbserver does not end");
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
+    }
+    server = null;
+  }
+
+  @Override
+  public void close() {
+    kill();
+    try {
+      Runtime.getRuntime().removeShutdownHook(atExit);
+    } catch (IllegalStateException e) {
+      // It is running.
     }
   }
 }
