@@ -2,14 +2,12 @@ package dev.grpsqlite.e2e.soak;
 
 import dev.grpsqlite.e2e.Finished;
 import dev.grpsqlite.e2e.Program;
-import dev.grpsqlite.e2e.ServerProcess;
 import dev.grpsqlite.e2e.soak.Nemesis.Mischief;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.EnumSet;
 import java.util.List;
 import java.util.Random;
 import java.util.Set;
@@ -34,24 +32,22 @@ public final class Compared {
     List<String> complaints = new ArrayList<>();
     Random random = new Random(seed);
     List<Worker> workers = new ArrayList<>();
-    try (ServerProcess server = backend.start(folder)) {
+    try (Deployment deployment = backend.start(folder)) {
       for (int i = 0; i < CLIENTS; i++) {
         String[] arguments = {"random-" + i + ".db", "local-" + i + ".db", "" + (seed + i)};
         workers.add(
             new Worker(
-                server.port(),
-                proxy -> {
+                deployment.servers(),
+                url -> {
                   Program program =
-                      Recorded.client(work, proxy).startPython("random_sql.py", arguments);
+                      Recorded.client(work, url).startPython("random_sql.py", arguments);
                   program.readTo("running");
                   return program;
                 }));
       }
-      Set<Mischief> repertoire = EnumSet.complementOf(EnumSet.of(Mischief.KILL_CLIENT));
-      if (!backend.isDurable()) {
-        repertoire.remove(Mischief.KILL_SERVER);
-      }
-      Nemesis nemesis = new Nemesis(random, server, workers, repertoire);
+      Set<Mischief> repertoire = Mischief.possible(backend, deployment);
+      repertoire.remove(Mischief.KILL_CLIENT);
+      Nemesis nemesis = new Nemesis(random, deployment, workers, repertoire);
       nemesis.run(length);
       nemesis.missing().forEach(m -> complaints.add(m + " was planned and did not happen"));
       int[] counts = new int[5];

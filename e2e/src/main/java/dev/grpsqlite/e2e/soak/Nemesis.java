@@ -1,6 +1,7 @@
 package dev.grpsqlite.e2e.soak;
 
 import dev.grpsqlite.e2e.Await;
+import dev.grpsqlite.e2e.FaultProxy;
 import dev.grpsqlite.e2e.FaultProxy.Fault;
 import dev.grpsqlite.e2e.ServerProcess;
 import java.time.Duration;
@@ -11,6 +12,7 @@ import java.util.Comparator;
 import java.util.Deque;
 import java.util.EnumMap;
 import java.util.EnumSet;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.PriorityQueue;
@@ -23,7 +25,7 @@ import org.jspecify.annotations.Nullable;
  * comes as often as it is in the bag; what of it happened is counted. One thread.
  */
 final class Nemesis {
-  /** What it does: to a connection, to a client, to the server. */
+  /** What it does: to a connection, to a client, to a server, to what the servers store in. */
   enum Mischief {
     DELAY(Fault.DELAY, 3),
     FREEZE(Fault.FREEZE, 2),
@@ -36,7 +38,8 @@ final class Nemesis {
     KILL_CLIENT(null, 3),
     STOP_CLIENT(null, 2),
     KILL_SERVER(null, 1),
-    STOP_SERVER(null, 1);
+    STOP_SERVER(null, 1),
+    KILL_CLUSTER(null, 1);
 
     private final @Nullable Fault fault;
     private final int share;
@@ -44,6 +47,18 @@ final class Nemesis {
     Mischief(@Nullable Fault fault, int share) {
       this.fault = fault;
       this.share = share;
+    }
+
+    /** What can be got over. */
+    static Set<Mischief> possible(Backend backend, Deployment deployment) {
+      Set<Mischief> all = EnumSet.allOf(Mischief.class);
+      if (!backend.isDurable()) {
+        all.remove(KILL_SERVER);
+      }
+      if (!deployment.hasCluster()) {
+        all.remove(KILL_CLUSTER);
+      }
+      return all;
     }
   }
 
@@ -55,22 +70,23 @@ final class Nemesis {
 
   private static final int MOST_PAUSE_MS = 350;
   private static final Duration UNTIL_ALL_HAPPENED = Duration.ofSeconds(60);
+  private static final int MOST_CLUSTER_DOWN_MS = 2000;
   private static final Duration MOST_WAIT_FOR_HOLDER = Duration.ofSeconds(1);
   private static final int TTL_MS = Backend.SESSION_TTL_MS;
 
   private final Random random;
-  private final ServerProcess server;
+  private final Deployment deployment;
   private final List<Worker> workers;
   private final Set<Mischief> repertoire;
   private final Map<Mischief, Integer> planned = new EnumMap<>(Mischief.class);
   private final Map<Mischief, Integer> done = new EnumMap<>(Mischief.class);
   private final Deque<Mischief> bag = new ArrayDeque<>();
   private final PriorityQueue<Due> due = new PriorityQueue<>(Comparator.comparingLong(Due::nanos));
-  private boolean isServerStopped;
+  private final Set<ServerProcess> stopped = new HashSet<>();
 
-  Nemesis(Random random, ServerProcess server, List<Worker> workers, Set<Mischief> repertoire) {
+  Nemesis(Random random, Deployment deployment, List<Worker> workers, Set<Mischief> repertoire) {
     this.random = random;
-    this.server = server;
+    this.deployment = deployment;
     this.workers = workers;
     this.repertoire = EnumSet.copyOf(repertoire);
   }
@@ -111,7 +127,7 @@ final class Nemesis {
     Fault fault = mischief.fault;
     return fault == null
         ? done.getOrDefault(mischief, 0)
-        : workers.stream().mapToInt(w -> w.proxy().fired(fault)).sum();
+        : workers.stream().mapToInt(w -> w.fired(fault)).sum();
   }
 
   /** How often each kind happened. */
@@ -167,6 +183,7 @@ final class Nemesis {
           // Long enough for another one to take its place.
           case STOP_CLIENT -> TTL_MS + 300 + random.nextInt(TTL_MS);
           case PARTITION -> TTL_MS + 300 + random.nextInt(2 * TTL_MS);
+          case KILL_CLUSTER -> random.nextInt(MOST_CLUSTER_DOWN_MS);
           default -> 0;
         };
     switch (mischief) {
@@ -182,17 +199,25 @@ final class Nemesis {
         }
       }
       case KILL_SERVER -> {
+        ServerProcess server = anyServer();
         server.kill();
-        isServerStopped = false;
+        stopped.remove(server);
         happenedNow(mischief);
+        deployment.startCluster(); // or it would not start
         server.start();
       }
       case STOP_SERVER -> {
-        if (!isServerStopped) {
+        ServerProcess server = anyServer();
+        if (stopped.add(server)) {
           server.signal("STOP");
-          isServerStopped = true;
           happenedNow(mischief);
-          later(millis, this::letServerProceed);
+          later(millis, () -> letProceed(server));
+        }
+      }
+      case KILL_CLUSTER -> {
+        if (deployment.killCluster()) {
+          happenedNow(mischief);
+          later(millis, deployment::startCluster);
         }
       }
       default -> inject(worker, mischief, towardsServer, millis);
@@ -216,31 +241,38 @@ final class Nemesis {
     return workers.get(random.nextInt(workers.size()));
   }
 
-  private static void inject(Worker worker, Mischief mischief, boolean towardsServer, int millis) {
+  private ServerProcess anyServer() {
+    return deployment.servers().get(random.nextInt(deployment.servers().size()));
+  }
+
+  private void inject(Worker worker, Mischief mischief, boolean towardsServer, int millis) {
     Fault fault = mischief.fault;
     if (fault == null) {
       throw new IllegalStateException(mischief + " is not a fault of connections");
     }
-    worker.proxy().inject(fault, towardsServer, Duration.ofMillis(millis));
+    FaultProxy proxy = worker.proxies().get(random.nextInt(worker.proxies().size()));
+    proxy.inject(fault, towardsServer, Duration.ofMillis(millis));
   }
 
   private void happenedNow(Mischief mischief) {
     done.merge(mischief, 1, Integer::sum);
   }
 
-  private void letServerProceed() throws Exception {
-    if (isServerStopped) {
+  private void letProceed(ServerProcess server) throws Exception {
+    if (stopped.remove(server)) {
       server.signal("CONT");
-      isServerStopped = false;
     }
   }
 
   /** Nothing is stopped, held back or about to fail any more. */
   private void heal() throws Exception {
     due.clear();
-    letServerProceed();
+    for (ServerProcess server : List.copyOf(stopped)) {
+      letProceed(server);
+    }
+    deployment.startCluster();
     for (Worker worker : workers) {
-      worker.proxy().heal();
+      worker.proxies().forEach(FaultProxy::heal);
       if (worker.isAlive()) {
         worker.proceed();
       }

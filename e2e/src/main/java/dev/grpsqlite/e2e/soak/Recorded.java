@@ -1,10 +1,8 @@
 package dev.grpsqlite.e2e.soak;
 
 import dev.grpsqlite.e2e.Client;
-import dev.grpsqlite.e2e.FaultProxy;
 import dev.grpsqlite.e2e.Finished;
 import dev.grpsqlite.e2e.Program;
-import dev.grpsqlite.e2e.ServerProcess;
 import dev.grpsqlite.e2e.history.History;
 import dev.grpsqlite.e2e.history.Verdict;
 import dev.grpsqlite.e2e.history.Violation;
@@ -13,7 +11,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.EnumSet;
 import java.util.List;
 import java.util.Random;
 import java.util.Set;
@@ -21,7 +18,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
 
 /**
- * Clients of one server whose every transaction is recorded ({@code workload.py}), while a nemesis
+ * Clients of one store whose every transaction is recorded ({@code workload.py}), while a nemesis
  * is about; then all that they saw is judged.
  */
 public final class Recorded {
@@ -48,20 +45,18 @@ public final class Recorded {
     String workloads = String.join(",", WORKLOADS);
     List<String> complaints = new ArrayList<>();
     List<Worker> workers = new ArrayList<>();
-    try (ServerProcess server = backend.start(folder)) {
-      Client direct = new Client(histories, server.url());
+    try (Deployment deployment = backend.start(folder)) {
+      Client direct = new Client(histories, deployment.url());
       direct.python("workload.py", "make", workloads).ok();
       AtomicInteger name = new AtomicInteger();
       Random random = new Random(seed);
       for (int i = 0; i < CLIENTS; i++) {
         workers.add(
-            new Worker(server.port(), proxy -> start(proxy, histories, name, workloads, random)));
+            new Worker(
+                deployment.servers(), url -> start(url, histories, name, workloads, random)));
       }
-      Set<Mischief> repertoire = EnumSet.allOf(Mischief.class);
-      if (!backend.isDurable()) {
-        repertoire.remove(Mischief.KILL_SERVER);
-      }
-      Nemesis nemesis = new Nemesis(random, server, workers, repertoire);
+      Set<Mischief> repertoire = Mischief.possible(backend, deployment);
+      Nemesis nemesis = new Nemesis(random, deployment, workers, repertoire);
       nemesis.run(length);
       nemesis.missing().forEach(m -> complaints.add(m + " was planned and did not happen"));
       for (Worker worker : workers) {
@@ -71,8 +66,7 @@ public final class Recorded {
         }
       }
       if (backend.isDurable()) {
-        server.kill();
-        server.start();
+        deployment.restart();
       }
       Finished end = direct.python("workload.py", "final", workloads, "final");
       if (end.exit() != 0) {
@@ -98,16 +92,16 @@ public final class Recorded {
   }
 
   private static Program start(
-      FaultProxy proxy, Path histories, AtomicInteger names, String workloads, Random random)
+      String url, Path histories, AtomicInteger names, String workloads, Random random)
       throws Exception {
     String name = "" + names.incrementAndGet();
-    return client(histories, proxy)
+    return client(histories, url)
         .startPython("workload.py", "run", workloads, name, "" + random.nextInt(), name);
   }
 
   /** One that does not wait for long. */
-  static Client client(Path folder, FaultProxy proxy) {
-    return new Client(folder, proxy.url())
+  static Client client(Path folder, String url) {
+    return new Client(folder, url)
         .with("GRPSQLITE_CONNECT_TIMEOUT_MS", "2000")
         .with("GRPSQLITE_TIMEOUT_MS", "3000");
   }

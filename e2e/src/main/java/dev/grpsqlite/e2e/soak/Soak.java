@@ -12,7 +12,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Runs until the time is over: {@code Soak MINUTES [BACKEND [SEED]]}; the minutes are for each
- * backend, and an empty backend means all.
+ * backend, and an empty backend means all that are installed.
  *
  * <p>The time is cut in rounds, each with a server and a seed of its own, so that a round can be
  * done again alone. The exit status is 1 if anything was violated; then the round's folder is kept.
@@ -27,7 +27,7 @@ public final class Soak {
 
   public static void main(String[] arguments) throws Exception {
     Duration length = Duration.ofMillis((long) (Double.parseDouble(arguments[0]) * 60_000));
-    List<Backend> backends = List.of(Backend.values());
+    List<Backend> backends = Backend.installed();
     if (arguments.length > 1 && !arguments[1].isEmpty()) {
       backends = List.of(Backend.valueOf(arguments[1].toUpperCase(Locale.ROOT)));
     }

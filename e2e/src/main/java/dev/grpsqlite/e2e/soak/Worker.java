@@ -1,35 +1,53 @@
 package dev.grpsqlite.e2e.soak;
 
 import dev.grpsqlite.e2e.FaultProxy;
+import dev.grpsqlite.e2e.FaultProxy.Fault;
 import dev.grpsqlite.e2e.Finished;
 import dev.grpsqlite.e2e.Program;
+import dev.grpsqlite.e2e.ServerProcess;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 
-/** A client process behind a proxy of its own, which is started again when it was killed. */
+/**
+ * A client process behind proxies of its own, one for each server, which is started again when it
+ * was killed.
+ */
 final class Worker implements AutoCloseable {
   private static final Duration END = Duration.ofMinutes(2);
 
   /** How the process is started. */
   interface Starter {
-    Program start(FaultProxy proxy) throws Exception;
+    Program start(String url) throws Exception;
   }
 
-  private final FaultProxy proxy;
+  private final List<FaultProxy> proxies;
   private final Starter starter;
   private Program program;
   private boolean isStopped;
   private String lastLine = "";
 
-  Worker(int port, Starter starter) throws Exception {
-    this.proxy = new FaultProxy(port);
+  Worker(List<ServerProcess> servers, Starter starter) throws Exception {
+    List<FaultProxy> all = new ArrayList<>();
+    for (ServerProcess server : servers) {
+      all.add(new FaultProxy(server.port()));
+    }
+    this.proxies = List.copyOf(all);
     this.starter = starter;
-    this.program = starter.start(proxy);
+    this.program = startProgram();
   }
 
-  FaultProxy proxy() {
-    return proxy;
+  private Program startProgram() throws Exception {
+    return starter.start(String.join(",", proxies.stream().map(FaultProxy::url).toList()));
+  }
+
+  List<FaultProxy> proxies() {
+    return proxies;
+  }
+
+  int fired(Fault fault) {
+    return proxies.stream().mapToInt(each -> each.fired(fault)).sum();
   }
 
   boolean isStopped() {
@@ -69,7 +87,7 @@ final class Worker implements AutoCloseable {
     program.close();
     isStopped = false;
     lastLine = "";
-    program = starter.start(proxy);
+    program = startProgram();
   }
 
   /** Lets it come to its end, over a network without faults. */
@@ -81,6 +99,8 @@ final class Worker implements AutoCloseable {
   @Override
   public void close() throws IOException {
     program.close();
-    proxy.close();
+    for (FaultProxy proxy : proxies) {
+      proxy.close();
+    }
   }
 }

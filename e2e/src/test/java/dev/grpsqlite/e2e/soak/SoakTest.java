@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Random;
+import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
@@ -27,12 +28,14 @@ class SoakTest {
   }
 
   @ParameterizedTest
-  @EnumSource(names = {"VERSIONED", "ROCKSDB"})
+  @EnumSource(names = {"VERSIONED", "ROCKSDB", "FDB"})
   void randomSqlDoesWhatItDoesOnALocalFile(Backend backend) throws Exception {
     run(Compared::run, backend);
   }
 
   private static void run(Run run, Backend backend) throws Exception {
+    Assumptions.assumeTrue(
+        Backend.installed().contains(backend), "no " + backend + " is installed here");
     long seed = Long.getLong("grpsqlite.seed", new Random().nextInt(Integer.MAX_VALUE));
     System.out.println(backend + ": -Dgrpsqlite.seed=" + seed);
     Path parent = Files.createDirectories(Dist.root().resolve("e2e/target/soak"));

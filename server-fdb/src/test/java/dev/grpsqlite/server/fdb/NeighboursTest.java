@@ -319,12 +319,15 @@ class NeighboursTest {
     FdbPageStore sweeping = stores.get(1);
     Keys keys = new Keys("two");
     TestStores.get(sweeping.sweep());
-    for (int i = 0; i < 7; i++) {
-      second.pass(TTL_MS - 1);
+    for (int i = 0; i < 11; i++) {
+      second.pass(TTL_MS / 2);
       other.openSession();
-      assertEquals(2, cluster.count(keys.sessions()));
       TestStores.get(sweeping.sweep());
+      assertEquals(2, cluster.count(keys.sessions()), "after " + (i + 1) + " half TTLs");
     }
+    second.pass(TTL_MS);
+    other.openSession();
+    TestStores.get(sweeping.sweep());
     assertEquals(1, cluster.count(keys.sessions()), "that of the live one");
     first.pass(TTL_MS / 10);
     assertThrows(StatusRuntimeException.class, lost::keepAlive);
