@@ -1,15 +1,11 @@
 package dev.grpsqlite.bench;
 
 import dev.grpsqlite.e2e.Dist;
-import java.io.IOException;
-import java.nio.file.FileVisitResult;
+import dev.grpsqlite.e2e.Folders;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.SimpleFileVisitor;
-import java.nio.file.attribute.BasicFileAttributes;
 import java.util.ArrayList;
 import java.util.List;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Runs benchmarks and reports: {@code Bench [NAME...]}, all without a name.
@@ -63,7 +59,7 @@ public final class Bench {
           all &= figure.holds();
         }
       } finally {
-        delete(folder);
+        Folders.delete(folder);
       }
     }
     for (Benchmark benchmark : chosen) {
@@ -74,25 +70,5 @@ public final class Bench {
     Files.write(reports.resolve("report.md"), rows);
     Files.writeString(reports.resolve("report.json"), "[\n" + String.join(",\n", json) + "\n]\n");
     return all ? 0 : 1;
-  }
-
-  private static void delete(Path folder) throws IOException {
-    Files.walkFileTree(
-        folder,
-        new SimpleFileVisitor<>() {
-          @Override
-          public FileVisitResult visitFile(Path file, BasicFileAttributes attributes)
-              throws IOException {
-            Files.delete(file);
-            return FileVisitResult.CONTINUE;
-          }
-
-          @Override
-          public FileVisitResult postVisitDirectory(Path directory, @Nullable IOException e)
-              throws IOException {
-            Files.delete(directory);
-            return FileVisitResult.CONTINUE;
-          }
-        });
   }
 }

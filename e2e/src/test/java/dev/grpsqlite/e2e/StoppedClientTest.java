@@ -23,6 +23,29 @@ class StoppedClientTest {
     return kind.start(Folders.make("stopped"), "--session-ttl-ms", "" + TTL_MS);
   }
 
+  /** What happens to two clients of one database, of which one is stopped. */
+  private interface Scenario {
+    void run(Session stopped, Session other) throws Exception;
+  }
+
+  /**
+   * Runs a scenario on a database whose one row is 'old'.
+   *
+   * @param uri what the client opens that will be stopped
+   * @param left what the row is afterwards
+   */
+  private void twoClients(Kind kind, String uri, Scenario scenario, String left) throws Exception {
+    try (ServerProcess server = start(kind)) {
+      Client client = new Client(folder, server.url());
+      client.shell("s.db", "CREATE TABLE t (x); INSERT INTO t VALUES ('old');").ok();
+      try (Session stopped = open(client, uri);
+          Session other = open(client, "s.db")) {
+        scenario.run(stopped, other);
+      }
+      assertEquals(left, client.shell("s.db", "SELECT x FROM t;").ok());
+    }
+  }
+
   private Session open(Client client, String database) throws Exception {
     Session session = Session.open(client, database);
     session.answer("PRAGMA busy_timeout=30000");
@@ -45,71 +68,66 @@ class StoppedClientTest {
   @ParameterizedTest
   @EnumSource(names = {"MEMORY", "ROCKSDB", "FDB"})
   void p3_itsTransactionFailsAndWhatItReadsIsFresh(Kind kind) throws Exception {
-    try (ServerProcess server = start(kind)) {
-      Client client = new Client(folder, server.url());
-      client.shell("s.db", "CREATE TABLE t (x); INSERT INTO t VALUES ('old');").ok();
-      try (Session stopped = open(client, "s.db");
-          Session other = open(client, "s.db")) {
-        assertEquals("", stopped.answer("BEGIN IMMEDIATE"));
-        assertEquals("", stopped.answer("UPDATE t SET x = 'first'"));
-        writeMeanwhile(stopped, other);
-        String refused = stopped.answer("COMMIT");
-        assertTrue(refused.startsWith("error: "), refused);
-        assertEquals("second\n", other.answer("SELECT x FROM t"));
-        stopped.answer("ROLLBACK");
-        assertEquals("second\n", stopped.answer("SELECT x FROM t"));
-        other.finish();
-        // It is a client like any other.
-        assertEquals("", stopped.answer("UPDATE t SET x = 'first again'"));
-        stopped.finish();
-      }
-      assertEquals("first again\n", client.shell("s.db", "SELECT x FROM t;").ok());
-    }
+    twoClients(
+        kind,
+        "s.db",
+        (stopped, other) -> {
+          assertEquals("", stopped.answer("BEGIN IMMEDIATE"));
+          assertEquals("", stopped.answer("UPDATE t SET x = 'first'"));
+          writeMeanwhile(stopped, other);
+          String refused = stopped.answer("COMMIT");
+          assertTrue(refused.startsWith("error: "), refused);
+          assertEquals("second\n", other.answer("SELECT x FROM t"));
+          stopped.answer("ROLLBACK");
+          assertEquals("second\n", stopped.answer("SELECT x FROM t"));
+          other.finish();
+          // It is a client like any other.
+          assertEquals("", stopped.answer("UPDATE t SET x = 'first again'"));
+          stopped.finish();
+        },
+        "first again\n");
   }
 
   /** Between its transactions it holds the lease, by which it needs to ask nobody. */
   @ParameterizedTest
   @EnumSource(names = "VERSIONED")
   void p7_aHolderDoesNotTrustTheLeaseThatItHadBefore(Kind kind) throws Exception {
-    try (ServerProcess server = start(kind)) {
-      Client client = new Client(folder, server.url());
-      client.shell("s.db", "CREATE TABLE t (x); INSERT INTO t VALUES ('old');").ok();
-      try (Session stopped = open(client, "s.db");
-          Session other = open(client, "s.db")) {
-        assertEquals("", stopped.answer("UPDATE t SET x = 'first'"));
-        assertEquals("first\n", stopped.answer("SELECT x FROM t"));
-        writeMeanwhile(stopped, other);
-        assertEquals("second\n", stopped.answer("SELECT x FROM t"));
-        other.finish();
-        assertEquals("", stopped.answer("UPDATE t SET x = x || ' and first'"));
-        stopped.finish();
-      }
-      assertEquals("second and first\n", client.shell("s.db", "SELECT x FROM t;").ok());
-    }
+    twoClients(
+        kind,
+        "s.db",
+        (stopped, other) -> {
+          assertEquals("", stopped.answer("UPDATE t SET x = 'first'"));
+          assertEquals("first\n", stopped.answer("SELECT x FROM t"));
+          writeMeanwhile(stopped, other);
+          assertEquals("second\n", stopped.answer("SELECT x FROM t"));
+          other.finish();
+          assertEquals("", stopped.answer("UPDATE t SET x = x || ' and first'"));
+          stopped.finish();
+        },
+        "second and first\n");
   }
 
   @ParameterizedTest
   @EnumSource(names = "ROCKSDB")
   void p7_aReaderWithBoundedStalenessSeesWhatIsOlderThanItsBound(Kind kind) throws Exception {
-    try (ServerProcess server = start(kind)) {
-      Client client = new Client(folder, server.url());
-      client.shell("s.db", "CREATE TABLE t (x); INSERT INTO t VALUES ('old');").ok();
-      try (Session stopped = open(client, "file:s.db?mode=ro&max_staleness_ms=200");
-          Session other = open(client, "s.db")) {
-        // Warm, and in a snapshot that it may keep.
-        assertEquals("old\n", stopped.answer("SELECT x FROM t"));
-        assertEquals("", stopped.answer("BEGIN"));
-        assertEquals("old\n", stopped.answer("SELECT x FROM t"));
-        writeMeanwhile(stopped, other);
-        // Of its snapshot, or not at all; the session that kept it is gone.
-        String kept = stopped.answer("SELECT x FROM t");
-        assertNotEquals("second\n", kept);
-        assertTrue(kept.equals("old\n") || kept.startsWith("error: "), kept);
-        stopped.answer("COMMIT");
-        assertEquals("second\n", stopped.answer("SELECT x FROM t"));
-        stopped.finish();
-        other.finish();
-      }
-    }
+    twoClients(
+        kind,
+        "file:s.db?mode=ro&max_staleness_ms=200",
+        (stopped, other) -> {
+          // Warm, and in a snapshot that it may keep.
+          assertEquals("old\n", stopped.answer("SELECT x FROM t"));
+          assertEquals("", stopped.answer("BEGIN"));
+          assertEquals("old\n", stopped.answer("SELECT x FROM t"));
+          writeMeanwhile(stopped, other);
+          // Of its snapshot, or not at all; the session that kept it is gone.
+          String kept = stopped.answer("SELECT x FROM t");
+          assertNotEquals("second\n", kept);
+          assertTrue(kept.equals("old\n") || kept.startsWith("error: "), kept);
+          stopped.answer("COMMIT");
+          assertEquals("second\n", stopped.answer("SELECT x FROM t"));
+          stopped.finish();
+          other.finish();
+        },
+        "second\n");
   }
 }

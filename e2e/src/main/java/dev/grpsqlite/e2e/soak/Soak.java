@@ -1,6 +1,7 @@
 package dev.grpsqlite.e2e.soak;
 
 import dev.grpsqlite.e2e.Dist;
+import dev.grpsqlite.e2e.Folders;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;

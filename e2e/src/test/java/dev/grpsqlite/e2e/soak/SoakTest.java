@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.grpsqlite.e2e.Dist;
+import dev.grpsqlite.e2e.Folders;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;

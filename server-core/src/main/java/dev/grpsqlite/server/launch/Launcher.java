@@ -14,6 +14,7 @@ import java.util.Map;
 import java.util.ServiceLoader;
 import java.util.concurrent.CountDownLatch;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -29,11 +30,16 @@ import org.slf4j.LoggerFactory;
  */
 public final class Launcher {
   /**
-   * Warns, with a stack trace, of each client that went away while something was being sent to it,
-   * as to who watches it always may be. Kept here, for a level goes with its logger.
+   * These warn, with a stack trace, of each client that went away while something was being sent to
+   * it, as to who watches it always may be; and of each message that is too large, of which its
+   * client is told: a few bytes would be kilobytes in the log. Kept here, for a level goes with its
+   * logger.
    */
-  private static final java.util.logging.Logger CONNECTIONS =
-      java.util.logging.Logger.getLogger("io.grpc.netty.shaded.io.grpc.netty.NettyServerHandler");
+  private static final List<java.util.logging.Logger> OF_CLIENTS =
+      Stream.of("NettyServerHandler", "NettyServerStream")
+          .map(name -> "io.grpc.netty.shaded.io.grpc.netty." + name)
+          .map(java.util.logging.Logger::getLogger)
+          .toList();
 
   private static final int EXIT_CANNOT_START = 1;
   private static final int EXIT_USAGE = 2;
@@ -230,7 +236,7 @@ public final class Launcher {
         "java.util.logging.SimpleFormatter.format",
         "%1$tFT%1$tT.%1$tL%1$tz %4$s %3$s - %5$s%6$s%n");
     java.util.logging.Logger.getLogger("").setLevel(java.util.logging.Level.WARNING);
-    CONNECTIONS.setLevel(java.util.logging.Level.SEVERE);
+    OF_CLIENTS.forEach(logger -> logger.setLevel(java.util.logging.Level.SEVERE));
   }
 
   private static void setIfAbsent(String property, String value) {

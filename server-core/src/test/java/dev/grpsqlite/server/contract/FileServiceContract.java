@@ -29,7 +29,6 @@ import dev.grpsqlite.proto.v1.OpenDatabaseResponse;
 import dev.grpsqlite.proto.v1.OpenSessionRequest;
 import dev.grpsqlite.proto.v1.PageStoreGrpc;
 import dev.grpsqlite.server.launch.ServerOptions;
-import dev.grpsqlite.server.launch.StorageServer;
 import dev.grpsqlite.server.spi.PageStore;
 import dev.grpsqlite.server.spi.SnapshotPins;
 import dev.grpsqlite.server.wire.Pages;
@@ -42,79 +41,25 @@ import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
-import org.jspecify.annotations.Nullable;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
-import org.junit.jupiter.api.io.TempDir;
 
 /** The file service over a store, through a socket, used as its published clients do. */
 @Timeout(120)
-public abstract class FileServiceContract {
+public abstract class FileServiceContract extends ServedContract {
   private static final String DATABASE = "main.db";
   private static final String JOURNAL = "main.db-journal";
-  private static final long TTL_MS = 10_000;
-
-  @TempDir protected @Nullable Path folder;
-
-  private @Nullable PageStore opened;
-  private @Nullable ServedStore serving;
 
   /** Opens an empty store. */
   protected abstract PageStore open(SnapshotPins pins, Clock clock, Path folder) throws Exception;
 
-  @BeforeEach
-  void serve() throws Exception {
-    serve(
-        ServerOptions.DEFAULTS,
-        pins -> {
-          try {
-            opened = open(pins, Clock.systemUTC(), folder == null ? Path.of("") : folder);
-            return KeptStore.of(opened);
-          } catch (Exception e) {
-            throw new AssertionError(e);
-          }
-        });
-  }
-
-  private void serve(ServerOptions options, StorageServer.StoreOpener opener) throws Exception {
-    serving = new ServedStore(options, opener);
-    server().pass(TTL_MS + 1);
-  }
-
-  private void restart(ServerOptions options) throws Exception {
-    server().close();
-    PageStore store = store();
-    serve(options, pins -> KeptStore.of(store));
-  }
-
-  private PageStore store() {
-    PageStore store = opened;
-    if (store == null) {
-      throw new AssertionError("not open");
-    }
-    return store;
+  @Override
+  final PageStore openStore(SnapshotPins pins, Path in) throws Exception {
+    return open(pins, Clock.systemUTC(), in);
   }
 
   private boolean timeTravel() {
     return store().capabilities().timeTravel();
-  }
-
-  @AfterEach
-  void stop() {
-    server().close();
-    if (opened != null) {
-      opened.close();
-    }
-  }
-
-  private ServedStore server() {
-    ServedStore current = serving;
-    if (current == null) {
-      throw new AssertionError("not serving");
-    }
-    return current;
   }
 
   private GrpsqliteGrpc.GrpsqliteBlockingStub files() {
@@ -364,6 +309,7 @@ public abstract class FileServiceContract {
     refused("LEASE_HELD", Status.Code.FAILED_PRECONDITION, this::acquire);
     write(lease, DATABASE, 0, header(512, 2));
     restart(ServerOptions.DEFAULTS);
+    server().pass(TTL_MS + 1);
     String other = acquire();
     refused("NO_SUCH_SESSION", Status.Code.NOT_FOUND, () -> heartbeat(lease));
     restart(ServerOptions.DEFAULTS);

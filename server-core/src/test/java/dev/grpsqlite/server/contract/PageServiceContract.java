@@ -13,7 +13,6 @@ import com.google.rpc.ErrorInfo;
 import dev.grpsqlite.proto.v1.AcquireLeaseRequest;
 import dev.grpsqlite.proto.v1.AcquireLeaseResponse;
 import dev.grpsqlite.proto.v1.AcquireLeaseResponse.Outcome;
-import dev.grpsqlite.proto.v1.AdminGrpc;
 import dev.grpsqlite.proto.v1.CloseSessionRequest;
 import dev.grpsqlite.proto.v1.CommitGroupRequest;
 import dev.grpsqlite.proto.v1.CommitRequest;
@@ -82,91 +81,25 @@ import java.util.Random;
 import java.util.Set;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
-import org.jspecify.annotations.Nullable;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.function.Executable;
-import org.junit.jupiter.api.io.TempDir;
 
 /** The page service and the administration over a store, through a socket. */
 @Timeout(120)
-public abstract class PageServiceContract {
+public abstract class PageServiceContract extends ServedContract {
   private static final int PAGE_SIZE = 512;
   private static final String NAME = "tenant-7/main.db";
-  private static final long TTL_MS = 10_000;
 
   private final Random random = new Random(5);
   private final ByteString session = id();
 
-  @TempDir protected @Nullable Path folder;
-
-  private @Nullable PageStore opened;
-  private @Nullable ServedStore serving;
-
   /** Opens an empty store. */
   protected abstract PageStore open(SnapshotPins pins, Clock clock, Path folder) throws Exception;
 
-  @BeforeEach
-  void serve() throws Exception {
-    serve(
-        ServerOptions.DEFAULTS,
-        pins -> {
-          try {
-            opened = open(pins, Clock.systemUTC(), folder == null ? Path.of("") : folder);
-            return KeptStore.of(opened);
-          } catch (Exception e) {
-            throw new AssertionError(e);
-          }
-        });
-  }
-
-  private void serve(
-      ServerOptions options, dev.grpsqlite.server.launch.StorageServer.StoreOpener opener)
-      throws Exception {
-    serving = new ServedStore(options, opener);
-    // Not at the very beginning, where every holder is thought alive.
-    server().pass(TTL_MS + 1);
-  }
-
-  /** Another server over the same store. */
-  private void restart(ServerOptions options) throws Exception {
-    server().close();
-    PageStore store = store();
-    serving = new ServedStore(options, pins -> KeptStore.of(store));
-  }
-
-  private PageStore store() {
-    PageStore store = opened;
-    if (store == null) {
-      throw new AssertionError("not open");
-    }
-    return store;
-  }
-
-  @AfterEach
-  void stop() throws Exception {
-    server().close();
-    if (opened != null) {
-      opened.close();
-    }
-  }
-
-  private ServedStore server() {
-    ServedStore current = serving;
-    if (current == null) {
-      throw new AssertionError("not serving");
-    }
-    return current;
-  }
-
-  private PageStoreGrpc.PageStoreBlockingStub pages() {
-    return PageStoreGrpc.newBlockingStub(server().channel).withDeadlineAfter(Duration.ofMinutes(1));
-  }
-
-  private AdminGrpc.AdminBlockingStub admin() {
-    return AdminGrpc.newBlockingStub(server().channel).withDeadlineAfter(Duration.ofMinutes(1));
+  @Override
+  final PageStore openStore(SnapshotPins pins, Path in) throws Exception {
+    return open(pins, Clock.systemUTC(), in);
   }
 
   // ---- Sessions

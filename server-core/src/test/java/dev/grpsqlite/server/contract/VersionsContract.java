@@ -17,7 +17,6 @@ import dev.grpsqlite.proto.file.PragmaRequest;
 import dev.grpsqlite.proto.file.ReadRequest;
 import dev.grpsqlite.proto.file.ReadResponse;
 import dev.grpsqlite.proto.v1.AcquireLeaseResponse.Outcome;
-import dev.grpsqlite.proto.v1.AdminGrpc;
 import dev.grpsqlite.proto.v1.CloseSessionRequest;
 import dev.grpsqlite.proto.v1.CommitRequest;
 import dev.grpsqlite.proto.v1.DatabaseInfo;
@@ -31,7 +30,6 @@ import dev.grpsqlite.proto.v1.OpenDatabaseResponse;
 import dev.grpsqlite.proto.v1.OpenSessionRequest;
 import dev.grpsqlite.proto.v1.Page;
 import dev.grpsqlite.proto.v1.PageRange;
-import dev.grpsqlite.proto.v1.PageStoreGrpc;
 import dev.grpsqlite.proto.v1.ReadPagesRequest;
 import dev.grpsqlite.proto.v1.RefreshRequest;
 import dev.grpsqlite.proto.v1.RefreshResponse;
@@ -41,7 +39,6 @@ import dev.grpsqlite.proto.v1.SetRetentionRequest;
 import dev.grpsqlite.proto.v1.StatDatabaseRequest;
 import dev.grpsqlite.proto.v1.VersionInfo;
 import dev.grpsqlite.proto.v1.View;
-import dev.grpsqlite.server.launch.ServerOptions;
 import dev.grpsqlite.server.spi.PageStore;
 import dev.grpsqlite.server.spi.Retention;
 import dev.grpsqlite.server.spi.SnapshotPins;
@@ -58,66 +55,24 @@ import java.util.List;
 import java.util.Random;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
-import org.jspecify.annotations.Nullable;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
-import org.junit.jupiter.api.io.TempDir;
 
 /** What a store that keeps versions and forks them gives to clients, through a socket. */
 @Timeout(120)
-public abstract class VersionsContract {
+public abstract class VersionsContract extends ServedContract {
   private static final int PAGE_SIZE = 512;
   private static final String NAME = "tenant-7/main.db";
-  private static final long TTL_MS = 10_000;
 
   private final Random random = new Random(7);
-
-  @TempDir protected @Nullable Path folder;
-
-  private @Nullable ServedStore serving;
 
   /** Opens an empty store, whose collector is awake several times in a second. */
   protected abstract PageStore open(
       Retention retention, SnapshotPins pins, Clock clock, Path folder) throws Exception;
 
-  @BeforeEach
-  void serve() throws Exception {
-    serving =
-        new ServedStore(
-            ServerOptions.DEFAULTS,
-            pins -> {
-              try {
-                Path in = folder == null ? Path.of("") : folder;
-                return open(Retention.FOREVER, pins, Clock.systemUTC(), in);
-              } catch (Exception e) {
-                throw new AssertionError(e);
-              }
-            });
-    // Not at the very beginning, where every holder is thought alive.
-    server().pass(TTL_MS + 1);
-  }
-
-  @AfterEach
-  void stop() {
-    server().close();
-  }
-
-  private ServedStore server() {
-    ServedStore current = serving;
-    if (current == null) {
-      throw new AssertionError("not serving");
-    }
-    return current;
-  }
-
-  private PageStoreGrpc.PageStoreBlockingStub pages() {
-    return PageStoreGrpc.newBlockingStub(server().channel).withDeadlineAfter(Duration.ofMinutes(1));
-  }
-
-  private AdminGrpc.AdminBlockingStub admin() {
-    return AdminGrpc.newBlockingStub(server().channel).withDeadlineAfter(Duration.ofMinutes(1));
+  @Override
+  final PageStore openStore(SnapshotPins pins, Path in) throws Exception {
+    return open(Retention.FOREVER, pins, Clock.systemUTC(), in);
   }
 
   private GrpsqliteGrpc.GrpsqliteBlockingStub files() {

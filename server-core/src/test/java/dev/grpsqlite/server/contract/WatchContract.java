@@ -27,52 +27,20 @@ import java.time.Clock;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
-import org.jspecify.annotations.Nullable;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
-import org.junit.jupiter.api.io.TempDir;
 
 /** What sessions are told of heads, over a store and through a socket. */
 @Timeout(120)
-public abstract class WatchContract {
+public abstract class WatchContract extends ServedContract {
   private static final String NAME = "tenant-7/main.db";
-  private static final long TTL_MS = 10_000;
-
-  @TempDir protected @Nullable Path folder;
-  private @Nullable ServedStore serving;
 
   /** Opens an empty store. */
   protected abstract PageStore open(SnapshotPins pins, Clock clock, Path folder) throws Exception;
 
-  @BeforeEach
-  void serve() throws Exception {
-    serving =
-        new ServedStore(
-            ServerOptions.DEFAULTS,
-            pins -> {
-              try {
-                return open(pins, Clock.systemUTC(), folder == null ? Path.of("") : folder);
-              } catch (Exception e) {
-                throw new AssertionError(e);
-              }
-            });
-    // Not at the very beginning, where every holder is thought alive.
-    server().pass(TTL_MS + 1);
-  }
-
-  @AfterEach
-  void stop() {
-    server().close();
-  }
-
-  private ServedStore server() {
-    ServedStore current = serving;
-    if (current == null) {
-      throw new AssertionError("not serving");
-    }
-    return current;
+  @Override
+  final PageStore openStore(SnapshotPins pins, Path in) throws Exception {
+    return open(pins, Clock.systemUTC(), in);
   }
 
   private TestClient client() {

@@ -28,63 +28,21 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
-import org.jspecify.annotations.Nullable;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
-import org.junit.jupiter.api.io.TempDir;
 
 /** Who gets a lease that several want, over a store and through a socket. */
 @Timeout(120)
-public abstract class YieldContract {
+public abstract class YieldContract extends ServedContract {
   private static final String NAME = "tenant-7/main.db";
-  private static final long TTL_MS = 10_000;
   private static final int LONG_MS = 10_000;
-
-  @TempDir protected @Nullable Path folder;
-  private @Nullable ServedStore serving;
-  private @Nullable PageStore opened;
 
   /** Opens an empty store. */
   protected abstract PageStore open(SnapshotPins pins, Clock clock, Path folder) throws Exception;
 
-  @BeforeEach
-  void serve() throws Exception {
-    serving =
-        new ServedStore(
-            ServerOptions.DEFAULTS,
-            pins -> {
-              try {
-                opened = open(pins, Clock.systemUTC(), folder == null ? Path.of("") : folder);
-                return opened;
-              } catch (Exception e) {
-                throw new AssertionError(e);
-              }
-            });
-    // Not at the very beginning, where every holder is thought alive.
-    server().pass(TTL_MS + 1);
-  }
-
-  @AfterEach
-  void stop() {
-    server().close();
-  }
-
-  private ServedStore server() {
-    ServedStore current = serving;
-    if (current == null) {
-      throw new AssertionError("not serving");
-    }
-    return current;
-  }
-
-  private PageStore store() {
-    PageStore store = opened;
-    if (store == null) {
-      throw new AssertionError("not open");
-    }
-    return store;
+  @Override
+  final PageStore openStore(SnapshotPins pins, Path in) throws Exception {
+    return open(pins, Clock.systemUTC(), in);
   }
 
   private TestClient client() {

@@ -10,16 +10,17 @@ import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
 
 /** Folders below the build's: a temporary folder of the system may be memory. */
-final class Folders {
+public final class Folders {
   private Folders() {}
 
-  static Path make(String what) throws IOException {
+  /** An empty folder; who made it deletes it, or leaves it to be looked at. */
+  public static Path make(String what) throws IOException {
     Path parent = Files.createDirectories(Dist.root().resolve("e2e/target/e2e"));
     return Files.createTempDirectory(parent, what + "-");
   }
 
   /** What the files below a folder have; a server may be deleting some of them. */
-  static long sizeBytes(Path folder) throws IOException {
+  public static long sizeBytes(Path folder) throws IOException {
     AtomicLong total = new AtomicLong();
     Files.walkFileTree(
         folder,
@@ -38,7 +39,8 @@ final class Folders {
     return total.get();
   }
 
-  static void delete(Path folder) throws IOException {
+  /** With all that is in it. Nobody may be writing there. */
+  public static void delete(Path folder) throws IOException {
     Files.walkFileTree(
         folder,
         new SimpleFileVisitor<>() {
