@@ -22,8 +22,8 @@
 typedef struct gsq_channel gsq_channel;
 
 typedef struct gsq_channel_options {
-  const char
-      *url; /* http://host:port, https://host:port, unix:/path; or several, with commas */
+  /* http://host:port, https://host:port, unix:/path; or several, with commas. */
+  const char *url;
   struct gsq_channel *beside; /* if not NULL, in place of url: goes where this one goes */
   /* With url: an eventfd that is written to when another address comes into use; 0: none. */
   int moved_fd;
