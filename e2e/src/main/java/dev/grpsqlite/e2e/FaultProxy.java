@@ -78,9 +78,18 @@ public final class FaultProxy implements AutoCloseable {
    * @param target the server's port at 127.0.0.1
    */
   public FaultProxy(int target) throws IOException {
+    this(target, 0);
+  }
+
+  /** Listens on a port that one before it had. */
+  public FaultProxy(int target, int port) throws IOException {
     this.target = target;
-    listener = new ServerSocket(0, 50, InetAddress.getLoopbackAddress());
+    listener = new ServerSocket(port, 50, InetAddress.getLoopbackAddress());
     daemon(this::accept);
+  }
+
+  public int port() {
+    return listener.getLocalPort();
   }
 
   public String url() {

@@ -24,6 +24,7 @@ import java.util.concurrent.Future;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -40,6 +41,11 @@ public final class ServerConnection implements AutoCloseable {
   private static final int FIRST_PAUSE_MS = 10;
   private static final int LAST_PAUSE_MS = 1000;
   private static final int UNIX_PREFIX = "unix:".length();
+
+  /** A comma, which the path of a Unix socket may have, if no other address follows. */
+  private static final Pattern SEVERAL =
+      Pattern.compile("^(?!unix:).*,|, *(https?://|unix:)", Pattern.CASE_INSENSITIVE);
+
   private static final Metadata.Key<String> AUTHORIZATION =
       Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER);
 
@@ -53,8 +59,13 @@ public final class ServerConnection implements AutoCloseable {
    * Sets up a connection.
    *
    * @throws IOException if a file for TLS cannot be used
+   * @throws IllegalArgumentException if the URL is not that of one server
    */
   public ServerConnection(Endpoint endpoint) throws IOException {
+    if (SEVERAL.matcher(endpoint.url()).find()) {
+      throw new IllegalArgumentException(
+          "'" + endpoint.url() + "' are several servers; name one of them");
+    }
     this.endpoint = endpoint;
     Metadata headers = new Metadata();
     if (endpoint.token() != null) {
