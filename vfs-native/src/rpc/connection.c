@@ -49,7 +49,9 @@
 #define PREFIX_BYTES 5
 /* Nothing came for so long: is the server there? Of a call that has less time, a quarter of it. */
 #define SILENCE_MS 1000
-/* What it gets to say so. Of a call that has less time, half of it. */
+/* A silence that is shorter than this says nothing: such a call ends at its deadline. */
+#define LEAST_SILENCE_MS 50
+/* What the server gets to say that it is. Of a call that has less time, half of it. */
 #define PING_ANSWER_MS 2000
 #define MAX_PINGS 3
 /* More than one takes. */
@@ -768,7 +770,7 @@ static int listen_for_life(gsq_connection *c, int64_t *until_ms) {
   const int64_t now_ms = gsq_now_ms();
   int64_t due_ms = c->pinged_ms + c->ping_answer_ms;
   if (c->pinged_ms == 0) {
-    if (c->pings == MAX_PINGS) return GSQ_OK;
+    if (c->pings == MAX_PINGS || c->silence_ms < LEAST_SILENCE_MS) return GSQ_OK;
     int64_t silence_ms = c->silence_ms;
     for (int i = 0; i < c->pings; i++) silence_ms *= LATER;
     due_ms = c->heard_ms + silence_ms;

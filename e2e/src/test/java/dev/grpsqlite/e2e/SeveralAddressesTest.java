@@ -200,6 +200,17 @@ class SeveralAddressesTest {
   }
 
   @Test
+  void theCommandGoesOnAtTheOther() throws Exception {
+    Kind.VERSIONED.client(folder).shell(database, "CREATE TABLE t (n);").ok();
+    try (Fronts fronts = new Fronts(Kind.VERSIONED.server())) {
+      fronts.kill(0);
+      Client client =
+          new Client(folder, fronts.urls()).with("GRPSQLITE_JAVA_OPTS", "-XX:TieredStopAtLevel=1");
+      assertTrue(client.command("stat", database).ok().contains(database));
+    }
+  }
+
+  @Test
   void whenNoneAnswersEachIsNamed() throws Exception {
     try (Fronts fronts = new Fronts(Kind.MEMORY.server())) {
       fronts.kill(0);

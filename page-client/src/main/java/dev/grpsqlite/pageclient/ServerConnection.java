@@ -20,16 +20,18 @@ import io.grpc.stub.AbstractStub;
 import io.grpc.stub.MetadataUtils;
 import java.io.IOException;
 import java.net.URI;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.Future;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Supplier;
-import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A connection to a server. Nothing is sent before the first call. Thread-safe; whoever makes it
- * closes it.
+ * A connection to a server, or to the one in use of several that have one store. Nothing is sent
+ * before the first call. Thread-safe; whoever makes it closes it.
  */
 public final class ServerConnection implements AutoCloseable {
   /** As large as a server may send: four times what it is asked not to exceed. */
@@ -41,53 +43,60 @@ public final class ServerConnection implements AutoCloseable {
   private static final int FIRST_PAUSE_MS = 10;
   private static final int LAST_PAUSE_MS = 1000;
   private static final int UNIX_PREFIX = "unix:".length();
-
-  /** A comma, which the path of a Unix socket may have, if no other address follows. */
-  private static final Pattern SEVERAL =
-      Pattern.compile("^(?!unix:).*,|, *(https?://|unix:)", Pattern.CASE_INSENSITIVE);
-
   private static final Metadata.Key<String> AUTHORIZATION =
       Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER);
 
   private final Endpoint endpoint;
-  private final ManagedChannel channel;
-  private final @Nullable EventLoopGroup loops;
+  private final List<ManagedChannel> channels = new ArrayList<>();
+  private final List<EventLoopGroup> loops = new ArrayList<>();
   private final ClientInterceptor credentials;
+
+  /** Of channels: the last one that answered, or the one after one that did not. */
+  private final AtomicInteger inUse = new AtomicInteger();
+
   private volatile boolean reached;
 
   /**
    * Sets up a connection.
    *
    * @throws IOException if a file for TLS cannot be used
-   * @throws IllegalArgumentException if the URL is not that of one server
    */
   public ServerConnection(Endpoint endpoint) throws IOException {
-    if (SEVERAL.matcher(endpoint.url()).find()) {
-      throw new IllegalArgumentException(
-          "'" + endpoint.url() + "' are several servers; name one of them");
-    }
     this.endpoint = endpoint;
     Metadata headers = new Metadata();
     if (endpoint.token() != null) {
       headers.put(AUTHORIZATION, "Bearer " + endpoint.token());
     }
     this.credentials = MetadataUtils.newAttachHeadersInterceptor(headers);
+    boolean isComplete = false;
+    try {
+      for (String url : endpoint.urls()) {
+        channels.add(channel(url));
+      }
+      isComplete = true;
+    } finally {
+      if (!isComplete) {
+        close();
+      }
+    }
+  }
+
+  private ManagedChannel channel(String url) throws IOException {
     NettyChannelBuilder builder;
-    if (endpoint.url().startsWith("unix:")) {
-      this.loops = new MultiThreadIoEventLoopGroup(1, EpollIoHandler.newFactory());
+    if (url.startsWith("unix:")) {
+      EventLoopGroup loop = new MultiThreadIoEventLoopGroup(1, EpollIoHandler.newFactory());
+      loops.add(loop);
       builder =
-          NettyChannelBuilder.forAddress(
-                  new DomainSocketAddress(endpoint.url().substring(UNIX_PREFIX)))
+          NettyChannelBuilder.forAddress(new DomainSocketAddress(url.substring(UNIX_PREFIX)))
               .channelType(EpollDomainSocketChannel.class)
-              .eventLoopGroup(loops)
+              .eventLoopGroup(loop)
               .overrideAuthority("localhost")
               .usePlaintext();
     } else {
-      this.loops = null;
-      URI uri = URI.create(endpoint.url());
+      URI uri = URI.create(url);
       boolean secure = "https".equals(uri.getScheme());
       if (uri.getHost() == null) {
-        throw new IllegalArgumentException("'" + endpoint.url() + "' names no host");
+        throw new IllegalArgumentException("'" + url + "' names no host");
       }
       int port = uri.getPort() < 0 ? (secure ? 443 : 80) : uri.getPort();
       builder = NettyChannelBuilder.forAddress(uri.getHost(), port);
@@ -109,12 +118,15 @@ public final class ServerConnection implements AutoCloseable {
         builder.usePlaintext();
       }
     }
-    this.channel =
-        builder
-            .maxInboundMessageSize(MAX_INBOUND_BYTES)
-            .flowControlWindow(WINDOW_BYTES)
-            .disableRetry()
-            .build();
+    return builder
+        .maxInboundMessageSize(MAX_INBOUND_BYTES)
+        .flowControlWindow(WINDOW_BYTES)
+        .disableRetry()
+        .build();
+  }
+
+  private ManagedChannel channel() {
+    return channels.get(inUse.get());
   }
 
   public Endpoint endpoint() {
@@ -122,15 +134,15 @@ public final class ServerConnection implements AutoCloseable {
   }
 
   PageStoreGrpc.PageStoreBlockingStub pages() {
-    return ready(PageStoreGrpc.newBlockingStub(channel));
+    return ready(PageStoreGrpc.newBlockingStub(channel()));
   }
 
   AdminGrpc.AdminBlockingStub adminStub() {
-    return ready(AdminGrpc.newBlockingStub(channel));
+    return ready(AdminGrpc.newBlockingStub(channel()));
   }
 
   GrpsqliteGrpc.GrpsqliteBlockingStub files() {
-    return ready(GrpsqliteGrpc.newBlockingStub(channel));
+    return ready(GrpsqliteGrpc.newBlockingStub(channel()));
   }
 
   /** How the databases are looked after. */
@@ -145,28 +157,37 @@ public final class ServerConnection implements AutoCloseable {
 
   /**
    * Makes a call that can be sent again without harm, and sends it again while the server is away,
-   * if it was there before.
+   * if it was there before. Of several servers, each gets the call before there is a pause.
    *
    * @param call makes its stub anew each time, for the deadline
    */
   <T> T call(Supplier<T> call) {
     long deadline = System.nanoTime() + endpoint.timeout().toNanos();
     int pauseMs = FIRST_PAUSE_MS;
+    int tried = 0;
     while (true) {
+      int used = inUse.get();
       try {
         T answer = call.get();
         reached = true;
         return answer;
       } catch (StatusRuntimeException e) {
         RemoteException error = RemoteException.of(e);
-        boolean away = error.code() == Status.Code.UNAVAILABLE;
-        if (!away && error.code() != Status.Code.DEADLINE_EXCEEDED) {
+        boolean isAway = error.code() == Status.Code.UNAVAILABLE;
+        boolean isSilent = error.code() == Status.Code.DEADLINE_EXCEEDED;
+        if (!isAway && !isSilent) {
           reached = true;
         }
-        if (!away || !reached || System.nanoTime() - deadline > 0) {
+        boolean unused =
+            (isAway || isSilent) && inUse.compareAndSet(used, (used + 1) % channels.size());
+        if (++tried < channels.size() && (isAway || (isSilent && !reached))) {
+          continue;
+        }
+        if (!isAway || !reached || System.nanoTime() - deadline > 0) {
           throw !reached ? unreachable(error) : error;
         }
       }
+      tried = 0;
       pause(pauseMs);
       pauseMs = Math.min(2 * pauseMs, LAST_PAUSE_MS);
     }
@@ -189,9 +210,9 @@ public final class ServerConnection implements AutoCloseable {
 
   @Override
   public void close() {
-    channel.shutdownNow();
-    if (loops != null) {
-      Future<?> unused = loops.shutdownGracefully(0, 1, TimeUnit.SECONDS);
+    channels.forEach(ManagedChannel::shutdownNow);
+    for (EventLoopGroup loop : loops) {
+      Future<?> unused = loop.shutdownGracefully(0, 1, TimeUnit.SECONDS);
     }
   }
 }
