@@ -10,6 +10,7 @@ import java.time.Duration;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -30,7 +31,7 @@ class SeveralAddressesTest {
   private static final class Fronts implements AutoCloseable {
     private final int server;
     private final FaultProxy[] proxies = new FaultProxy[2];
-    private volatile int killed;
+    private final AtomicInteger killed = new AtomicInteger();
 
     Fronts(ServerProcess server) throws IOException {
       this.server = server.port();
@@ -45,7 +46,7 @@ class SeveralAddressesTest {
 
     void kill(int which) throws IOException {
       proxies[which].close();
-      killed++;
+      killed.incrementAndGet();
     }
 
     void start(int which) throws IOException {
@@ -98,7 +99,8 @@ class SeveralAddressesTest {
       long before = stat(session, "rpcs");
       CompletableFuture<Void> done = new CompletableFuture<>();
       CompletableFuture<Void> nemesis =
-          CompletableFuture.runAsync(() -> fronts.killAtRandom(done), task -> new Thread(task).start());
+          CompletableFuture.runAsync(
+              () -> fronts.killAtRandom(done), task -> new Thread(task).start());
       try {
         for (int i = 0; i < INCREMENTS; i++) {
           assertEquals("", session.answer("UPDATE counter SET n = n + 1"));
@@ -120,9 +122,7 @@ class SeveralAddressesTest {
     }
     assertEquals(
         INCREMENTS + "\nok\n",
-        kind.client(folder)
-            .shell(database, "SELECT n FROM counter; PRAGMA integrity_check;")
-            .ok());
+        kind.client(folder).shell(database, "SELECT n FROM counter; PRAGMA integrity_check;").ok());
   }
 
   @ParameterizedTest
@@ -170,8 +170,7 @@ class SeveralAddressesTest {
         "5|10000000\nok\n",
         Kind.ROCKSDB
             .client(folder)
-            .shell(
-                database, "SELECT count(*), sum(length(x)) FROM t; PRAGMA integrity_check;")
+            .shell(database, "SELECT count(*), sum(length(x)) FROM t; PRAGMA integrity_check;")
             .ok());
   }
 
