@@ -31,6 +31,7 @@ static int on_message(void *arg, const uint8_t *data, size_t size, gsq_error *er
 
 static void on_retry(void *arg) {
   ((answer *)arg)->retries++;
+  ((answer *)arg)->messages = 0; /* of an answer whose end was lost */
 }
 
 /* To URLs that end with NULL. */
