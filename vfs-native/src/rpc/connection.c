@@ -764,6 +764,12 @@ static int64_t arrived_bytes(const gsq_connection *c) {
   return (int64_t)c->attempt->bytes_sent - on_their_way;
 }
 
+/* Whether something came while this thread did not look: it may have been stopped. */
+static int has_something(const gsq_connection *c) {
+  return gsq_io_has_buffered(&c->io) ||
+         gsq_io_wait(c->io.fd, POLLIN, -1, -1, 0) != GSQ_WAIT_TIMEOUT;
+}
+
 /* Asks for a sign of life if it is time, and gives up if none came: GSQ_UNAVAILABLE. *until_ms: when
 ** to look again, if that is sooner. */
 static int listen_for_life(gsq_connection *c, int64_t *until_ms) {
@@ -784,7 +790,7 @@ static int listen_for_life(gsq_connection *c, int64_t *until_ms) {
       c->arrived_bytes = arrived_bytes(c);
       due_ms = now_ms + c->ping_answer_ms;
     }
-  } else if (now_ms >= due_ms) {
+  } else if (now_ms >= due_ms && !has_something(c)) {
     /* The ping may wait behind a large request, on a slow line. */
     const int64_t arrived = arrived_bytes(c);
     if (arrived <= c->arrived_bytes + PING_BYTES) {
