@@ -61,6 +61,10 @@ enum gsq_call_flags {
   GSQ_CALL_STREAM = 2,
   /* One attempt, whatever comes of it. */
   GSQ_CALL_NO_RETRY = 4,
+  /* A server that has it is waited for until the deadline, although it hangs and there are others: if
+  ** it did this call after all, later than another one did a newer call, that one's effect would be
+  ** undone. */
+  GSQ_CALL_PATIENT = 8,
 };
 
 typedef struct gsq_call {

@@ -829,7 +829,7 @@ static int exchange(gsq_connection *c, int cancel_fd) {
                              c->url->text);
       }
     }
-    if (gsq_addresses_count(c->addresses) > 1) {
+    if (gsq_addresses_count(c->addresses) > 1 && !(c->call->flags & GSQ_CALL_PATIENT)) {
       int code = listen_for_life(c, &until_ms);
       if (code != GSQ_OK) return code;
     }

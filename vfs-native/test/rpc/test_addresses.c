@@ -264,6 +264,13 @@ static void test_first_hangs(void) {
   CHECK_INT(1, error.sent_before);
   gsq_channel_free(channel);
 
+  CASE("nor if what it was sent must not be done late");
+  channel = channel_to(2000, a.url, b.url, NULL);
+  CHECK_INT(GSQ_DEADLINE_EXCEEDED, call(channel, GSQ_CALL_PATIENT, 800, &got, &error));
+  CHECK_INT(1, error.sent_before);
+  CHECK_INT(0, got.retries);
+  gsq_channel_free(channel);
+
   CASE("a single one gets all of the time");
   channel = channel_to(2000, a.url, NULL);
   CHECK_INT(GSQ_DEADLINE_EXCEEDED, call(channel, 0, 300, &got, &error));
