@@ -18,9 +18,12 @@ static int on_message(void *arg, const uint8_t *data, size_t size, gsq_error *er
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  static gsq_url url;
+  static gsq_addresses *addresses;
   gsq_error error;
-  if (!url.host[0] && gsq_url_parse("http://peer:1", &url, &error) != GSQ_OK) abort();
+  if (!addresses &&
+      gsq_addresses_new("http://peer:1,http://peer:2", -1, &addresses, &error) != GSQ_OK) {
+    abort();
+  }
   if (size > 60000) return 0; /* what a socket's buffer takes at once */
   int pair[2];
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) != 0) abort();
@@ -28,7 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   shutdown(pair[1], SHUT_WR);
   gsq_io io = {pair[0], NULL};
   gsq_connection *connection;
-  if (gsq_connection_new(&io, &url, 10000, &connection, &error) == GSQ_OK) {
+  if (gsq_connection_new(&io, addresses, 0, 10000, &connection, &error) == GSQ_OK) {
     static const struct iovec request = {(void *)(uintptr_t) "hello", 5};
     unsigned sink;
     gsq_call call = {.method = "/a/B",

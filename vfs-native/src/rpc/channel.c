@@ -4,6 +4,9 @@
 ** Locks: `mutex` protects the pool and is held for a few instructions, never during I/O. A
 ** connection that is not in the pool belongs to the thread that took it. Descriptors are also
 ** listed in `fds`, without a lock, for a forked child, which must close those of other threads too.
+**
+** Of several addresses, a call tries all from the one in use on before it pauses. The one at which a
+** connection was made comes into use; the pool gives no connection to another one.
 */
 #include "rpc/channel.h"
 
@@ -11,16 +14,17 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "rpc/addresses.h"
 #include "rpc/connection.h"
 #include "rpc/io.h"
 #include "rpc/tls.h"
-#include "rpc/url.h"
 
 /* Idle connections kept; as many threads can call all the time without connecting anew. */
 #define MAX_IDLE 16
@@ -30,6 +34,9 @@
 #define MAX_LISTED_FDS 256
 #define BACKOFF_FIRST_MS 10
 #define BACKOFF_MAX_MS 1000
+/* Of one of several addresses: a first packet may get lost, and the next one is sent after 1 s. */
+#define CONNECT_ONE_MS 2000
+#define ADVICE "; start one with bin/rocksdb-server, or set GRPSQLITE_URL"
 
 typedef struct idle_connection {
   gsq_connection *connection;
@@ -37,8 +44,8 @@ typedef struct idle_connection {
 } idle_connection;
 
 struct gsq_channel {
-  gsq_url url;
-  gsq_tls *tls;
+  gsq_addresses *addresses;
+  gsq_tls *tls;        /* NULL: none of them is https */
   char *authorization; /* "Bearer …" or NULL */
   int64_t connect_timeout_ms;
   size_t max_message_bytes;
@@ -60,12 +67,21 @@ static int nomem(gsq_error *error) {
 
 int gsq_channel_new(const gsq_channel_options *options, gsq_channel **out, gsq_error *error) {
   error->sent_before = 0;
-  gsq_url url;
-  int code = gsq_url_parse(options->url, &url, error);
-  if (code != GSQ_OK) return code;
+  gsq_addresses *addresses;
+  int code = GSQ_OK;
+  if (options->beside) {
+    addresses = gsq_addresses_share(options->beside->addresses);
+  } else {
+    code = gsq_addresses_new(options->url, options->moved_fd > 0 ? options->moved_fd : -1,
+                             &addresses, error);
+    if (code != GSQ_OK) return code;
+  }
   gsq_channel *channel = calloc(1, sizeof *channel);
-  if (!channel) return nomem(error);
-  channel->url = url;
+  if (!channel) {
+    gsq_addresses_free(addresses);
+    return nomem(error);
+  }
+  channel->addresses = addresses;
   channel->connect_timeout_ms = options->connect_timeout_ms;
   channel->max_message_bytes = options->max_message_bytes;
   channel->random = (uint64_t)(uintptr_t)channel ^ (uint64_t)gsq_now_ms() << 20;
@@ -96,7 +112,11 @@ int gsq_channel_new(const gsq_channel_options *options, gsq_channel **out, gsq_e
     memcpy(channel->authorization, scheme, sizeof scheme - 1);
     memcpy(channel->authorization + sizeof scheme - 1, options->token, size + 1);
   }
-  if (url.tls) {
+  int tls = 0;
+  for (int i = 0; i < gsq_addresses_count(addresses); i++) {
+    tls |= gsq_addresses_url(addresses, i)->tls;
+  }
+  if (tls) {
     code = gsq_tls_new(options->ca_file, options->cert_file, options->key_file, &channel->tls,
                        error);
     if (code != GSQ_OK) goto fail;
@@ -115,6 +135,7 @@ void gsq_channel_free(gsq_channel *channel) {
     gsq_connection_free(channel->idle[i].connection);
   }
   gsq_tls_free(channel->tls);
+  gsq_addresses_free(channel->addresses);
   if (channel->cancel_fd >= 0) close(channel->cancel_fd);
   pthread_mutex_destroy(&channel->mutex);
   free(channel->authorization);
@@ -144,6 +165,11 @@ void gsq_channel_stats_get(gsq_channel *channel, gsq_channel_stats *out) {
   out->connects = atomic_load(&channel->connects);
   out->bytes_sent = atomic_load(&channel->bytes_sent);
   out->bytes_received = atomic_load(&channel->bytes_received);
+  out->moves = gsq_addresses_moves(channel->addresses);
+}
+
+const char *gsq_channel_url(gsq_channel *channel) {
+  return gsq_addresses_url(channel->addresses, gsq_addresses_current(channel->addresses))->text;
 }
 
 /* ---- the pool ---- */
@@ -189,12 +215,71 @@ static void give_back(gsq_channel *channel, gsq_connection *connection) {
   if (too_many) close_connection(channel, too_many);
 }
 
+static int is_in_use(const gsq_channel *channel, const gsq_connection *connection) {
+  return gsq_connection_address(connection) == gsq_addresses_current(channel->addresses);
+}
+
+/* Connects to one address. */
+static int connect_to(gsq_channel *channel, const gsq_call *call, int address,
+                      int64_t timeout_ms, int64_t deadline_ms, gsq_connection **out,
+                      gsq_error *error) {
+  gsq_io io;
+  if (channel->connect_timeout_ms && channel->connect_timeout_ms < timeout_ms) {
+    timeout_ms = channel->connect_timeout_ms;
+  }
+  if (call->connect_timeout_ms && call->connect_timeout_ms < timeout_ms) {
+    timeout_ms = call->connect_timeout_ms;
+  }
+  const char *advice = gsq_addresses_count(channel->addresses) == 1 ? ADVICE : "";
+  int code = gsq_io_connect(gsq_addresses_url(channel->addresses, address), channel->tls,
+                            advice, channel->cancel_fd, timeout_ms, deadline_ms, &io, error);
+  if (code != GSQ_OK) return code;
+  atomic_fetch_add(&channel->connects, 1);
+  code = gsq_connection_new(&io, channel->addresses, address, channel->max_message_bytes, out,
+                            error);
+  if (code == GSQ_OK) list_fd(channel, gsq_connection_fd(*out));
+  return code;
+}
+
+/* Connects to the first of several addresses where that can be done, beginning with the one in use,
+** or the one after it if that is `shunned`. None: what each of them said. */
+static int connect_to_any(gsq_channel *channel, const gsq_call *call, int shunned,
+                          gsq_connection **out, gsq_error *error) {
+  const int count = gsq_addresses_count(channel->addresses);
+  const int in_use = gsq_addresses_current(channel->addresses);
+  int address = in_use, result = GSQ_UNAVAILABLE;
+  if (address == shunned) address = gsq_addresses_after(channel->addresses, address);
+  char said[sizeof error->message];
+  size_t size = (size_t)snprintf(said, sizeof said, "none of %d servers answers", count);
+  for (int tried = 0; tried < count; tried++) {
+    const int64_t now_ms = gsq_now_ms();
+    int64_t timeout_ms = (call->deadline_ms - now_ms) / (count - tried);
+    const int64_t until_ms = now_ms + timeout_ms; /* for all that its name stands for */
+    if (timeout_ms > CONNECT_ONE_MS) timeout_ms = CONNECT_ONE_MS;
+    int code = connect_to(channel, call, address, timeout_ms, until_ms, out, error);
+    if (code == GSQ_OK) {
+      gsq_addresses_move(channel->addresses, in_use, address);
+      return GSQ_OK;
+    }
+    if (code == GSQ_NOMEM || code == GSQ_CANCELLED) return code;
+    /* What one of them cannot do for good, such as prove who it is, the next one may. */
+    result = tried == 0 || code == GSQ_UNAVAILABLE ? code : result;
+    if (size < sizeof said) {
+      size += (size_t)snprintf(said + size, sizeof said - size, "%s %s", tried ? ";" : ":",
+                               error->message);
+    }
+    address = gsq_addresses_after(channel->addresses, address);
+  }
+  return gsq_error_set(error, result, "%s", said);
+}
+
 /* A connection for one call. *reused: it was in the pool. */
-static int get_connection(gsq_channel *channel, const gsq_call *call, gsq_connection **out,
-                          int *reused, gsq_error *error) {
+static int get_connection(gsq_channel *channel, const gsq_call *call, int shunned,
+                          gsq_connection **out, int *reused, gsq_error *error) {
   gsq_connection *connection;
   while ((connection = take_idle(channel))) {
-    if (gsq_connection_is_alive(connection)) {
+    if (is_in_use(channel, connection) && gsq_connection_address(connection) != shunned &&
+        gsq_connection_is_alive(connection)) {
       *out = connection;
       *reused = 1;
       return GSQ_OK;
@@ -202,19 +287,10 @@ static int get_connection(gsq_channel *channel, const gsq_call *call, gsq_connec
     close_connection(channel, connection);
   }
   *reused = 0;
-  gsq_io io;
-  int64_t timeout_ms = channel->connect_timeout_ms ? channel->connect_timeout_ms
-                                                   : INT32_MAX; /* the deadline's */
-  if (call->connect_timeout_ms && call->connect_timeout_ms < timeout_ms) {
-    timeout_ms = call->connect_timeout_ms;
+  if (gsq_addresses_count(channel->addresses) > 1) {
+    return connect_to_any(channel, call, shunned, out, error);
   }
-  int code = gsq_io_connect(&channel->url, channel->tls, channel->cancel_fd, timeout_ms,
-                            call->deadline_ms, &io, error);
-  if (code != GSQ_OK) return code;
-  atomic_fetch_add(&channel->connects, 1);
-  code = gsq_connection_new(&io, &channel->url, channel->max_message_bytes, out, error);
-  if (code == GSQ_OK) list_fd(channel, gsq_connection_fd(*out));
-  return code;
+  return connect_to(channel, call, 0, INT32_MAX, call->deadline_ms, out, error);
 }
 
 /* ---- calls ---- */
@@ -235,17 +311,20 @@ static int back_off(gsq_channel *channel, int tries, int64_t deadline_ms) {
   return gsq_io_wait(-1, 0, channel->cancel_fd, -1, until);
 }
 
-static int once(gsq_channel *channel, const gsq_call *call, int *reused, gsq_attempt *attempt,
-                gsq_error *error) {
+/* *address: where the call went; -1: nowhere. */
+static int once(gsq_channel *channel, const gsq_call *call, int shunned, int *address,
+                int *reused, gsq_attempt *attempt, gsq_error *error) {
   gsq_connection *connection;
   memset(attempt, 0, sizeof *attempt);
-  int code = get_connection(channel, call, &connection, reused, error);
+  *address = -1;
+  int code = get_connection(channel, call, shunned, &connection, reused, error);
   if (code != GSQ_OK) return code;
+  *address = gsq_connection_address(connection);
   code = gsq_connection_call(connection, call, channel->authorization, channel->cancel_fd,
                              attempt, error);
   atomic_fetch_add(&channel->bytes_sent, attempt->bytes_sent);
   atomic_fetch_add(&channel->bytes_received, attempt->bytes_received);
-  if (gsq_connection_is_reusable(connection)) {
+  if (gsq_connection_is_reusable(connection) && is_in_use(channel, connection)) {
     give_back(channel, connection);
   } else {
     close_connection(channel, connection);
@@ -254,21 +333,23 @@ static int once(gsq_channel *channel, const gsq_call *call, int *reused, gsq_att
 }
 
 int gsq_channel_call(gsq_channel *channel, const gsq_call *call, gsq_error *error) {
-  int sent_before = 0, stale = 0;
+  const int count = gsq_addresses_count(channel->addresses);
+  int sent_before = 0, stale = 0, failed = 0;
+  int shunned = -1; /* the address that did the call no good last */
   error->sent_before = 0;
   atomic_fetch_add(&channel->calls, 1);
   if (gsq_now_ms() >= call->deadline_ms) {
     return gsq_error_set(error, GSQ_DEADLINE_EXCEEDED, "no time was left to call %s at %s",
-                         call->method, channel->url.text);
+                         call->method, gsq_channel_url(channel));
   }
   for (int tries = 0;; tries++) {
     if (atomic_load(&channel->shut_down)) {
       gsq_error_set(error, GSQ_CANCELLED, "shutting down");
       break;
     }
-    int reused;
+    int reused, address;
     gsq_attempt attempt;
-    int code = once(channel, call, &reused, &attempt, error);
+    int code = once(channel, call, shunned, &address, &reused, &attempt, error);
     int may_have_been_seen = attempt.sent && !attempt.refused;
     if (code != GSQ_UNAVAILABLE || attempt.unwanted || (call->flags & GSQ_CALL_NO_RETRY) ||
         (may_have_been_seen && (call->flags & GSQ_CALL_ONCE))) {
@@ -284,9 +365,14 @@ int gsq_channel_call(gsq_channel *channel, const gsq_call *call, gsq_error *erro
     error->sent_before = sent_before;
     /* A connection that broke as it was used again says nothing about the server: try a new one
     ** at once, but only so often. */
-    if (reused && attempt.lost && stale++ < MAX_IDLE) {
+    if (reused && attempt.lost && !attempt.silent && stale++ < MAX_IDLE) {
       tries = -1;
+    } else if (count > 1 && address >= 0 && ++failed < count) {
+      shunned = address;
+      tries--; /* the next one at once */
     } else {
+      shunned = count > 1 ? address : -1;
+      failed = 0;
       int waited = back_off(channel, tries, call->deadline_ms);
       if (waited == GSQ_WAIT_CANCELLED) {
         gsq_error_set(error, GSQ_CANCELLED, "shutting down");

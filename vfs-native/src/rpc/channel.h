@@ -2,6 +2,11 @@
 ** A gRPC channel to one server: blocking calls over a pool of HTTP/2 connections, each used
 ** by one thread at a time. Knows no SQLite and no protobuf: messages are bytes.
 **
+** The server may be one of several that are interchangeable. Calls go to the one in use, until a
+** connection to it can't be made, breaks as soon as it is made, or hangs, or the server says that it
+** is unavailable; then to the next one. A call that is sent again so is one that would have been sent
+** again to a single server.
+**
 ** Thread-safe, but for gsq_channel_free. After fork() the child calls
 ** gsq_channel_abandon_after_fork and makes a channel of its own.
 */
@@ -17,7 +22,11 @@
 typedef struct gsq_channel gsq_channel;
 
 typedef struct gsq_channel_options {
-  const char *url;   /* http://host:port, https://host:port, unix:/path */
+  /* http://host:port, https://host:port, unix:/path; or several, with commas. */
+  const char *url;
+  struct gsq_channel *beside; /* if not NULL, in place of url: goes where this one goes */
+  /* With url: an eventfd that is written to when another address comes into use; 0: none. */
+  int moved_fd;
   const char *token; /* sent as "authorization: Bearer <token>"; NULL for none */
   const char *ca_file, *cert_file, *key_file; /* PEM; NULL: the system's CAs, no client cert */
   /* Of one attempt to connect. 0: that of the call; and as long as no connection was ever made,
@@ -52,6 +61,10 @@ enum gsq_call_flags {
   GSQ_CALL_STREAM = 2,
   /* One attempt, whatever comes of it. */
   GSQ_CALL_NO_RETRY = 4,
+  /* A server that has it is waited for until the deadline, although it hangs and there are others: if
+  ** it did this call after all, later than another one did a newer call, that one's effect would be
+  ** undone. */
+  GSQ_CALL_PATIENT = 8,
 };
 
 typedef struct gsq_call {
@@ -81,7 +94,11 @@ int gsq_channel_call(gsq_channel *channel, const gsq_call *call, gsq_error *erro
 /* What the channel has done so far. */
 typedef struct gsq_channel_stats {
   uint64_t calls, retries, connects, bytes_sent, bytes_received;
+  uint64_t moves; /* how often another address came into use; with those beside it */
 } gsq_channel_stats;
 void gsq_channel_stats_get(gsq_channel *channel, gsq_channel_stats *out);
+
+/* The address in use. Lasts as long as the channel. */
+const char *gsq_channel_url(gsq_channel *channel);
 
 #endif

@@ -10,6 +10,14 @@
 **
 ** A call that ends early (deadline, shutdown, the caller's refusal) says RST_STREAM and the
 ** connection is closed: its queue may refer to the caller's bytes, and its peer may be gone.
+**
+** Where the server is one of several, a call does not wait until its deadline for one that hangs: a
+** server from which nothing comes is sent a PING, and given up if nothing comes then either. gRPC
+** servers end connections with too many pings: three are within the patience of each between two
+** answers of its own, so they come ever later, and no fourth one does.
+**
+** And where there are several, a stream that its thread does not only listen to ends when another one
+** has come into use.
 */
 #include "rpc/connection.h"
 
@@ -20,6 +28,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include "base/clock.h"
 #include "rpc/status.h"
@@ -38,11 +47,24 @@
 /* A connection keeps a buffer of this size for the next call; larger ones are for one call. */
 #define KEPT_MESSAGE_BYTES (256 * 1024)
 #define PREFIX_BYTES 5
+/* Nothing came for so long: is the server there? Of a call that has less time, a quarter of it. */
+#define SILENCE_MS 1000
+/* A silence that is shorter than this says nothing: such a call ends at its deadline. */
+#define LEAST_SILENCE_MS 50
+/* What the server gets to say that it is. Of a call that has less time, half of it. */
+#define PING_ANSWER_MS 2000
+#define MAX_PINGS 3
+/* More than one takes. */
+#define PING_BYTES 100
+/* Each ping comes after so many times the silence before the last one. */
+#define LATER 3
 
 struct gsq_connection {
   nghttp2_session *session;
   gsq_io io;
-  const gsq_url *url;
+  gsq_addresses *addresses;
+  int address;
+  const gsq_url *url; /* the address */
   size_t max_message_bytes;
 
   struct iovec queue[QUEUE_SLOTS];
@@ -54,6 +76,10 @@ struct gsq_connection {
   int write_broken; /* what is written gets lost, but an answer may be on its way */
   int violation;    /* the peer broke the protocol, and nghttp2 says so with GOAWAY */
   char violation_text[100];
+  int pings;             /* sent since the server last sent an answer's frame */
+  int64_t heard_ms;      /* when something came last, or the call began */
+  int64_t pinged_ms;     /* when it was asked for a sign of life; 0: not since it gave one */
+  int64_t arrived_bytes; /* of this call, at its host, when it was asked */
   uint8_t first[48]; /* of the bytes that came on this connection; for what is no HTTP/2 */
   size_t first_size;
 
@@ -70,6 +96,7 @@ struct gsq_connection {
   uint32_t close_code;
   int peer_reset;
   size_t header_bytes, overhead_bytes;
+  int64_t silence_ms, ping_answer_ms; /* of this call */
 
   char timeout[16]; /* nghttp2 may refer to it until the request's header is on its way */
   uint8_t request_prefix[PREFIX_BYTES];
@@ -303,6 +330,7 @@ static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *fram
   (void)session;
   gsq_connection *c = arg;
   if (frame->type != NGHTTP2_DATA || frame->length == 0) c->overhead_bytes += 9 + frame->length;
+  if (frame->type == NGHTTP2_DATA || frame->type == NGHTTP2_HEADERS) c->pings = 0;
   if (c->overhead_bytes > MAX_OVERHEAD_BYTES) {
     if (c->error) stop_bad_answer(c, "frames without content have no end");
     c->broken = 1;
@@ -433,6 +461,8 @@ static int receive(gsq_connection *c) {
     c->broken = 1;
     return -1;
   }
+  c->heard_ms = gsq_now_ms();
+  c->pinged_ms = 0;
   if (c->first_size < sizeof c->first) {
     size_t part = sizeof c->first - c->first_size;
     if (part > (size_t)got) part = (size_t)got;
@@ -455,8 +485,8 @@ static int receive(gsq_connection *c) {
 
 /* ---- the connection ---- */
 
-int gsq_connection_new(gsq_io *io, const gsq_url *url, size_t max_message_bytes,
-                       gsq_connection **out, gsq_error *error) {
+int gsq_connection_new(gsq_io *io, gsq_addresses *addresses, int address,
+                       size_t max_message_bytes, gsq_connection **out, gsq_error *error) {
   nghttp2_session_callbacks *callbacks = NULL;
   nghttp2_option *option = NULL;
   nghttp2_mem memory = {NULL, session_malloc, session_free, session_calloc, session_realloc};
@@ -469,7 +499,9 @@ int gsq_connection_new(gsq_io *io, const gsq_url *url, size_t max_message_bytes,
   c->io = *io;
   io->fd = -1;
   io->tls = NULL;
-  c->url = url;
+  c->addresses = addresses;
+  c->address = address;
+  c->url = gsq_addresses_url(addresses, address);
   c->max_message_bytes = max_message_bytes;
   if (nghttp2_session_callbacks_new(&callbacks) != 0 || nghttp2_option_new(&option) != 0) {
     goto fail;
@@ -523,6 +555,10 @@ int gsq_connection_fd(const gsq_connection *c) {
   return c->io.fd;
 }
 
+int gsq_connection_address(const gsq_connection *c) {
+  return c->address;
+}
+
 int gsq_connection_is_reusable(const gsq_connection *c) {
   return !c->broken && !c->write_broken && !c->violation && !c->going_away &&
          c->queue_first == c->queue_end && nghttp2_session_check_request_allowed(c->session);
@@ -565,6 +601,11 @@ static void begin(gsq_connection *c, const gsq_call *call, gsq_attempt *attempt,
   c->prefix_have = 0;
   c->message_size = c->message_have = 0;
   c->message_count = 0;
+  c->heard_ms = gsq_now_ms();
+  c->pinged_ms = 0;
+  const int64_t left_ms = call->deadline_ms - c->heard_ms;
+  c->silence_ms = left_ms / 4 < SILENCE_MS ? left_ms / 4 : SILENCE_MS;
+  c->ping_answer_ms = left_ms / 2 < PING_ANSWER_MS ? left_ms / 2 : PING_ANSWER_MS;
 }
 
 static int submit(gsq_connection *c, const char *authorization) {
@@ -714,6 +755,63 @@ static int verdict(gsq_connection *c) {
   return GSQ_OK;
 }
 
+/* ---- one server of several ---- */
+
+/* How much of the call has got to the server's host, or just about. */
+static int64_t arrived_bytes(const gsq_connection *c) {
+  int on_their_way = 0;
+  ioctl(c->io.fd, TIOCOUTQ, &on_their_way);
+  return (int64_t)c->attempt->bytes_sent - on_their_way;
+}
+
+/* Whether something came while this thread did not look: it may have been stopped. */
+static int has_something(const gsq_connection *c) {
+  return gsq_io_has_buffered(&c->io) ||
+         gsq_io_wait(c->io.fd, POLLIN, -1, -1, 0) != GSQ_WAIT_TIMEOUT;
+}
+
+/* Asks for a sign of life if it is time, and gives up if none came: GSQ_UNAVAILABLE. *until_ms: when
+** to look again, if that is sooner. */
+static int listen_for_life(gsq_connection *c, int64_t *until_ms) {
+  const int64_t now_ms = gsq_now_ms();
+  int64_t due_ms = c->pinged_ms + c->ping_answer_ms;
+  if (c->pinged_ms == 0) {
+    if (c->pings == MAX_PINGS || c->silence_ms < LEAST_SILENCE_MS) return GSQ_OK;
+    int64_t silence_ms = c->silence_ms;
+    for (int i = 0; i < c->pings; i++) silence_ms *= LATER;
+    due_ms = c->heard_ms + silence_ms;
+    if (now_ms >= due_ms) {
+      if (nghttp2_submit_ping(c->session, NGHTTP2_FLAG_NONE, NULL) != 0) {
+        c->broken = 1;
+        return nomem(c->error);
+      }
+      c->pings++;
+      c->pinged_ms = now_ms;
+      c->arrived_bytes = arrived_bytes(c);
+      due_ms = now_ms + c->ping_answer_ms;
+    }
+  } else if (now_ms >= due_ms && !has_something(c)) {
+    /* The ping may wait behind a large request, on a slow line. */
+    const int64_t arrived = arrived_bytes(c);
+    if (arrived <= c->arrived_bytes + PING_BYTES) {
+      c->broken = 1;
+      c->attempt->lost = c->attempt->silent = 1;
+      return gsq_error_set(c->error, GSQ_UNAVAILABLE,
+                           "%s takes connections, but has not answered for %lld ms",
+                           c->url->text, (long long)(now_ms - c->heard_ms));
+    }
+    c->arrived_bytes = arrived;
+    c->pinged_ms = now_ms;
+    due_ms = now_ms + c->ping_answer_ms;
+  }
+  if (due_ms < *until_ms) *until_ms = due_ms;
+  return GSQ_OK;
+}
+
+static int is_left(const gsq_connection *c) {
+  return gsq_addresses_current(c->addresses) != c->address;
+}
+
 /* Exchanges bytes until the stream is closed or something else ends the call. */
 static int exchange(gsq_connection *c, int cancel_fd) {
   for (;;) {
@@ -725,6 +823,15 @@ static int exchange(gsq_connection *c, int cancel_fd) {
         return code;
       }
       if (until_ms > c->call->deadline_ms) until_ms = c->call->deadline_ms;
+      if (is_left(c)) {
+        c->attempt->lost = 1;
+        return gsq_error_set(c->error, GSQ_UNAVAILABLE, "another server than %s is in use now",
+                             c->url->text);
+      }
+    }
+    if (gsq_addresses_count(c->addresses) > 1 && !(c->call->flags & GSQ_CALL_PATIENT)) {
+      int code = listen_for_life(c, &until_ms);
+      if (code != GSQ_OK) return code;
     }
     enum flush_result flushed = flush(c);
     if (c->stopped) return c->stopped;

@@ -8,15 +8,16 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "rpc/addresses.h"
 #include "rpc/channel.h"
 #include "rpc/io.h"
-#include "rpc/url.h"
 
 typedef struct gsq_connection gsq_connection;
 
-/* Takes over *io, also when it fails (GSQ_NOMEM). Sends nothing yet. `url` outlives it. */
-int gsq_connection_new(gsq_io *io, const gsq_url *url, size_t max_message_bytes,
-                       gsq_connection **out, gsq_error *error);
+/* Takes over *io, which is connected to one of the addresses, also when it fails (GSQ_NOMEM). Sends
+** nothing yet. `addresses` outlives it. */
+int gsq_connection_new(gsq_io *io, gsq_addresses *addresses, int address,
+                       size_t max_message_bytes, gsq_connection **out, gsq_error *error);
 
 /* Sends and waits for nothing. */
 void gsq_connection_free(gsq_connection *connection);
@@ -29,11 +30,15 @@ int gsq_connection_is_reusable(const gsq_connection *connection);
 
 int gsq_connection_fd(const gsq_connection *connection);
 
+/* Of which address it is. */
+int gsq_connection_address(const gsq_connection *connection);
+
 /* What one sending of a call came to. */
 typedef struct gsq_attempt {
   int sent;     /* the server may have seen the request */
   int refused;  /* the server says that it did nothing with it */
   int lost;     /* the connection broke, or the server took leave of it */
+  int silent;   /* it was given up: of several servers, this one seems to hang */
   int answered; /* there is a gRPC status, from the server */
   int unwanted; /* on_message ended the call */
   uint64_t bytes_sent, bytes_received;

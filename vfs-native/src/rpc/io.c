@@ -73,7 +73,8 @@ static int connect_to(const struct sockaddr *address, socklen_t size, int cancel
   return 0;
 }
 
-static int connect_error(const gsq_url *url, int problem, int64_t waited_ms, gsq_error *error) {
+static int connect_error(const gsq_url *url, const char *advice, int problem, int64_t waited_ms,
+                         gsq_error *error) {
   char text[128];
   switch (problem) {
     case ECANCELED:
@@ -86,33 +87,29 @@ static int connect_error(const gsq_url *url, int problem, int64_t waited_ms, gsq
                            "right, and a firewall open?",
                            url->text, (long long)waited_ms);
     case ECONNREFUSED:
-      return gsq_error_set(error, GSQ_UNAVAILABLE,
-                           "no server at %s (connection refused); start one with "
-                           "bin/rocksdb-server, or set GRPSQLITE_URL",
-                           url->text);
+      return gsq_error_set(error, GSQ_UNAVAILABLE, "no server at %s (connection refused)%s",
+                           url->text, advice);
     default: {
       const char *why = strerror_r(problem, text, sizeof text);
-      return gsq_error_set(error, GSQ_UNAVAILABLE,
-                           "no server at %s (%s); start one with bin/rocksdb-server, or set "
-                           "GRPSQLITE_URL",
-                           url->text, why);
+      return gsq_error_set(error, GSQ_UNAVAILABLE, "no server at %s (%s)%s", url->text, why,
+                           advice);
     }
   }
 }
 
-static int connect_unix(const gsq_url *url, int cancel_fd, int64_t timeout_ms,
-                        int64_t deadline_ms, int *fd, gsq_error *error) {
+static int connect_unix(const gsq_url *url, const char *advice, int cancel_fd,
+                        int64_t timeout_ms, int64_t deadline_ms, int *fd, gsq_error *error) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   memcpy(address.sun_path, url->path, sizeof address.sun_path);
   int64_t start = gsq_now_ms();
   int problem = connect_to((struct sockaddr *)&address, sizeof address, cancel_fd,
                            sooner(deadline_ms, start + timeout_ms), fd);
-  if (problem) return connect_error(url, problem, gsq_now_ms() - start, error);
+  if (problem) return connect_error(url, advice, problem, gsq_now_ms() - start, error);
   return GSQ_OK;
 }
 
-static int connect_tcp(const gsq_url *url, int cancel_fd, int64_t timeout_ms,
-                       int64_t deadline_ms, int *fd, gsq_error *error) {
+static int connect_tcp(const gsq_url *url, const char *advice, int cancel_fd,
+                       int64_t timeout_ms, int64_t deadline_ms, int *fd, gsq_error *error) {
   struct addrinfo hints = {.ai_family = AF_UNSPEC,
                            .ai_socktype = SOCK_STREAM,
                            .ai_flags = AI_NUMERICSERV | (url->is_address ? AI_NUMERICHOST : 0)};
@@ -136,17 +133,17 @@ static int connect_tcp(const gsq_url *url, int cancel_fd, int64_t timeout_ms,
     if (problem == 0 || problem == ECANCELED || problem == ENOMEM || now >= deadline_ms) break;
   }
   freeaddrinfo(list);
-  if (problem) return connect_error(url, problem, now - start, error);
+  if (problem) return connect_error(url, advice, problem, now - start, error);
   return GSQ_OK;
 }
 
-int gsq_io_connect(const gsq_url *url, struct gsq_tls *tls, int cancel_fd,
+int gsq_io_connect(const gsq_url *url, struct gsq_tls *tls, const char *advice, int cancel_fd,
                    int64_t connect_timeout_ms, int64_t deadline_ms, gsq_io *io,
                    gsq_error *error) {
   io->fd = -1;
   io->tls = NULL;
-  int code = (url->is_unix ? connect_unix : connect_tcp)(url, cancel_fd, connect_timeout_ms,
-                                                         deadline_ms, &io->fd, error);
+  int code = (url->is_unix ? connect_unix : connect_tcp)(
+      url, advice, cancel_fd, connect_timeout_ms, deadline_ms, &io->fd, error);
   if (code == GSQ_OK && url->tls) {
     int64_t until = sooner(deadline_ms, gsq_now_ms() + connect_timeout_ms);
     code = gsq_tls_connect(tls, url, io->fd, cancel_fd, until, &io->tls, error);

@@ -40,9 +40,9 @@ enum gsq_wait_result {
 int gsq_io_wait(int fd, short events, int cancel_fd, int wake_fd, int64_t deadline_ms);
 
 /* Connects, to each address of the host in turn, with `connect_timeout_ms` for each. tls: NULL
-** unless url->tls. Returns GSQ_OK and *io; GSQ_CANCELLED; GSQ_NOMEM; GSQ_UNAVAILABLE; or, for
+** unless url->tls. `advice` goes to the end of the message if nobody is there. Returns GSQ_OK and *io; GSQ_CANCELLED; GSQ_NOMEM; GSQ_UNAVAILABLE; or, for
 ** what will not change by itself, GSQ_BAD_URL or GSQ_BAD_ANSWER. */
-int gsq_io_connect(const gsq_url *url, struct gsq_tls *tls, int cancel_fd,
+int gsq_io_connect(const gsq_url *url, struct gsq_tls *tls, const char *advice, int cancel_fd,
                    int64_t connect_timeout_ms, int64_t deadline_ms, gsq_io *io,
                    gsq_error *error);
 

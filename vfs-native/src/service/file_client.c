@@ -44,6 +44,7 @@ static uint8_t *put_file(uint8_t *to, const gsq_file_ref *file) {
 /* A request's head: on the stack if it is small. */
 typedef struct head {
   uint8_t *bytes, *end;
+  int flags; /* of the call */
   uint8_t small[512];
 } head;
 
@@ -51,6 +52,7 @@ static int head_begin(head *to, size_t room, gsq_error *error) {
   error->sent_before = 0;
   to->bytes = room <= sizeof to->small ? to->small : malloc(room);
   to->end = to->bytes;
+  to->flags = 0;
   return to->bytes ? GSQ_OK : nomem(error);
 }
 
@@ -64,6 +66,7 @@ static int head_call(gsq_channel *channel, const char *method, head *from, const
                          .request = iov,
                          .request_count = size ? 2 : 1,
                          .deadline_ms = deadline_ms,
+                         .flags = from->flags,
                          .on_message = on_message,
                          .arg = arg,
                          .on_retry = on_retry};
@@ -168,6 +171,7 @@ int gsq_file_write(gsq_channel *channel, const gsq_file_ref *file, int64_t offse
   request.end = gsq_put_uint(request.end, 7, gsq_checksum(data, size));
   /* Last, so that the data itself can follow from where it is. */
   request.end = gsq_put_varint(gsq_put_tag(request.end, 6, GSQ_BYTES), size);
+  request.flags = GSQ_CALL_PATIENT;
   return head_call(channel, METHOD("Write"), &request, data, size, NULL, NULL, NULL,
                    deadline_ms, error);
 }
@@ -210,7 +214,8 @@ int gsq_file_write_batch(gsq_channel *channel, const gsq_file_ref *file,
   const gsq_call call = {.method = METHOD("AtomicWriteBatch"),
                          .request = iov,
                          .request_count = used,
-                         .deadline_ms = deadline_ms};
+                         .deadline_ms = deadline_ms,
+                         .flags = GSQ_CALL_PATIENT};
   int code = gsq_channel_call(channel, &call, error);
   free(iov);
   return code;
@@ -235,6 +240,7 @@ int gsq_file_truncate(gsq_channel *channel, const gsq_file_ref *file, int64_t si
   if (head_begin(&request, file_room(file) + UINT_BYTES, error) != GSQ_OK) return error->code;
   request.end = put_file(request.end, file);
   request.end = gsq_put_uint(request.end, 5, (uint64_t)size);
+  request.flags = GSQ_CALL_PATIENT;
   return head_call(channel, METHOD("Truncate"), &request, NULL, 0, NULL, NULL, NULL,
                    deadline_ms, error);
 }
@@ -244,6 +250,7 @@ int gsq_file_delete(gsq_channel *channel, const gsq_file_ref *file, int64_t dead
   head request;
   if (head_begin(&request, file_room(file), error) != GSQ_OK) return error->code;
   request.end = put_file(request.end, file);
+  request.flags = GSQ_CALL_PATIENT;
   return head_call(channel, METHOD("Delete"), &request, NULL, 0, NULL, NULL, NULL, deadline_ms,
                    error);
 }
@@ -267,6 +274,7 @@ int gsq_file_pragma(gsq_channel *channel, const gsq_file_ref *file, const char *
   request.end = put_file(request.end, file);
   request.end = put_text(request.end, 5, name);
   request.end = put_text(request.end, 6, value);
+  request.flags = GSQ_CALL_PATIENT;
   int code = head_call(channel, METHOD("Pragma"), &request, NULL, 0, on_pragma, response,
                        forget_pragma, deadline_ms, error);
   if (code != GSQ_OK) forget_pragma(response);

@@ -346,7 +346,7 @@ int gsq_release_lease(const gsq_page_client *client, const gsq_id *database, uin
 
 /* ---- commits ---- */
 
-static int call_with_pages(const gsq_page_client *client, const char *method,
+static int call_with_pages(const gsq_page_client *client, const char *method, int flags,
                            const uint8_t *head, size_t head_size, uint32_t field,
                            uint32_t page_size, const gsq_page_ref *pages, size_t count,
                            gsq_message_fn on_message, void *arg, int64_t deadline_ms,
@@ -356,8 +356,8 @@ static int call_with_pages(const gsq_page_client *client, const char *method,
   int code =
       gsq_pages_write(head, head_size, field, page_size, pages, count, &iov, &iov_count, error);
   if (code != GSQ_OK) return code;
-  code =
-      call_with(client, method, iov, iov_count, 0, on_message, NULL, arg, deadline_ms, error);
+  code = call_with(client, method, iov, iov_count, flags, on_message, NULL, arg, deadline_ms,
+                   error);
   free(iov);
   return code;
 }
@@ -377,8 +377,9 @@ int gsq_stage_pages(const gsq_page_client *client, const gsq_id *database, uint6
   int code = encode(grpsqlite_v1_StagePagesRequest_fields, &request, bytes, sizeof bytes, &size,
                     error);
   if (code != GSQ_OK) return code;
-  return call_with_pages(client, METHOD("StagePages"), bytes, size, 6, page_size, pages, count,
-                         NULL, NULL, deadline_ms, error);
+  /* A page may be staged again, with what it is by then. */
+  return call_with_pages(client, METHOD("StagePages"), GSQ_CALL_PATIENT, bytes, size, 6,
+                         page_size, pages, count, NULL, NULL, deadline_ms, error);
 }
 
 int gsq_drop_stage(const gsq_page_client *client, const gsq_id *database, const gsq_id *stage,
@@ -430,7 +431,7 @@ int gsq_commit(const gsq_page_client *client, const gsq_commit_request *request,
   int code = encode_commit(client, request, bytes, &size, error);
   if (code != GSQ_OK) return code;
   committing to = {request->base_version, version};
-  return call_with_pages(client, METHOD("Commit"), bytes, size, 9, request->page_size,
+  return call_with_pages(client, METHOD("Commit"), 0, bytes, size, 9, request->page_size,
                          request->pages, request->count, on_commit, &to, deadline_ms, error);
 }
 

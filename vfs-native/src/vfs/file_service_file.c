@@ -23,12 +23,12 @@ static char *stats(gsq_main_file *f) {
   gsq_channel_stats_get(f->server->channel, &channel);
   gsq_page_cache_stats_get(f->db->cache, &cache);
   return sqlite3_mprintf(
-      "rpcs %llu\nround_trips %llu\nretries %llu\nconnects %llu\n"
+      "rpcs %llu\nround_trips %llu\nretries %llu\nconnects %llu\nserver_changes %llu\n"
       "bytes_sent %llu\nbytes_received %llu\n"
       "cache_hits %llu\ncache_misses %llu\ncache_evictions %llu\ncache_bytes %llu",
       channel.calls, channel.calls + channel.retries, channel.retries, channel.connects,
-      channel.bytes_sent, channel.bytes_received, cache.hits, cache.misses, cache.evictions,
-      (sqlite3_uint64)cache.bytes);
+      channel.moves, channel.bytes_sent, channel.bytes_received, cache.hits, cache.misses,
+      cache.evictions, (sqlite3_uint64)cache.bytes);
 }
 
 static int pragma(gsq_main_file *f, char **arguments) {
@@ -46,7 +46,7 @@ static int pragma(gsq_main_file *f, char **arguments) {
   }
   if (sqlite3_stricmp(name, "grpsqlite_stats") == 0) return answer(arguments, stats(f));
   if (sqlite3_stricmp(name, "grpsqlite_server") == 0)
-    return answer(arguments, sqlite3_mprintf("%s", f->server->url));
+    return answer(arguments, sqlite3_mprintf("%s", gsq_channel_url(f->server->channel)));
   char *response = NULL;
   int rc = gsq_file_database_pragma(f->db, name, arguments[2], &response, &f->report);
   if (rc == SQLITE_OK && response) rc = answer(arguments, sqlite3_mprintf("%s", response));

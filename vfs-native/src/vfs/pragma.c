@@ -49,14 +49,14 @@ char *gsq_remote_stats(gsq_remote_file *file) {
   gsq_channel_stats_get(server->channel, &channel);
   gsq_page_cache_stats_get(file->database->cache, &cache);
   return sqlite3_mprintf(
-      "rpcs %llu\nround_trips %llu\nretries %llu\nconnects %llu\n"
+      "rpcs %llu\nround_trips %llu\nretries %llu\nconnects %llu\nserver_changes %llu\n"
       "bytes_sent %llu\nbytes_received %llu\n"
       "cache_hits %llu\ncache_misses %llu\ncache_evictions %llu\ncache_bytes %llu\n"
       "commits %llu\npages_committed %llu\npages_staged %llu\n"
       "watch_events %llu\ntransactions_unasked %llu\nleases_yielded %llu",
       channel.calls, channel.calls + channel.retries, channel.retries, channel.connects,
-      channel.bytes_sent, channel.bytes_received, cache.hits, cache.misses, cache.evictions,
-      (sqlite3_uint64)cache.bytes, atomic_load(&server->commits),
+      channel.moves, channel.bytes_sent, channel.bytes_received, cache.hits, cache.misses,
+      cache.evictions, (sqlite3_uint64)cache.bytes, atomic_load(&server->commits),
       atomic_load(&server->pages_committed), atomic_load(&server->pages_staged),
       atomic_load(&server->watch_events), atomic_load(&server->unasked),
       atomic_load(&server->yields));
@@ -111,7 +111,7 @@ int gsq_remote_pragma(gsq_remote_file *file, char **arguments) {
   if (strcasecmp(name, "grpsqlite_version") == 0) return show_version(file, result);
   if (strcasecmp(name, "grpsqlite_stats") == 0) return answer(result, gsq_remote_stats(file));
   if (strcasecmp(name, "grpsqlite_server") == 0) {
-    return answer(result, sqlite3_mprintf("%s", file->server->url));
+    return answer(result, sqlite3_mprintf("%s", gsq_channel_url(file->server->channel)));
   }
   if (strcasecmp(name, "grpsqlite_restore") == 0) {
     return gsq_remote_restore(file, value, result);

@@ -7,6 +7,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/address_list.h"
 #include "base/clock.h"
 #include "vfs/fork.h"
 
@@ -18,8 +19,26 @@ static int same(const char *a, const char *b) {
   return a == b || (a && b && strcmp(a, b) == 0);
 }
 
+static int has_address(const char *list, const char *address, size_t length) {
+  for (; list; list = gsq_address_next(list, gsq_address_length(list))) {
+    if (gsq_address_length(list) == length && memcmp(list, address, length) == 0) return 1;
+  }
+  return 0;
+}
+
+/* Whether two canonical lists have the same addresses. None is in one of them twice. */
+static int same_addresses(const char *a, const char *b) {
+  if (strlen(a) != strlen(b)) return 0;
+  for (size_t length; a; a = gsq_address_next(a, length)) {
+    length = gsq_address_length(a);
+    if (!has_address(b, a, length)) return 0;
+  }
+  return 1;
+}
+
 static int is_of(const gsq_server *server, const gsq_settings *settings) {
-  return server->service == settings->service && same(server->url, settings->server) &&
+  return server->service == settings->service &&
+         same_addresses(server->url, settings->server) &&
          same(server->token, settings->token) && same(server->ca_file, settings->ca_file) &&
          same(server->cert_file, settings->cert_file) &&
          same(server->key_file, settings->key_file);
@@ -78,17 +97,19 @@ static int make_server(const gsq_settings *settings, gsq_server **out, gsq_error
     code = gsq_error_set(error, GSQ_NOMEM, "out of memory");
     goto failed;
   }
-  const gsq_channel_options options = {
+  gsq_channel_options options = {
       .url = server->url,
       .token = server->token,
       .ca_file = server->ca_file,
       .cert_file = server->cert_file,
       .key_file = server->key_file,
       .connect_timeout_ms = settings->connect_timeout_ms,
+      .moved_fd = server->wake_fd,
       .max_message_bytes = 4u << 20, /* what the proto says a server sends at most */
   };
   code = gsq_channel_new(&options, &server->channel, error);
   if (code != GSQ_OK) goto failed;
+  options.beside = server->channel;
   code = gsq_channel_new(&options, &server->background, error);
   if (code != GSQ_OK) goto failed;
   if (gsq_id_random(&server->client.session) != 0) {

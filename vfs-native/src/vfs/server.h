@@ -3,6 +3,11 @@
 ** databases that were opened with the same URL, token and TLS files. Made by the first open,
 ** closed by the last close: without an open database there is no thread and no connection.
 **
+** It may be several servers that have one store. At any time one is in use, by all threads; the
+** session goes along when another one comes into use, which is told by whoever has to do with it first,
+** if it does not know the session. Lists that differ in their order alone are the same servers: the
+** order of the one that was there first counts.
+**
 ** LOCK ORDER, outermost first:
 **
 **   server->open_mutex     opening and closing databases              held across RPCs
@@ -42,7 +47,8 @@ typedef struct gsq_release {
 
 typedef struct gsq_server {
   /* Set before anyone else sees the object; never changed. */
-  char *url, *token, *ca_file, *cert_file, *key_file;
+  char *url; /* perhaps several: settings.server */
+  char *token, *ca_file, *cert_file, *key_file;
   char service;            /* settings.service */
   unsigned generation;     /* gsq_fork_generation() */
   gsq_channel *channel;    /* calls of SQLite's threads */

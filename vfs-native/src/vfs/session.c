@@ -6,6 +6,9 @@
 ** has the Watch stream, if there is need for one (watch.h), which it leaves for the others as they
 ** are due. It is the only one that calls on the background channel, so that it never waits for a
 ** connection that a transfer occupies.
+**
+** Where there are several servers, a KeepAlive is also sent when another one has come into use: it
+** may not have heard of the session, and is told of it then, and of what is read.
 */
 #include <errno.h>
 #include <poll.h>
@@ -51,7 +54,8 @@ static void client_name(char *to, size_t size) {
   snprintf(to, size, "%s, process %ld", program, (long)getpid());
 }
 
-/* Opens the session, or the same one again. Under session_mutex. */
+/* Opens the session, or the same one again. A server that says that it is the one that we know, of
+** which it had only not heard, has all that was granted in it. Under session_mutex. */
 static int open_session(gsq_server *server, const gsq_page_client *client, int64_t deadline_ms,
                         gsq_error *error) {
   char name[128];
@@ -62,8 +66,10 @@ static int open_session(gsq_server *server, const gsq_page_client *client, int64
   if (code != GSQ_OK) return code;
   pthread_mutex_lock(&server->mutex);
   if (!server->probed) server->info = info;
-  server->incarnation = info.incarnation;
-  atomic_fetch_add(&server->session, 1);
+  if (info.incarnation == 0 || info.incarnation != server->incarnation) {
+    server->incarnation = info.incarnation;
+    atomic_fetch_add(&server->session, 1);
+  }
   trust_until(server, sent_ms, info.ttl_ms);
   pthread_mutex_unlock(&server->mutex);
   return GSQ_OK;
@@ -236,6 +242,7 @@ typedef struct background {
   gsq_server *server;
   gsq_watcher watcher;
   int64_t keep_alive_at_ms; /* the next one */
+  uint64_t moves;           /* from one server to another, that were seen */
   gsq_view *views;
   gsq_id *lost;
 } background;
@@ -248,6 +255,10 @@ static int64_t tend(void *arg) {
   while (read(server->wake_fd, &count, sizeof count) < 0 && errno == EINTR) continue;
   /* Now, not never: the wake for it may just have been taken. */
   if (atomic_load(&server->stopping)) return 0;
+  gsq_channel_stats channel;
+  gsq_channel_stats_get(server->background, &channel);
+  if (channel.moves != it->moves) it->keep_alive_at_ms = 0;
+  it->moves = channel.moves;
   if (gsq_now_ms() >= it->keep_alive_at_ms) {
     const int64_t wait_ms = keep_alive(server, it->views, it->lost);
     it->keep_alive_at_ms = gsq_now_ms() + wait_ms;

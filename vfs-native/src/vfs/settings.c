@@ -15,6 +15,8 @@
 #include <strings.h>
 #include <sys/un.h>
 
+#include "base/address_list.h"
+
 #define DEFAULT_SERVER "http://127.0.0.1:50051"
 #define MAX_NAME_BYTES 512
 #define MAX_HOST_BYTES 253
@@ -135,9 +137,21 @@ static int read_name(reader *r, const char *name, gsq_settings *out) {
 /* ---- URLs ----------------------------------------------------------------------------------- */
 
 #define URL_FORMS "http://HOST[:PORT], https://HOST[:PORT] or unix:/PATH"
+/* The canonical form of a URL is longer by less: a port, or another form of an IPv6 address. */
+#define MORE_URL_BYTES 64
 
-static int bad_url(reader *r, const given *g, const char *why) {
-  return wrong(r, "%s is \"%.100s\": %s; give %s", g->where, g->value, why, URL_FORMS);
+/* One of perhaps several URLs. */
+typedef struct given_url {
+  const char *where, *verb, *text;
+} given_url;
+
+static int bad_url(reader *r, const given_url *g, const char *why) {
+  return wrong(r, "%s %s \"%.100s\": %s; give %s", g->where, g->verb, g->text, why, URL_FORMS);
+}
+
+/* Does not show it: there may be a password. */
+static int has_user_name(reader *r, const char *where) {
+  return wrong(r, "%s has a user name; a token goes into the parameter token", where);
 }
 
 /* A port's digits to the end of the text. 0: none. */
@@ -151,7 +165,7 @@ static int port_of(const char *text) {
   return port <= 65535 ? port : 0;
 }
 
-static int read_unix_url(reader *r, const given *g, const char *path, gsq_settings *out) {
+static int read_unix_url(reader *r, const given_url *g, const char *path, char *to) {
   if (path[0] == '/' && path[1] == '/') {
     path += 2;
     if (*path != '/')
@@ -166,62 +180,49 @@ static int read_unix_url(reader *r, const given *g, const char *path, gsq_settin
     return bad_url(r, g, "a Unix socket's path can have at most 107 bytes");
   if (path[1] == 0)
     return bad_url(r, g, "it names no socket");
-  out->server = malloc(strlen(path) + sizeof "unix:");
-  if (!out->server)
-    return NO_MEMORY;
-  sprintf(out->server, "unix:%s", path);
+  sprintf(to, "unix:%s", path);
   return OK;
 }
 
-static int read_url(reader *r, gsq_settings *out) {
-  given g = look_up(r, "server", "GRPSQLITE_URL", "GRPC_VFS_URL");
-  if (!g.value)
-    g.value = DEFAULT_SERVER;
-  const char *url = g.value;
-  if (!strncasecmp(url, "unix:", 5))
-    return read_unix_url(r, &g, url + 5, out);
+/* Writes the canonical form, which has at most MORE_URL_BYTES more. */
+static int read_one_url(reader *r, const given_url *g, char *to) {
+  const char *url = g->text;
+  if (!strncasecmp(url, "unix:", 5)) return read_unix_url(r, g, url + 5, to);
   int tls = !strncasecmp(url, "https://", 8);
-  if (!tls && strncasecmp(url, "http://", 7))
-    return bad_url(r, &g, "it has no known scheme");
+  if (!tls && strncasecmp(url, "http://", 7)) return bad_url(r, g, "it has no known scheme");
 
   /* Authority, which a single slash may follow. */
   char authority[MAX_HOST_BYTES + 16];
   url += tls ? 8 : 7;
   size_t n = strcspn(url, "/?#");
-  if (url[n] && strcmp(url + n, "/"))
-    return bad_url(r, &g, "a path, ? or # means nothing here");
-  if (n >= sizeof authority)
-    return bad_url(r, &g, "the host is too long");
+  if (url[n] && strcmp(url + n, "/")) return bad_url(r, g, "a path, ? or # means nothing here");
+  if (n >= sizeof authority) return bad_url(r, g, "the host is too long");
   memcpy(authority, url, n);
   authority[n] = 0;
-  if (strchr(authority, '@'))
-    return wrong(r, "%s has a user name; a token goes into the parameter token", g.where);
+  if (strchr(authority, '@')) return has_user_name(r, g->where);
 
   char host[MAX_HOST_BYTES + 8], *rest = authority;
   if (*authority == '[') {
     unsigned char address[sizeof(struct in6_addr)];
     char *end = strchr(authority, ']');
-    if (!end)
-      return bad_url(r, &g, "']' is missing");
+    if (!end) return bad_url(r, g, "']' is missing");
     *end = 0;
     rest = end + 1;
     host[0] = '[';
     if (inet_pton(AF_INET6, authority + 1, address) != 1 ||
         !inet_ntop(AF_INET6, address, host + 1, INET6_ADDRSTRLEN))
-      return bad_url(r, &g, "what is in [] is no IPv6 address");
+      return bad_url(r, g, "what is in [] is no IPv6 address");
     strcat(host, "]");
   } else {
     size_t length = strcspn(authority, ":");
     if (strchr(authority, ':') != strrchr(authority, ':'))
-      return bad_url(r, &g, "an IPv6 address must be in []");
-    if (length == 0)
-      return bad_url(r, &g, "the host is missing");
-    if (length > MAX_HOST_BYTES)
-      return bad_url(r, &g, "the host is too long");
+      return bad_url(r, g, "an IPv6 address must be in []");
+    if (length == 0) return bad_url(r, g, "the host is missing");
+    if (length > MAX_HOST_BYTES) return bad_url(r, g, "the host is too long");
     for (size_t i = 0; i < length; i++) {
       unsigned char c = (unsigned char)authority[i];
       if (!isascii(c) || (!isalnum(c) && !strchr("-._", c)))
-        return bad_url(r, &g, "the host has a character that no host name has");
+        return bad_url(r, g, "the host has a character that no host name has");
       host[i] = (char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
     }
     host[length] = 0;
@@ -230,18 +231,64 @@ static int read_url(reader *r, gsq_settings *out) {
 
   int port = tls ? 443 : 50051;
   if (*rest) {
-    if (*rest != ':')
-      return bad_url(r, &g, "after ']' only a port can follow");
+    if (*rest != ':') return bad_url(r, g, "after ']' only a port can follow");
     port = port_of(rest + 1);
-    if (!port)
-      return bad_url(r, &g, "the port must be a number from 1 to 65535");
+    if (!port) return bad_url(r, g, "the port must be a number from 1 to 65535");
   }
-  size_t size = strlen(host) + sizeof "https://:" + 3 * sizeof port;
-  out->server = malloc(size);
-  if (!out->server)
-    return NO_MEMORY;
-  snprintf(out->server, size, "%s://%s:%d", tls ? "https" : "http", host, port);
+  sprintf(to, "%s://%s:%d", tls ? "https" : "http", host, port);
   return OK;
+}
+
+/* Whether one of the canonical URLs before `url` in the list is the same, or one that does not go
+** with it. NULL: neither. */
+static const char *url_problem(const char *list, const char *url) {
+  for (const char *one = list; one < url; one += gsq_address_length(one) + 1) {
+    const size_t length = gsq_address_length(one);
+    if (length == strlen(url) && !memcmp(one, url, length)) return "it is there twice";
+    if ((!strncmp(one, "https:", 6) && !strncmp(url, "http:", 5)) ||
+        (!strncmp(one, "http:", 5) && !strncmp(url, "https:", 6)))
+      return "http:// beside https:// would protect nothing";
+  }
+  return NULL;
+}
+
+/* Cuts `text` into its URLs. */
+static int read_urls(reader *r, const given *from, char *text, gsq_settings *out) {
+  char *end = out->server;
+  const int several = text[gsq_address_length(text)] != 0;
+  int count = 0;
+  if (several && strncasecmp(text, "unix:", 5) && strchr(text, '@'))
+    return has_user_name(r, from->where); /* which may have a password with a comma */
+  for (char *next; text; text = next) {
+    const size_t length = gsq_address_length(text);
+    next = (char *)(uintptr_t)gsq_address_next(text, length);
+    text[length] = 0;
+    const given_url one = {from->where, several ? "has" : "is", text};
+    if (several && length == 0)
+      return wrong(r, "%s is \"%.100s\": beside a comma there is no URL", from->where,
+                   from->value);
+    if (++count > GSQ_MAX_ADDRESSES)
+      return wrong(r, "%s has more than %d URLs", from->where, GSQ_MAX_ADDRESSES);
+    if (end > out->server) *end++ = ',';
+    int rc = read_one_url(r, &one, end);
+    if (rc != OK) return rc;
+    const char *problem = url_problem(out->server, end);
+    if (problem) return bad_url(r, &one, problem);
+    end += strlen(end);
+  }
+  return OK;
+}
+
+static int read_server(reader *r, gsq_settings *out) {
+  given g = look_up(r, "server", "GRPSQLITE_URL", "GRPC_VFS_URL");
+  if (!g.value) g.value = DEFAULT_SERVER;
+  size_t count = 1;
+  for (const char *c = g.value; *c && count < GSQ_MAX_ADDRESSES; c++) count += *c == ',';
+  char *text = strdup(g.value);
+  out->server = text ? malloc(strlen(text) + count * MORE_URL_BYTES) : NULL;
+  int rc = out->server ? read_urls(r, &g, text, out) : NO_MEMORY;
+  free(text);
+  return rc;
 }
 
 /* ---- Numbers and texts ---------------------------------------------------------------------- */
@@ -401,8 +448,7 @@ int gsq_settings_read(const char *name, gsq_parameter_fn parameter, void *arg,
   if (message_size)
     message[0] = 0;
   int rc = read_name(&r, name, out);
-  if (rc == OK)
-    rc = read_url(&r, out);
+  if (rc == OK) rc = read_server(&r, out);
   if (rc == OK)
     rc = read_token(&r, out);
   if (rc == OK)

@@ -12,7 +12,9 @@
 
 typedef struct gsq_settings {
   char *name;   /* the database's name at the server, checked */
-  char *server; /* canonical URL: http://host:port, https://host:port, unix:/path */
+  char *
+      server; /* canonical URL: http://host:port, https://host:port, unix:/path; or several, with
+                ** a comma between them */
   char *token;  /* or NULL */
   char *ca_file, *cert_file, *key_file; /* or NULL */
   int read_only;            /* mode=ro; at and version imply it, and refuse another mode */
@@ -44,6 +46,11 @@ typedef const char *(*gsq_environment_fn)(const char *key);
 ** a name, an IPv4 address or an [IPv6] one), unix:/PATH or unix:///PATH. Its canonical form has a
 ** lower-case scheme and host and always a port, so that equal servers are equal strings; default
 ** http://127.0.0.1:50051.
+**
+** Several URLs, with a comma between them and perhaps spaces after it, are those of servers that are
+** interchangeable: at most 16, none twice, and not http:// beside https://, for a client that went on
+** to the former would send in the clear what the latter kept secret. In the path of a Unix socket a
+** comma ends it only if another URL follows.
 **
 ** An environment variable that is empty counts as absent; an empty token, ca_file, cert_file or
 ** key_file in the URI means none, whatever the environment says.

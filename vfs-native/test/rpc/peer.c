@@ -296,6 +296,9 @@ static void answer_request(nghttp2_session *session, int32_t id, served_stream *
 
 static int h2_frame(nghttp2_session *session, const nghttp2_frame *frame, void *arg) {
   h2_state *state = arg;
+  if (frame->hd.type == NGHTTP2_PING && !(frame->hd.flags & NGHTTP2_FLAG_ACK)) {
+    atomic_fetch_add(&state->self->pings, 1);
+  }
   if (frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS) return 0;
   served_stream *stream = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
   if (stream && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) {

@@ -25,6 +25,7 @@ struct peer {
   void *arg; /* the script's */
   atomic_int connections;
   atomic_int requests;
+  atomic_int pings; /* that h2_serve was sent */
   atomic_int stopping;
 
   pthread_mutex_t mutex;

@@ -260,6 +260,28 @@ int main(void) {
   CHECK_INT(0, error.sent_before);
   CHECK(gsq_now_ms() - start < 5000);
 
+  CASE("several servers: each has to prove that it is the one at its own address");
+  peer a, b;
+  char urls[160];
+  peer_start(&a, tls_script, &other, NULL);
+  peer_start(&b, tls_script, &good, NULL);
+  snprintf(urls, sizeof urls, "https://127.0.0.1:%d,https://localhost:%d", a.port, b.port);
+  good.server_name[0] = 0;
+  CHECK_INT(GSQ_OK, call(urls, in_folder("ca.pem"), NULL, NULL, 10, 20000, &got, &error));
+  CHECK_STR("localhost", good.server_name);
+  CHECK_INT(0, atomic_load(&a.requests));
+  snprintf(urls, sizeof urls, "https://localhost:%d,https://127.0.0.1:%d", a.port, a.port);
+  CHECK_INT(GSQ_BAD_ANSWER,
+            call(urls, in_folder("ca.pem"), NULL, NULL, 10, 20000, &got, &error));
+  CHECK_HAS("none of 2 servers answers: ", error.message);
+  CHECK_HAS("ostname mismatch", error.message);
+  CHECK_HAS("IP address mismatch", error.message);
+  peer_stop(&a);
+  snprintf(urls, sizeof urls, "https://localhost:%d,https://127.0.0.1:%d", a.port, b.port);
+  CHECK_INT(GSQ_OK, call(urls, in_folder("ca.pem"), NULL, NULL, 10, 20000, &got, &error));
+  CHECK_STR("", good.server_name);
+  peer_stop(&b);
+
   CASE("client certificates");
   tls_server mutual = {.certificate = "good", .wants_client = 1};
   CHECK_INT(GSQ_OK, once(&mutual, tls_script, "localhost", "ca.pem", "client", 10000, &error));

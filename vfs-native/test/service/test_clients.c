@@ -20,13 +20,44 @@ static h2_answer answer_of(const service_call *one) {
   return (h2_answer){.body = body.bytes, .body_size = body.size};
 }
 
-static gsq_channel *channel_to(const peer *server) {
+static gsq_channel *channel_to(const char *url) {
   gsq_channel_options options = {
-      .url = server->url, .connect_timeout_ms = 2000, .max_message_bytes = 4 << 20};
+      .url = url, .connect_timeout_ms = 2000, .max_message_bytes = 4 << 20};
   gsq_channel *channel = NULL;
   gsq_error error;
   CHECK_INT(GSQ_OK, gsq_channel_new(&options, &channel, &error));
   return channel;
+}
+
+static void black_hole(peer *self, int fd, int index) {
+  (void)self, (void)index;
+  peer_drain(fd);
+}
+
+/* Another one is asked, unless the first might yet undo what is newer. */
+static void goes_on_after_one_that_hangs(const service_call *one, const h2_script *lives) {
+  static const char *const patient[] = {"StagePages", "Write",  "AtomicWriteBatch",
+                                        "Truncate",   "Delete", "Pragma"};
+  const char *name = strrchr(one->method, '/') + 1;
+  int is_patient = 0;
+  for (size_t i = 0; i < sizeof patient / sizeof *patient; i++) {
+    is_patient |= strcmp(name, patient[i]) == 0;
+  }
+  if (!is_patient && strcmp(name, "Commit") != 0) return; /* the others are all alike */
+  h2_scripts all = {lives, 1};
+  peer hangs, other;
+  char urls[400];
+  gsq_error error;
+  peer_start(&hangs, black_hole, NULL, NULL);
+  peer_start(&other, h2_scripted, &all, NULL);
+  snprintf(urls, sizeof urls, "%s,%s", hangs.url, other.url);
+  gsq_channel *channel = channel_to(urls);
+  int code = one->call(channel, gsq_now_ms() + (is_patient ? 500 : 2000), &error);
+  CHECK_INT(is_patient ? GSQ_DEADLINE_EXCEEDED : GSQ_OK, code);
+  CHECK_INT(is_patient ? 0 : 1, atomic_load(&other.requests));
+  gsq_channel_free(channel);
+  peer_stop(&hangs);
+  peer_stop(&other);
 }
 
 int main(void) {
@@ -44,7 +75,7 @@ int main(void) {
     h2_scripts all = {scripts, 2};
     peer server;
     peer_start(&server, h2_scripted, &all, NULL);
-    gsq_channel *channel = channel_to(&server);
+    gsq_channel *channel = channel_to(server.url);
     if (!CHECK_INT(GSQ_OK, one->call(channel, gsq_now_ms() + 10000, &error))) {
       fprintf(stderr, "%s\n", error.message);
     }
@@ -56,11 +87,34 @@ int main(void) {
     gsq_channel_free(channel);
     peer_stop(&server);
 
+    /* P5: the server dies with it, so another one is sent the same, ids included. */
+    h2_answer dies = {.close_at_once = 1};
+    h2_script died = {&dies, 1}, lives = {&good, 1};
+    h2_scripts of_dead = {&died, 1}, of_other = {&lives, 1};
+    peer other;
+    char urls[400];
+    peer_start(&server, h2_scripted, &of_dead, NULL);
+    peer_start(&other, h2_scripted, &of_other, NULL);
+    snprintf(urls, sizeof urls, "%s,%s", server.url, other.url);
+    channel = channel_to(urls);
+    CHECK_INT(GSQ_OK, one->call(channel, gsq_now_ms() + 10000, &error));
+    CHECK_INT(1, error.sent_before);
+    CHECK_INT(1, atomic_load(&server.requests));
+    CHECK_INT(1, atomic_load(&other.requests));
+    CHECK_STR(one->method, other.path);
+    CHECK(server.body_size == other.body_size &&
+          memcmp(server.body, other.body, other.body_size) == 0);
+    gsq_channel_free(channel);
+    peer_stop(&server);
+    peer_stop(&other);
+
+    goes_on_after_one_that_hangs(one, &lives);
+
     h2_script no[] = {{&refused, 1}, {&absurd, 1}};
     for (int k = 0; k < 2; k++) {
       h2_scripts only = {&no[k], 1};
       peer_start(&server, h2_scripted, &only, NULL);
-      channel = channel_to(&server);
+      channel = channel_to(server.url);
       int code = one->call(channel, gsq_now_ms() + 10000, &error);
       if (k == 0) {
         CHECK_INT(GSQ_PERMISSION_DENIED, code);

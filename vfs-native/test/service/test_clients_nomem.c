@@ -31,7 +31,9 @@ int main(void) {
       peer server;
       peer_start(&server, h2_scripted, &all, NULL);
       for (int k = 0; more && k < PEER_MAX_CONNECTIONS; k++, n++) {
-        gsq_channel_options options = {.url = server.url,
+        char urls[200]; /* nobody is at the first one */
+        snprintf(urls, sizeof urls, "http://127.0.0.1:1,%s", server.url);
+        gsq_channel_options options = {.url = urls,
                                        .token = "secret",
                                        .connect_timeout_ms = 2000,
                                        .max_message_bytes = 1 << 20};

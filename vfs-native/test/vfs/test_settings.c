@@ -170,6 +170,58 @@ static void urls_have_one_form_each(void) {
   }
 }
 
+static void several_servers_are_a_list(void) {
+  static const char *const pairs[][2] = {
+      {"http://A,http://b:2/", "http://a:50051,http://b:2"},
+      {"https://a,https://b", "https://a:443,https://b:443"},
+      {"http://b,  HTTP://a,unix:///c,d", "http://b:50051,http://a:50051,unix:/c,d"},
+      {"unix:/c,d,unix:/c", "unix:/c,d,unix:/c"},
+      {"unix:/c, d", "unix:/c, d"},
+      {"unix:/c,", "unix:/c,"},
+      {"unix:/c, https://[::1]", "unix:/c,https://[::1]:443"},
+  };
+  for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+    CHECK_INT(0, read_with("a", PAIRS("server", pairs[i][0]), NULL));
+    CHECK_STR(pairs[i][1], settings.server);
+    gsq_settings_free(&settings);
+    CHECK_INT(0, read_with("a", NULL, PAIRS("GRPSQLITE_URL", pairs[i][0])));
+    CHECK_STR(pairs[i][1], settings.server);
+    gsq_settings_free(&settings);
+  }
+  char many[16 * 20 + 20] = "http://h:1";
+  for (int i = 2; i <= 16; i++) sprintf(many + strlen(many), ",http://h:%d", i);
+  CHECK_INT(0, read_with("a", PAIRS("server", many), NULL));
+  CHECK_STR(many, settings.server);
+  gsq_settings_free(&settings);
+  strcat(many, ",http://h:17");
+
+  const char *const bad[][2] = {
+      {"http://a,", "server is \"http://a,\": beside a comma there is no URL"},
+      {",http://a", "beside a comma there is no URL"},
+      {"http://a,,http://b", "beside a comma there is no URL"},
+      {"http://a, ", "beside a comma there is no URL"},
+      {"http://a,b:2", "server has \"b:2\": it has no known scheme"},
+      {"http://a;http://b", "server is \"http://a;http://b\": a path"},
+      {"http://a http://b", "a path"},
+      {"http://a ,http://b", "no host name has"},
+      {"http://a:x,http://b", "server has \"http://a:x\": the port"},
+      {"http://a,http://b/c", "server has \"http://b/c\": a path"},
+      {"http://a,http://b,http://A:50051/", "\"http://A:50051/\": it is there twice"},
+      {"unix:/a,unix:///a", "it is there twice"},
+      {"http://a,https://a", "server has \"https://a\": http:// beside https://"},
+      {"https://a,unix:/b,http://c", "server has \"http://c\": http:// beside https://"},
+      {many, "server has more than 16 URLs"},
+      {"http://me:hun,ter2@a,http://b", "server has a user name"},
+      {"http://b,http://me:hun,ter2@a", "server has a user name"},
+  };
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    CHECK_INT(-1, read_with("a", PAIRS("server", bad[i][0]), NULL));
+    CHECK_HAS(bad[i][1], message);
+    CHECK(!strstr(message, "hun") && !strstr(message, "ter2"));
+    CHECK(!settings.server);
+  }
+}
+
 static void a_bad_url_is_named_with_what_would_be_right(void) {
   char long_path[200], long_host[400];
   memset(long_path, 'p', sizeof long_path);
@@ -359,6 +411,7 @@ int main(void) {
   RUN(the_published_variables_count_where_ours_are_absent_or_empty);
   RUN(modes);
   RUN(urls_have_one_form_each);
+  RUN(several_servers_are_a_list);
   RUN(a_bad_url_is_named_with_what_would_be_right);
   RUN(a_bad_number_is_named_with_its_bounds);
   RUN(what_does_not_go_together_is_refused);

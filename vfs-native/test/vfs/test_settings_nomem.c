@@ -5,8 +5,9 @@
 
 static const char *value_of(void *arg, const char *key) {
   static const char *const pairs[] = {
-      "server",    "https://h", "token",    "t",    "ca_file", "/ca",
-      "cert_file", "/cert",     "key_file", "/key", "at",      "2026-01-31T10:00:00Z"};
+      "server", "https://h,https://i", "token", "t",        "ca_file",
+      "/ca",    "cert_file",           "/cert", "key_file", "/key",
+      "at",     "2026-01-31T10:00:00Z"};
   (void)arg;
   for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i += 2) {
     if (!strcmp(pairs[i], key))
@@ -29,6 +30,6 @@ int main(void) {
       CHECK(!settings.name && !settings.server && !settings.at);
     gsq_settings_free(&settings);
   } while (rc == -2 && n < 100);
-  CHECK_INT(8, n); /* name, server, token, three files, at; then none failed */
+  CHECK_INT(9, n); /* name, server twice, token, three files, at; then none failed */
   return check_done();
 }

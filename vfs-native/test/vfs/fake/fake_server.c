@@ -59,6 +59,7 @@ typedef struct session {
   int used;
   gsq_id id;
   uint64_t incarnation;
+  int unheard; /* the server in use has not heard of it */
   fixed_view fixed[MAX_FIXED_VIEWS];
   int viewed[MAX_DATABASES];
   uint64_t floors[MAX_DATABASES];
@@ -99,6 +100,8 @@ static int calls[FAKE_METHODS];
 static int page_service = 1, commit_group = 1, time_travel = 1;
 static uint32_t ttl = 10000, max_message = 4u << 20;
 static size_t last_commit_pages;
+static uint64_t moves;
+static int moved_fd;
 static void (*around)(int begins); /* set before there are threads */
 
 static void begin(void) {
@@ -175,7 +178,9 @@ static void hold_answer(void) {
 
 static session *find_session(const gsq_id *id) {
   for (int i = 0; i < MAX_SESSIONS; i++) {
-    if (sessions[i].used && same_id(&sessions[i].id, id)) return &sessions[i];
+    if (sessions[i].used && !sessions[i].unheard && same_id(&sessions[i].id, id)) {
+      return &sessions[i];
+    }
   }
   return NULL;
 }
@@ -291,6 +296,13 @@ static session *make_session(const gsq_id *id) {
   static uint64_t incarnation;
   session *s = find_session(id);
   if (s) return s;
+  for (int i = 0; i < MAX_SESSIONS; i++) {
+    s = &sessions[i];
+    if (!s->used || !s->unheard || !same_id(&s->id, id)) continue;
+    s->unheard = 0;
+    return s;
+  }
+  s = NULL;
   for (int i = 0; !s && i < MAX_SESSIONS; i++) {
     if (!sessions[i].used) s = &sessions[i];
   }
@@ -1089,6 +1101,19 @@ void fake_restart(void) {
   pthread_mutex_unlock(&mutex);
 }
 
+void fake_move(void) {
+  const uint64_t one = 1;
+  pthread_mutex_lock(&mutex);
+  for (int i = 0; i < MAX_SESSIONS; i++) {
+    session *s = &sessions[i];
+    if (!s->used) continue;
+    *s = (session){.used = 1, .id = s->id, .incarnation = s->incarnation, .unheard = 1};
+  }
+  moves++;
+  if (write(moved_fd, &one, sizeof one) < 0) abort();
+  pthread_mutex_unlock(&mutex);
+}
+
 void fake_take_lease(const char *name) {
   pthread_mutex_lock(&mutex);
   database *d = find_name(name);
@@ -1265,7 +1290,9 @@ struct gsq_channel {
 int gsq_channel_new(const gsq_channel_options *options, gsq_channel **out, gsq_error *error) {
   gsq_channel *channel = calloc(1, sizeof *channel);
   if (!channel) return gsq_error_set(error, GSQ_NOMEM, "out of memory");
-  snprintf(channel->url, sizeof channel->url, "%s", options->url);
+  snprintf(channel->url, sizeof channel->url, "%s",
+           options->beside ? options->beside->url : options->url);
+  if (options->moved_fd) moved_fd = options->moved_fd;
   *out = channel;
   return GSQ_OK;
 }
@@ -1292,5 +1319,10 @@ void gsq_channel_stats_get(gsq_channel *channel, gsq_channel_stats *out) {
   memset(out, 0, sizeof *out);
   pthread_mutex_lock(&mutex);
   out->calls = (uint64_t)calls[FAKE_ANY];
+  out->moves = moves;
   pthread_mutex_unlock(&mutex);
+}
+
+const char *gsq_channel_url(gsq_channel *channel) {
+  return channel->url;
 }

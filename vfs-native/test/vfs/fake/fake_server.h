@@ -68,6 +68,9 @@ void fake_reset_counts(void);
 void fake_reset(void);
 /* The server starts again: sessions and stages are gone, databases and leases are there. */
 void fake_restart(void);
+/* Another one of several servers comes into use, which has the same store, and has not heard of the
+** sessions. They are the same ones there once it has; what was staged in them it has. */
+void fake_move(void);
 /* Takes the lease of a database away, as after a TTL, without telling. */
 void fake_take_lease(const char *name);
 /* Makes `to` a copy of the head of `from`: its content at version 0, all pages of version 0. */

@@ -25,7 +25,8 @@ final class ServerOptions {
       paramLabel = "URL",
       scope = ScopeType.INHERIT,
       description =
-          "http://HOST:PORT, https://HOST:PORT or unix:PATH. Else GRPSQLITE_URL, else "
+          "http://HOST:PORT, https://HOST:PORT or unix:PATH, or several with commas, of servers"
+              + " that have one store. Else GRPSQLITE_URL, else "
               + DEFAULT_URL
               + ".")
   private @Nullable String url;

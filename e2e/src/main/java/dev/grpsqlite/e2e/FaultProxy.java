@@ -78,13 +78,22 @@ public final class FaultProxy implements AutoCloseable {
    * @param target the server's port at 127.0.0.1
    */
   public FaultProxy(int target) throws IOException {
+    this(target, InetAddress.getLoopbackAddress(), 0);
+  }
+
+  /** Listens where it is said; port 0 is any. */
+  public FaultProxy(int target, InetAddress host, int port) throws IOException {
     this.target = target;
-    listener = new ServerSocket(0, 50, InetAddress.getLoopbackAddress());
+    listener = new ServerSocket(port, 50, host);
     daemon(this::accept);
   }
 
+  public int port() {
+    return listener.getLocalPort();
+  }
+
   public String url() {
-    return "http://127.0.0.1:" + listener.getLocalPort();
+    return "http://" + listener.getInetAddress().getHostAddress() + ":" + port();
   }
 
   /** Of all connections, both ways, so far. */
@@ -173,6 +182,9 @@ public final class FaultProxy implements AutoCloseable {
     server.setTcpNoDelay(true);
     Relay relay = new Relay(client, server);
     relays.add(relay);
+    if (listener.isClosed()) {
+      relay.close(); // close() may have looked before it was there
+    }
     daemon(() -> relay.pump(client, server, true));
     daemon(() -> relay.pump(server, client, false));
   }

@@ -20,15 +20,17 @@ import io.grpc.stub.AbstractStub;
 import io.grpc.stub.MetadataUtils;
 import java.io.IOException;
 import java.net.URI;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.Future;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Supplier;
-import org.jspecify.annotations.Nullable;
 
 /**
- * A connection to a server. Nothing is sent before the first call. Thread-safe; whoever makes it
- * closes it.
+ * A connection to a server, or to the one in use of several that have one store. Nothing is sent
+ * before the first call. Thread-safe; whoever makes it closes it.
  */
 public final class ServerConnection implements AutoCloseable {
   /** As large as a server may send: four times what it is asked not to exceed. */
@@ -44,9 +46,13 @@ public final class ServerConnection implements AutoCloseable {
       Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER);
 
   private final Endpoint endpoint;
-  private final ManagedChannel channel;
-  private final @Nullable EventLoopGroup loops;
+  private final List<ManagedChannel> channels = new ArrayList<>();
+  private final List<EventLoopGroup> loops = new ArrayList<>();
   private final ClientInterceptor credentials;
+
+  /** Of channels: the last one that answered, or the one after one that did not. */
+  private final AtomicInteger inUse = new AtomicInteger();
+
   private volatile boolean reached;
 
   /**
@@ -61,22 +67,35 @@ public final class ServerConnection implements AutoCloseable {
       headers.put(AUTHORIZATION, "Bearer " + endpoint.token());
     }
     this.credentials = MetadataUtils.newAttachHeadersInterceptor(headers);
+    boolean isComplete = false;
+    try {
+      for (String url : endpoint.urls()) {
+        channels.add(channel(url));
+      }
+      isComplete = true;
+    } finally {
+      if (!isComplete) {
+        close();
+      }
+    }
+  }
+
+  private ManagedChannel channel(String url) throws IOException {
     NettyChannelBuilder builder;
-    if (endpoint.url().startsWith("unix:")) {
-      this.loops = new MultiThreadIoEventLoopGroup(1, EpollIoHandler.newFactory());
+    if (url.startsWith("unix:")) {
+      EventLoopGroup loop = new MultiThreadIoEventLoopGroup(1, EpollIoHandler.newFactory());
+      loops.add(loop);
       builder =
-          NettyChannelBuilder.forAddress(
-                  new DomainSocketAddress(endpoint.url().substring(UNIX_PREFIX)))
+          NettyChannelBuilder.forAddress(new DomainSocketAddress(url.substring(UNIX_PREFIX)))
               .channelType(EpollDomainSocketChannel.class)
-              .eventLoopGroup(loops)
+              .eventLoopGroup(loop)
               .overrideAuthority("localhost")
               .usePlaintext();
     } else {
-      this.loops = null;
-      URI uri = URI.create(endpoint.url());
+      URI uri = URI.create(url);
       boolean secure = "https".equals(uri.getScheme());
       if (uri.getHost() == null) {
-        throw new IllegalArgumentException("'" + endpoint.url() + "' names no host");
+        throw new IllegalArgumentException("'" + url + "' names no host");
       }
       int port = uri.getPort() < 0 ? (secure ? 443 : 80) : uri.getPort();
       builder = NettyChannelBuilder.forAddress(uri.getHost(), port);
@@ -98,12 +117,15 @@ public final class ServerConnection implements AutoCloseable {
         builder.usePlaintext();
       }
     }
-    this.channel =
-        builder
-            .maxInboundMessageSize(MAX_INBOUND_BYTES)
-            .flowControlWindow(WINDOW_BYTES)
-            .disableRetry()
-            .build();
+    return builder
+        .maxInboundMessageSize(MAX_INBOUND_BYTES)
+        .flowControlWindow(WINDOW_BYTES)
+        .disableRetry()
+        .build();
+  }
+
+  private ManagedChannel channel() {
+    return channels.get(inUse.get());
   }
 
   public Endpoint endpoint() {
@@ -111,15 +133,15 @@ public final class ServerConnection implements AutoCloseable {
   }
 
   PageStoreGrpc.PageStoreBlockingStub pages() {
-    return ready(PageStoreGrpc.newBlockingStub(channel));
+    return ready(PageStoreGrpc.newBlockingStub(channel()));
   }
 
   AdminGrpc.AdminBlockingStub adminStub() {
-    return ready(AdminGrpc.newBlockingStub(channel));
+    return ready(AdminGrpc.newBlockingStub(channel()));
   }
 
   GrpsqliteGrpc.GrpsqliteBlockingStub files() {
-    return ready(GrpsqliteGrpc.newBlockingStub(channel));
+    return ready(GrpsqliteGrpc.newBlockingStub(channel()));
   }
 
   /** How the databases are looked after. */
@@ -134,28 +156,37 @@ public final class ServerConnection implements AutoCloseable {
 
   /**
    * Makes a call that can be sent again without harm, and sends it again while the server is away,
-   * if it was there before.
+   * if it was there before. Of several servers, each gets the call before there is a pause.
    *
    * @param call makes its stub anew each time, for the deadline
    */
   <T> T call(Supplier<T> call) {
     long deadline = System.nanoTime() + endpoint.timeout().toNanos();
     int pauseMs = FIRST_PAUSE_MS;
+    int tried = 0;
     while (true) {
+      int used = inUse.get();
       try {
         T answer = call.get();
         reached = true;
         return answer;
       } catch (StatusRuntimeException e) {
         RemoteException error = RemoteException.of(e);
-        boolean away = error.code() == Status.Code.UNAVAILABLE;
-        if (!away && error.code() != Status.Code.DEADLINE_EXCEEDED) {
+        boolean isAway = error.code() == Status.Code.UNAVAILABLE;
+        boolean isSilent = error.code() == Status.Code.DEADLINE_EXCEEDED;
+        if (!isAway && !isSilent) {
           reached = true;
         }
-        if (!away || !reached || System.nanoTime() - deadline > 0) {
+        boolean unused =
+            (isAway || isSilent) && inUse.compareAndSet(used, (used + 1) % channels.size());
+        if (++tried < channels.size() && (isAway || (isSilent && !reached))) {
+          continue;
+        }
+        if (!isAway || !reached || System.nanoTime() - deadline > 0) {
           throw !reached ? unreachable(error) : error;
         }
       }
+      tried = 0;
       pause(pauseMs);
       pauseMs = Math.min(2 * pauseMs, LAST_PAUSE_MS);
     }
@@ -178,9 +209,9 @@ public final class ServerConnection implements AutoCloseable {
 
   @Override
   public void close() {
-    channel.shutdownNow();
-    if (loops != null) {
-      Future<?> unused = loops.shutdownGracefully(0, 1, TimeUnit.SECONDS);
+    channels.forEach(ManagedChannel::shutdownNow);
+    for (EventLoopGroup loop : loops) {
+      Future<?> unused = loop.shutdownGracefully(0, 1, TimeUnit.SECONDS);
     }
   }
 }

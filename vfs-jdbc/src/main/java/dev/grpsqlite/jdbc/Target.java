@@ -21,8 +21,8 @@ import org.sqlite.SQLiteConfig;
  *
  * <p>Immutable. {@link #toString} and {@link #url} have no secrets, {@link #uri} has.
  *
- * @param server as the VFS takes it, {@code http://host:port}; null for the environment's, or the
- *     default
+ * @param server as the VFS takes it, {@code http://host:port}, or several with commas between them;
+ *     null for the environment's, or the default
  * @param database its name at the server
  * @param vfs parameters of the VFS
  * @param sqlite properties of sqlite-jdbc
@@ -77,7 +77,7 @@ record Target(
    */
   static Target parse(String url, Properties properties) throws SQLException {
     if (!url.startsWith(PREFIX + "//")) {
-      throw problem("a URL is " + PREFIX + "//HOST[:PORT]/DATABASE[?NAME=VALUE&…]");
+      throw problem("a URL is " + PREFIX + "//HOST[:PORT][,…]/DATABASE[?NAME=VALUE&…]");
     }
     String rest = url.substring(PREFIX.length() + 2);
     int question = rest.indexOf('?');
@@ -159,7 +159,10 @@ record Target(
     if (certificates && "false".equals(tls)) {
       throw problem("tls=false, and a certificate: one of the two is not meant");
     }
-    return (certificates || "true".equals(tls) ? "https://" : "http://") + authority;
+    String scheme = certificates || "true".equals(tls) ? "https://" : "http://";
+    return Arrays.stream(authority.split(",", -1))
+        .map(each -> scheme + each)
+        .collect(Collectors.joining(","));
   }
 
   /** Of all properties but sqlite-jdbc's. */
@@ -208,20 +211,35 @@ record Target(
     return uri.toString();
   }
 
+  /** Without the scheme that all of them have, HOST[:PORT][,…]; null if that is no URL's. */
+  private static @Nullable String authority(@Nullable String servers, String scheme) {
+    if (servers == null || servers.indexOf(' ') >= 0) {
+      return null;
+    }
+    String[] each = servers.split(",", -1);
+    for (int i = 0; i < each.length; i++) {
+      if (!each[i].startsWith(scheme) || each[i].indexOf('/', scheme.length()) >= 0) {
+        return null;
+      }
+      each[i] = each[i].substring(scheme.length());
+    }
+    return String.join(",", each);
+  }
+
   /** The JDBC URL, without secrets and without what is sqlite-jdbc's. */
   String url() {
-    boolean https = server != null && server.startsWith("https://");
-    boolean authority = https || (server != null && server.startsWith("http://"));
+    String secure = authority(server, "https://");
+    String authority = secure != null ? secure : authority(server, "http://");
     StringBuilder url = new StringBuilder(PREFIX).append("//");
-    if (authority && server != null) {
-      url.append(server.substring(server.indexOf("//") + 2));
+    if (authority != null) {
+      url.append(authority);
     }
     url.append('/').append(encodedName());
     Map<String, String> shown = new TreeMap<>(vfs);
     shown.remove(TOKEN);
-    if (https) {
+    if (secure != null) {
       shown.put(TLS, "true");
-    } else if (server != null && !authority) {
+    } else if (server != null && authority == null) {
       shown.put(SERVER, server);
     }
     char before = '?';

@@ -22,6 +22,14 @@ class TargetTest {
     "//h/t/a.db?tls=false, file:t/a.db?vfs=grpsqlite&server=http%3A%2F%2Fh",
     "//[::1]:2/a.db?tls=true, file:a.db?vfs=grpsqlite&server=https%3A%2F%2F%5B%3A%3A1%5D%3A2",
     "//h/a.db?ca_file=/c, file:a.db?vfs=grpsqlite&server=https%3A%2F%2Fh&ca_file=%2Fc",
+    "'//h:1,[::1]:2,i/a.db', file:a.db?vfs=grpsqlite&server="
+        + "http%3A%2F%2Fh%3A1%2Chttp%3A%2F%2F%5B%3A%3A1%5D%3A2%2Chttp%3A%2F%2Fi",
+    "'//h,i:2/a.db?tls=true', file:a.db?vfs=grpsqlite&server="
+        + "https%3A%2F%2Fh%2Chttps%3A%2F%2Fi%3A2",
+    "'///a.db?server=http://h:1,http://i', file:a.db?vfs=grpsqlite&server="
+        + "http%3A%2F%2Fh%3A1%2Chttp%3A%2F%2Fi",
+    "'///a.db?server=http://h/, unix:/s,t', file:a.db?vfs=grpsqlite&server="
+        + "http%3A%2F%2Fh%2F%2C%20unix%3A%2Fs%2Ct",
     "///a.db, file:a.db?vfs=grpsqlite",
     "///a.db?server=unix:/s, file:a.db?vfs=grpsqlite&server=unix%3A%2Fs",
     "//h/a%20b%3Fc%25, file:a%20b%3Fc%25?vfs=grpsqlite&server=http%3A%2F%2Fh",
