@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.grpsqlite.e2e.FaultProxy.Fault;
 import java.io.IOException;
+import java.net.BindException;
 import java.net.InetAddress;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -62,8 +63,20 @@ class SeveralAddressesTest {
       killed.incrementAndGet();
     }
 
-    void start(int which) throws IOException {
-      proxies[which] = new FaultProxy(server, host, proxies[which].port());
+    /** The old listener goes a moment after its close(). */
+    void start(int which) throws IOException, InterruptedException {
+      long deadline = System.nanoTime() + Duration.ofSeconds(10).toNanos();
+      while (true) {
+        try {
+          proxies[which] = new FaultProxy(server, host, proxies[which].port());
+          return;
+        } catch (BindException e) {
+          if (System.nanoTime() - deadline > 0) {
+            throw e;
+          }
+          Thread.sleep(5);
+        }
+      }
     }
 
     /** Kills one and then the other, at any time, and has one of them there always. */
