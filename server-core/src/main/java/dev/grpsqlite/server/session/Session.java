@@ -22,7 +22,7 @@ public final class Session {
   static final int MAX_VIEWS = 65_536;
 
   private final SessionId id;
-  private final long incarnation;
+  private volatile long incarnation;
   private final String clientName;
   private final String owner;
   private final Floors floors;
@@ -76,6 +76,11 @@ public final class Session {
   /** Tells it from other sessions that its client has had, or will have, under its id; not 0. */
   public long incarnation() {
     return incarnation;
+  }
+
+  /** All servers that share the store tell it from others by this number. */
+  void isKnownAs(long number) {
+    incarnation = number;
   }
 
   /** For logs. */

@@ -142,14 +142,15 @@ public final class SessionTable implements SnapshotPins {
 
   private CompletableFuture<Session> heard(Session session, boolean opened) {
     return neighbours
-        .heard(session.id(), opened)
+        .heard(session.id(), opened, session.incarnation())
         .thenApply(
-            lives -> {
-              if (!lives) {
+            incarnation -> {
+              if (incarnation.isEmpty()) {
                 // Another server gave away what it had.
                 endUnattended(session);
                 throw SessionException.noSuchSession();
               }
+              session.isKnownAs(incarnation.getAsLong());
               return session;
             });
   }

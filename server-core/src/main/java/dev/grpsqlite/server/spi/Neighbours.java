@@ -1,6 +1,7 @@
 package dev.grpsqlite.server.spi;
 
 import java.time.Duration;
+import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.BooleanSupplier;
 import java.util.function.LongSupplier;
@@ -30,8 +31,9 @@ public interface Neighbours {
         public void listen(Listener listener, LongSupplier nanoTime, Duration ttl) {}
 
         @Override
-        public CompletableFuture<Boolean> heard(SessionId session, boolean opened) {
-          return CompletableFuture.completedFuture(true);
+        public CompletableFuture<OptionalLong> heard(
+            SessionId session, boolean opened, long incarnation) {
+          return CompletableFuture.completedFuture(OptionalLong.of(incarnation));
         }
 
         @Override
@@ -67,9 +69,11 @@ public interface Neighbours {
    * A session was heard of. Complete when every server can know, so only then is its client told.
    *
    * @param opened it may be new, and is begun then
-   * @return false if it was taken for dead, and is over for good
+   * @param incarnation the number by which this server knows it
+   * @return the number by which all do, not 0: another one if it was over, and so without what it
+   *     had, and is begun again; empty if it was taken for dead, and is over for good
    */
-  CompletableFuture<Boolean> heard(SessionId session, boolean opened);
+  CompletableFuture<OptionalLong> heard(SessionId session, boolean opened, long incarnation);
 
   /**
    * A session has ended here.

@@ -11,6 +11,7 @@ import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalLong;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
@@ -25,8 +26,9 @@ import org.slf4j.LoggerFactory;
 
 /**
  * The other {@code fdb-server} processes of the cluster. A session's record has the process that
- * last heard of it and a number that was not used before; processes have boxes in which others put
- * what is for them; and what moves is watched by FoundationDB's watches. Thread-safe.
+ * last heard of it, a number that was not used before, and the session's incarnation; processes
+ * have boxes in which others put what is for them; and what moves is watched by FoundationDB's
+ * watches. Thread-safe.
  */
 final class FdbNeighbours implements Neighbours {
   private static final Logger log = LoggerFactory.getLogger(FdbNeighbours.class);
@@ -118,8 +120,12 @@ final class FdbNeighbours implements Neighbours {
 
   // ---- Sessions
 
-  private static byte[] record(long process, long number) {
-    return ByteBuffer.allocate(16).putLong(process).putLong(number).array();
+  private static byte[] record(long process, long number, long incarnation) {
+    return ByteBuffer.allocate(3 * Long.BYTES)
+        .putLong(process)
+        .putLong(number)
+        .putLong(incarnation)
+        .array();
   }
 
   private static long processOf(byte[] record) {
@@ -130,14 +136,21 @@ final class FdbNeighbours implements Neighbours {
     return ByteBuffer.wrap(record).getLong(Long.BYTES);
   }
 
+  private static long incarnation(byte[] record) {
+    return ByteBuffer.wrap(record).getLong(2 * Long.BYTES);
+  }
+
   @Override
-  public CompletableFuture<Boolean> heard(SessionId session, boolean opened) {
+  public CompletableFuture<OptionalLong> heard(
+      SessionId session, boolean opened, long incarnation) {
     long now = nanoTime.getAsLong();
     Heard before = heardHere.get(session);
     if (!opened && before != null && now - before.nanos < ttlNanos / WRITES_PER_TTL) {
-      return Futures.done(true);
+      return Futures.done(OptionalLong.of(incarnation));
     }
     long number = random.nextLong();
+    // Not this server's: a session that it has may be over for the others, which gave away its own.
+    long begun = random.nextLong() | 1;
     byte[] key = keys.session(session);
     return transactions
         .write(
@@ -147,19 +160,20 @@ final class FdbNeighbours implements Neighbours {
                     .thenApply(
                         value -> {
                           if (value == null && !opened) {
-                            return false;
+                            return OptionalLong.empty();
                           }
-                          transaction.set(key, record(process, number));
-                          return true;
+                          long is = value == null ? begun : incarnation(value);
+                          transaction.set(key, record(process, number, is));
+                          return OptionalLong.of(is);
                         }))
         .thenApply(
-            lives -> {
-              if (lives) {
+            is -> {
+              if (is.isPresent()) {
                 heardHere.put(session, new Heard(number, now));
               } else {
                 heardHere.remove(session);
               }
-              return lives;
+              return is;
             });
   }
 

@@ -89,7 +89,7 @@ final class FdbPageStore implements PageStore {
     pins = new Pins(transactions, databases, sessions, process);
     pageReader = new PageReader(transactions, databases);
     versions = new Versions(transactions, databases);
-    stages = new Stages(transactions, databases);
+    stages = new Stages(transactions, databases, process);
     commits = new Commits(transactions, databases, stages, clock);
     leases = new Leases(transactions, databases);
     catalog = new Catalog(transactions, databases, clock);

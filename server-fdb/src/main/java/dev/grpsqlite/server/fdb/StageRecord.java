@@ -10,26 +10,35 @@ import java.nio.ByteBuffer;
  * @param epoch of the lease it was begun under, and is of use under
  * @param chunks how many lists of its pages there are. Whoever adds one counts it here, so that a
  *     commit that has read so many has read them all
+ * @param process that began it, and alone adds to it. A client that goes to another one, because
+ *     this one did not answer, begins anew: else what this one does late could undo what the other
+ *     did since
  */
-record StageRecord(long version, long attempt, long epoch, int pageSize, int chunks) {
+record StageRecord(long version, long attempt, long epoch, int pageSize, int chunks, long process) {
 
   byte[] bytes() {
-    return ByteBuffer.allocate(32)
+    return ByteBuffer.allocate(40)
         .putLong(version)
         .putLong(attempt)
         .putLong(epoch)
         .putInt(pageSize)
         .putInt(chunks)
+        .putLong(process)
         .array();
   }
 
   static StageRecord read(byte[] value) {
     ByteBuffer from = ByteBuffer.wrap(value);
     return new StageRecord(
-        from.getLong(), from.getLong(), from.getLong(), from.getInt(), from.getInt());
+        from.getLong(),
+        from.getLong(),
+        from.getLong(),
+        from.getInt(),
+        from.getInt(),
+        from.getLong());
   }
 
   StageRecord withAnotherChunk() {
-    return new StageRecord(version, attempt, epoch, pageSize, chunks + 1);
+    return new StageRecord(version, attempt, epoch, pageSize, chunks + 1, process);
   }
 }

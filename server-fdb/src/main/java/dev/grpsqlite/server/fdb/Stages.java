@@ -26,12 +26,14 @@ final class Stages {
   private final Transactions transactions;
   private final Databases databases;
   private final Keys keys;
+  private final long process;
   private final SecureRandom random = new SecureRandom();
 
-  Stages(Transactions transactions, Databases databases) {
+  Stages(Transactions transactions, Databases databases, long process) {
     this.transactions = transactions;
     this.databases = databases;
     this.keys = databases.keys;
+    this.process = process;
   }
 
   /** A stage that a commit can name. Staged pages of a client come behind those of a commit. */
@@ -121,8 +123,11 @@ final class Stages {
             (version, value) -> {
               StageRecord record =
                   value == null
-                      ? new StageRecord(version, attempt, epoch, pageSize, 0)
+                      ? new StageRecord(version, attempt, epoch, pageSize, 0, process)
                       : StageRecord.read(value);
+              if (record.process() != process) {
+                throw FdbErrors.noSuchStage(database);
+              }
               if (record.pageSize() != pageSize) {
                 throw FdbErrors.invalid(
                     database,

@@ -24,7 +24,8 @@
  * g version → attempts of a version with staged pages; stays as long as the database
  * r commit id → version, of restores
  * c version, attempt, chunk → numbers of the pages that are under version and attempt
- * s session, stage → version, attempt, epoch, page size, number of chunks; removed by the commit
+ * s session, stage → version, attempt, epoch, page size, number of chunks, process;
+ * removed by the commit
  * a version, attempt: a stage that was given up and is to be deleted
  * t version, fork's id: a fork point
  * u version, page: an image at or below this fork point that is kept for it
@@ -39,7 +40,7 @@
  * N name → id                                     Q id: there is something to collect
  * G session, id, stage: it has that stage         H process; B process → a count, while it lives
  * P process, id → a version; its sessions may read that one and later ones
- * S session → the process that last heard of it, a number
+ * S session → the process that last heard of it, a number, the session's incarnation
  * M process, session, id → epoch: somebody waits for this lease of a session that was there
  * W process → a number; changes when there is something under M
  * </pre>
@@ -90,6 +91,10 @@
  * lease before that TTL began. A process that has not heard of a session for a TTL gives back what
  * the session had only if the number is the one that it wrote itself: else the client has gone to
  * another process, which has the session, and the lease, which is in the database, stays.
+ *
+ * <p>The incarnation is of the record, made with it: so a client that goes to another server, or to
+ * one that was started again, is told that the session is the one that it had, with its leases; and
+ * that it is another, if the record was removed meanwhile.
  *
  * <p>A holder is asked to yield by its process, which is told by a letter (M) and a bell (W) that
  * it watches; who waits watches the lease; who tells clients of new heads watches them. What a

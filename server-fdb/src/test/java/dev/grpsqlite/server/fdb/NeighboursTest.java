@@ -2,6 +2,7 @@ package dev.grpsqlite.server.fdb;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -12,6 +13,7 @@ import dev.grpsqlite.proto.v1.AcquireLeaseResponse.Outcome;
 import dev.grpsqlite.proto.v1.CloseSessionRequest;
 import dev.grpsqlite.proto.v1.CommitRequest;
 import dev.grpsqlite.proto.v1.KeepAliveRequest;
+import dev.grpsqlite.proto.v1.KeepAliveResponse;
 import dev.grpsqlite.proto.v1.OpenDatabaseRequest;
 import dev.grpsqlite.proto.v1.OpenSessionRequest;
 import dev.grpsqlite.proto.v1.Page;
@@ -19,6 +21,8 @@ import dev.grpsqlite.proto.v1.PageRange;
 import dev.grpsqlite.proto.v1.PageStoreGrpc;
 import dev.grpsqlite.proto.v1.ReadPagesRequest;
 import dev.grpsqlite.proto.v1.ReleaseLeaseRequest;
+import dev.grpsqlite.proto.v1.StagePagesRequest;
+import dev.grpsqlite.proto.v1.StagePagesResponse;
 import dev.grpsqlite.proto.v1.WatchRequest;
 import dev.grpsqlite.proto.v1.WatchResponse;
 import dev.grpsqlite.server.contract.TestPages;
@@ -131,6 +135,7 @@ class NeighboursTest {
     final ByteString session = id();
     Served at;
     ByteString database = ByteString.EMPTY;
+    long incarnation;
     long epoch;
     long head;
 
@@ -149,11 +154,10 @@ class NeighboursTest {
     }
 
     void openSession() {
-      assertTrue(
+      incarnation =
           at.stub()
-                  .openSession(OpenSessionRequest.newBuilder().setSessionId(session).build())
-                  .getTtlMs()
-              > 0);
+              .openSession(OpenSessionRequest.newBuilder().setSessionId(session).build())
+              .getIncarnation();
     }
 
     /** What the extension does when its server is gone. */
@@ -163,11 +167,10 @@ class NeighboursTest {
     }
 
     void keepAlive() {
-      assertEquals(
-          0,
-          at.stub()
-              .keepAlive(KeepAliveRequest.newBuilder().setSessionId(session).build())
-              .getLostLeasesCount());
+      KeepAliveResponse kept =
+          at.stub().keepAlive(KeepAliveRequest.newBuilder().setSessionId(session).build());
+      assertEquals(0, kept.getLostLeasesCount());
+      assertEquals(incarnation, kept.getIncarnation());
     }
 
     AcquireLeaseResponse acquire(long waitMs) {
@@ -206,6 +209,27 @@ class NeighboursTest {
                               .setData(content))
                       .build())
               .getVersion();
+    }
+
+    /** Stages page 1, in the one stage of this client. */
+    void stage() {
+      ByteString content = content(head + 1);
+      StagePagesResponse staged =
+          at.stub()
+              .stagePages(
+                  StagePagesRequest.newBuilder()
+                      .setSessionId(session)
+                      .setDatabaseId(database)
+                      .setEpoch(epoch)
+                      .setStageId(session)
+                      .setPageSize(PAGE_SIZE)
+                      .addPages(
+                          Page.newBuilder()
+                              .setNumber(1)
+                              .setChecksum(Pages.checksum(content))
+                              .setData(content))
+                      .build());
+      assertEquals(0, staged.getSerializedSize());
     }
 
     ByteString read(long version) {
@@ -251,7 +275,9 @@ class NeighboursTest {
     Client writer = new Client(first);
     assertEquals(Outcome.OUTCOME_GRANTED, writer.acquire(0).getOutcome());
     writer.commit();
+    long incarnation = writer.incarnation;
     writer.goTo(second);
+    assertEquals(incarnation, writer.incarnation, "it has what it had");
     writer.commit();
     assertEquals(2, writer.head);
 
@@ -270,6 +296,20 @@ class NeighboursTest {
     writer.commit();
     assertEquals(4, writer.head);
     assertEquals(content(4), other.read(4));
+  }
+
+  /** What the first server does late must not undo what the second one did. */
+  @Test
+  void p1_aStageIsOfTheServerThatBeganIt() {
+    Client writer = new Client(first);
+    assertEquals(Outcome.OUTCOME_GRANTED, writer.acquire(0).getOutcome());
+    writer.stage();
+    writer.stage();
+    writer.goTo(second);
+    StatusRuntimeException refused = assertThrows(StatusRuntimeException.class, writer::stage);
+    assertEquals(Status.Code.FAILED_PRECONDITION, refused.getStatus().getCode());
+    writer.goTo(first);
+    writer.stage();
   }
 
   @Test
@@ -294,6 +334,24 @@ class NeighboursTest {
     assertThrows(StatusRuntimeException.class, writer::keepAlive);
     other.commit();
     assertEquals(2, other.head);
+    long incarnation = writer.incarnation;
+    writer.openSession();
+    assertNotEquals(incarnation, writer.incarnation, "it has not what it had");
+  }
+
+  @Test
+  void p7_aSessionThatIsOverElsewhereIsAnotherWhenItIsOpenedHereAgain() {
+    Client writer = new Client(first);
+    assertEquals(Outcome.OUTCOME_GRANTED, writer.acquire(0).getOutcome());
+    Client other = new Client(second);
+    assertEquals(Outcome.OUTCOME_HELD, other.acquire(0).getOutcome());
+    second.pass(TTL_MS + 1);
+    other.openSession();
+    assertEquals(Outcome.OUTCOME_GRANTED, other.acquire(0).getOutcome());
+    // The first one still has it, and is not asked anything else before.
+    long incarnation = writer.incarnation;
+    writer.openSession();
+    assertNotEquals(incarnation, writer.incarnation);
   }
 
   @Test
