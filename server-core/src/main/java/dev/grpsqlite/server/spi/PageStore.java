@@ -124,9 +124,9 @@ public interface PageStore extends AutoCloseable {
       List<PageImage> pages);
 
   /**
-   * As {@link #stage}, for a stage to which all pages come so: very many, in a few runs that ascend.
-   * A store may lose it when it is closed or killed, if its lease then ends, so that no part of it
-   * can be taken for the whole.
+   * As {@link #stage}, for a stage to which all pages come so: very many, in a few runs that
+   * ascend. A store may lose it when it is closed or killed, if its lease then ends, so that no
+   * part of it can be taken for the whole.
    */
   default CompletableFuture<Void> stageInBulk(
       DatabaseId database,
