@@ -152,7 +152,7 @@ class CommandImportTest {
   void killedInTheMiddleItLeavesNothingOrAll() throws Exception {
     long seed = new Random().nextLong();
     Random random = new Random(seed);
-    int mib = 6;
+    int mib = 24; // of which the server has some megabytes in memory, not yet in a file
     try (ServerProcess server = ServerProcess.rocksdb(folder)) {
       Client client = quick(new Client(folder, server.url()));
       make(client, mib * 350);

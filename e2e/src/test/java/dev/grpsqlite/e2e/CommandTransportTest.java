@@ -71,6 +71,7 @@ class CommandTransportTest {
     try (ServerProcess server = ServerProcess.memory(folder, "--listen", "unix:" + socket)) {
       Client client = quick(new Client(folder, "unix:" + socket));
       assertThereAndBack(client, source(client, 1500));
+      assertTrue(server.isAlive());
     }
   }
 
