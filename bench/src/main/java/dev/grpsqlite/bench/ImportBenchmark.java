@@ -13,7 +13,7 @@ import java.util.List;
  */
 final class ImportBenchmark implements Benchmark {
   private static final int MIB = 1024;
-  private static final int ROUNDS = 2;
+  private static final int ROUNDS = 3;
   private static final double BAR = 2;
   private static final double NANOS = 1e9;
 

@@ -2,6 +2,7 @@ package dev.grpsqlite.cli;
 
 import com.google.protobuf.ByteString;
 import dev.grpsqlite.cli.Refusal.Kind;
+import dev.grpsqlite.pageclient.Download;
 import dev.grpsqlite.pageclient.RemoteException;
 import dev.grpsqlite.pageclient.ServerConnection;
 import dev.grpsqlite.pageclient.Session;
@@ -14,6 +15,7 @@ import io.grpc.Status;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.concurrent.Callable;
@@ -38,6 +40,11 @@ final class ImportCommand implements Callable<Integer> {
     FULL
   }
 
+  private static final int COMPARED_BYTES = 1 << 20;
+
+  /** How often it is begun again because the server restarted. */
+  private static final int AGAIN = 2;
+
   @ParentCommand private @Nullable Main main;
 
   @Parameters(index = "0", paramLabel = "FILE", description = "The database to copy.")
@@ -57,7 +64,8 @@ final class ImportCommand implements Callable<Integer> {
       defaultValue = "header",
       description =
           "Of the file, first: header (and page count), quick (PRAGMA quick_check too), full"
-              + " (PRAGMA integrity_check).")
+              + " (PRAGMA integrity_check). Of what the server has then: page count and first page;"
+              + " with full, every page.")
   private Check check = Check.HEADER;
 
   @Option(
@@ -86,14 +94,17 @@ final class ImportCommand implements Callable<Integer> {
           throw e;
         }
         try (session) {
-          importTo(top, session, source);
+          for (int again = AGAIN; !importTo(top, session, source, again > 0); ) {
+            again--;
+          }
         }
       }
     }
     return 0;
   }
 
-  private void importTo(Main top, Session session, SourceFile source)
+  /** Returns false if it is to be begun again. */
+  private boolean importTo(Main top, Session session, SourceFile source, boolean mayRepeat)
       throws IOException, InterruptedException {
     // So that a name which is refused is not made first.
     session
@@ -126,9 +137,16 @@ final class ImportCommand implements Callable<Integer> {
             });
         long version = commit(upload, source);
         seconds = progress.seconds();
-        verify(session, source, version);
+        verify(top, session, source, version);
         answer(top, source, version, seconds);
       }
+      return true;
+    } catch (RemoteException e) {
+      // The server restarted, and what it had of this is gone. Nothing was committed.
+      if (mayRepeat && e.is("LEASE_LOST")) {
+        return false;
+      }
+      throw e;
     } finally {
       release(session, lease);
     }
@@ -160,7 +178,8 @@ final class ImportCommand implements Callable<Integer> {
   }
 
   /** What the server now says, against the file. */
-  private void verify(Session session, SourceFile source, long version) throws IOException {
+  private void verify(Main top, Session session, SourceFile source, long version)
+      throws IOException, InterruptedException {
     Opened there = session.openToRead(name, At.HEAD);
     if (there.snapshot().getVersion() != version) {
       return; // Another has written meanwhile.
@@ -170,8 +189,37 @@ final class ImportCommand implements Callable<Integer> {
     if (there.pageCount() != source.pageCount()
         || there.snapshot().getPageSize() != source.pageSize()
         || !there.firstPage().equals(ByteString.copyFrom(first))) {
-      throw new Refusal(Kind.NO_DATABASE, "what the server has as " + name + " is not the file");
+      throw differs("");
     }
+    if (check == Check.FULL) {
+      compare(top, new Download(session, there), source);
+    }
+  }
+
+  private void compare(Main top, Download download, SourceFile source)
+      throws IOException, InterruptedException {
+    int pageSize = source.pageSize();
+    try (Progress progress = top.progress("comparing", source.bytes())) {
+      Pieces.each(
+          source.pageCount(),
+          pageSize,
+          Math.max(1, COMPARED_BYTES / pageSize),
+          progress,
+          (first, pages, there) -> {
+            byte[] here = new byte[pages * pageSize];
+            download.read(first, pages, there);
+            source.read(first, pages, here);
+            int at = Arrays.mismatch(here, 0, here.length, there, 0, here.length);
+            if (at >= 0) {
+              throw differs(": page " + (first + at / pageSize) + " differs");
+            }
+          });
+    }
+  }
+
+  private Refusal differs(String how) {
+    return new Refusal(
+        Kind.NO_DATABASE, "what the server has as " + name + " is not the file" + how);
   }
 
   private void answer(Main top, SourceFile source, long version, double seconds) {

@@ -152,7 +152,7 @@ class CommandImportTest {
   void killedInTheMiddleItLeavesNothingOrAll() throws Exception {
     long seed = new Random().nextLong();
     Random random = new Random(seed);
-    int mib = 6;
+    int mib = 24; // of which the server has some megabytes in memory, not yet in a file
     try (ServerProcess server = ServerProcess.rocksdb(folder)) {
       Client client = quick(new Client(folder, server.url()));
       make(client, mib * 350);
@@ -182,9 +182,40 @@ class CommandImportTest {
         }
       }
       assertTrue(nothing > 0, "no import was killed in its middle; seed " + seed);
-      // What is left of them is in nobody's way.
+      // What is left of them is in nobody's way, their names included.
       client.command("import", "--replace", "--wait=30", source.toString(), "killed-0.db").ok();
       assertEquals("ok\n", client.shell("killed-0.db", "PRAGMA integrity_check;").ok());
+    }
+  }
+
+  /** What the server had of it is gone, and the import begins again. */
+  @Test
+  void aServerThatIsKilledInTheMiddleHasAllOfItInTheEndAndNoGarbage() throws Exception {
+    try (ServerProcess server = ServerProcess.rocksdb(folder)) {
+      Client client = quick(new Client(folder, server.url()));
+      make(client, 30 * 350);
+      Path staged = folder.resolve("data/staged");
+      int interrupted = 0;
+      for (int round = 0; round < 5 && interrupted == 0; round++) {
+        String name = "interrupted-" + round + ".db";
+        try (Program program =
+            client.startCommand("import", "--check=full", source.toString(), name)) {
+          Await.until(
+              "something to be staged, or the end",
+              Duration.ofMinutes(1),
+              () -> Folders.sizeBytes(staged) > 2 << 20 || !program.isAlive(),
+              server::log);
+          server.kill();
+          interrupted += program.isAlive() ? 1 : 0;
+          server.start();
+          assertEquals("", program.finish().err());
+        }
+        Path copy = folder.resolve(name);
+        client.command("export", name, copy.toString()).ok();
+        assertEquals(-1, Files.mismatch(source, copy), "round " + round);
+        assertEquals(0, Folders.sizeBytes(staged));
+      }
+      assertTrue(interrupted > 0, "no import was interrupted");
     }
   }
 

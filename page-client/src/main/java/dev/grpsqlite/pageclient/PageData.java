@@ -51,7 +51,7 @@ final class PageData {
     return XXH3.hashBytesToLong(bytes, offset, length);
   }
 
-  private static boolean isZero(byte[] bytes, int offset, int length) {
+  static boolean isZero(byte[] bytes, int offset, int length) {
     return bytes[offset] == 0 && Arrays.equals(bytes, offset, offset + length, ZEROS, 0, length);
   }
 

@@ -3,6 +3,7 @@ package dev.grpsqlite.pageclient;
 import dev.grpsqlite.proto.file.GrpsqliteGrpc;
 import dev.grpsqlite.proto.v1.AdminGrpc;
 import dev.grpsqlite.proto.v1.PageStoreGrpc;
+import dev.grpsqlite.proto.v1.StagePagesResponse;
 import io.grpc.ClientInterceptor;
 import io.grpc.ManagedChannel;
 import io.grpc.Metadata;
@@ -17,6 +18,7 @@ import io.grpc.netty.shaded.io.netty.channel.epoll.EpollIoHandler;
 import io.grpc.netty.shaded.io.netty.channel.unix.DomainSocketAddress;
 import io.grpc.netty.shaded.io.netty.handler.ssl.SslContextBuilder;
 import io.grpc.stub.AbstractStub;
+import io.grpc.stub.ClientCalls;
 import io.grpc.stub.MetadataUtils;
 import java.io.IOException;
 import java.net.URI;
@@ -134,6 +136,12 @@ public final class ServerConnection implements AutoCloseable {
 
   PageStoreGrpc.PageStoreBlockingStub pages() {
     return ready(PageStoreGrpc.newBlockingStub(channel()));
+  }
+
+  StagePagesResponse stagePages(StageMessage message) {
+    PageStoreGrpc.PageStoreBlockingStub stub = pages();
+    return ClientCalls.blockingUnaryCall(
+        stub.getChannel(), StageMessage.METHOD, stub.getCallOptions(), message);
   }
 
   AdminGrpc.AdminBlockingStub adminStub() {

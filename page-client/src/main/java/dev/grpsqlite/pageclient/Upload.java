@@ -31,11 +31,27 @@ public final class Upload {
   private final int pageSize;
   private final ByteString stage = Session.randomId();
   private final ByteString commit = Session.randomId();
+  private final ByteString head;
+
+  /** What each thread makes its messages in. */
+  private final ThreadLocal<byte[]> space;
 
   public Upload(Session session, Lease lease, int pageSize) {
     this.session = session;
     this.lease = lease;
     this.pageSize = pageSize;
+    this.head =
+        StagePagesRequest.newBuilder()
+            .setSessionId(session.id())
+            .setDatabaseId(lease.database())
+            .setEpoch(lease.epoch())
+            .setStageId(stage)
+            .setPageSize(pageSize)
+            .setBulk(true)
+            .build()
+            .toByteString();
+    int most = pagesPerMessage() * (pageSize + PAGE_OVERHEAD_BYTES) + MESSAGE_OVERHEAD_BYTES;
+    this.space = ThreadLocal.withInitial(() -> new byte[most]);
   }
 
   /** How many pages to stage at once; at least 1. */
@@ -45,29 +61,25 @@ public final class Upload {
   }
 
   /**
-   * Stages pages that follow each other. Returns when the server has them.
+   * Stages pages that follow each other. Returns when the server has them. It writes them fastest
+   * where each thread goes through a long run of its own.
    *
+   * @param pages at most {@link #pagesPerMessage}
    * @param bytes of them all, from the beginning of the array; the caller's again afterwards
    */
   public void stage(long firstPage, int pages, byte[] bytes) throws IOException {
-    StagePagesRequest.Builder request =
-        StagePagesRequest.newBuilder()
-            .setSessionId(session.id())
-            .setDatabaseId(lease.database())
-            .setEpoch(lease.epoch())
-            .setStageId(stage)
-            .setPageSize(pageSize);
+    StageMessage message = new StageMessage(head, space.get());
     for (int i = 0; i < pages; i++) {
-      request.addPages(PageData.outgoing(firstPage + i, bytes, i * pageSize, pageSize));
+      message.add(firstPage + i, bytes, i * pageSize, pageSize);
     }
-    stage(request.build());
+    stage(message);
   }
 
-  private void stage(StagePagesRequest request) throws IOException {
+  private void stage(StageMessage message) throws IOException {
     long deadline = System.nanoTime() + BACKLOG_NANOS;
     while (true) {
       try {
-        session.call(() -> session.connection().pages().stagePages(request));
+        session.call(() -> session.connection().stagePages(message));
         return;
       } catch (RemoteException e) {
         if (!e.is("LIMIT") || System.nanoTime() - deadline > 0) {

@@ -1,5 +1,7 @@
 package dev.grpsqlite.server.launch;
 
+import dev.grpsqlite.proto.v1.PageStoreGrpc;
+import dev.grpsqlite.proto.v1.StagePagesRequest;
 import dev.grpsqlite.server.admission.CallsUnderWay;
 import dev.grpsqlite.server.admission.Connections;
 import dev.grpsqlite.server.auth.QuotaStore;
@@ -18,6 +20,7 @@ import dev.grpsqlite.server.spi.PageStore;
 import dev.grpsqlite.server.spi.SnapshotPins;
 import dev.grpsqlite.server.spi.StoreOpenException;
 import dev.grpsqlite.server.wire.Callers;
+import dev.grpsqlite.server.wire.SharedBytes;
 import dev.grpsqlite.server.wire.UnreadableRequests;
 import io.grpc.BindableService;
 import io.grpc.Server;
@@ -133,6 +136,11 @@ public final class StorageServer implements AutoCloseable {
     }
     for (BindableService service : bindable) {
       ServerServiceDefinition definition = service.bindService();
+      if (service instanceof PageStoreService) {
+        definition =
+            SharedBytes.in(
+                definition, PageStoreGrpc.getStagePagesMethod(), StagePagesRequest.parser());
+      }
       Callers callers = new Callers(security.access(), service instanceof FileService);
       services.add(
           ServerInterceptors.intercept(UnreadableRequests.refused(definition), callers, metrics));

@@ -512,8 +512,10 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
                         stage,
                         bytes + (long) pages.size() * STAGED_PAGE_BYTES,
                         limits.stagedBytesPerSession());
-                    return store.stage(
-                        database, session.id(), request.getEpoch(), stage, pageSize, pages);
+                    long epoch = request.getEpoch();
+                    return request.getBulk()
+                        ? store.stageInBulk(database, session.id(), epoch, stage, pageSize, pages)
+                        : store.stage(database, session.id(), epoch, stage, pageSize, pages);
                   })
               .handle(
                   (staged, error) -> {

@@ -102,6 +102,17 @@ public abstract class ForwardingPageStore implements PageStore {
   }
 
   @Override
+  public CompletableFuture<Void> stageInBulk(
+      DatabaseId database,
+      SessionId session,
+      long epoch,
+      StageId stage,
+      int pageSize,
+      List<PageImage> pages) {
+    return store.stageInBulk(database, session, epoch, stage, pageSize, pages);
+  }
+
+  @Override
   public CompletableFuture<Void> dropStage(DatabaseId database, SessionId session, StageId stage) {
     return store.dropStage(database, session, stage);
   }

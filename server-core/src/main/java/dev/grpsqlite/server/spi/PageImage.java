@@ -4,7 +4,9 @@ import java.nio.ByteBuffer;
 
 /**
  * One page. Whoever made it gives it away: neither side changes the bytes after it was handed over,
- * and a reader leaves the buffer's position and limit as they are ({@code duplicate()} it).
+ * and a reader leaves the buffer's position and limit as they are ({@code duplicate()} it). What is
+ * to be staged may be a part of something much larger: a store that keeps it in memory {@link #copy
+ * copies} it.
  *
  * @param number from 1
  * @param version the version that last wrote the page; 0 where a page is on its way into a commit
@@ -12,4 +14,11 @@ import java.nio.ByteBuffer;
  *     0 for a page of zeros
  * @param data exactly one page, or nothing for a page of zeros
  */
-public record PageImage(long number, long version, long checksum, ByteBuffer data) {}
+public record PageImage(long number, long version, long checksum, ByteBuffer data) {
+  /** The same, in bytes of its own. */
+  public PageImage copy() {
+    ByteBuffer bytes = ByteBuffer.allocate(data.remaining());
+    bytes.put(data.duplicate()).flip();
+    return new PageImage(number, version, checksum, bytes.asReadOnlyBuffer());
+  }
+}

@@ -123,6 +123,21 @@ public interface PageStore extends AutoCloseable {
       int pageSize,
       List<PageImage> pages);
 
+  /**
+   * As {@link #stage}, for a stage to which all pages come so: very many, in a few runs that
+   * ascend. A store may lose it when it is closed or killed, if its lease then ends, so that no
+   * part of it can be taken for the whole.
+   */
+  default CompletableFuture<Void> stageInBulk(
+      DatabaseId database,
+      SessionId session,
+      long epoch,
+      StageId stage,
+      int pageSize,
+      List<PageImage> pages) {
+    return stage(database, session, epoch, stage, pageSize, pages);
+  }
+
   /** Drops what was staged. Succeeds also if there is nothing. */
   CompletableFuture<Void> dropStage(DatabaseId database, SessionId session, StageId stage);
 

@@ -171,7 +171,8 @@ public final class MemoryPageStore implements PageStore {
       StageId stage,
       int pageSize,
       List<PageImage> pages) {
-    return act(() -> get(database).stage(session, epoch, stage, pageSize, pages));
+    List<PageImage> own = pages.stream().map(PageImage::copy).toList();
+    return act(() -> get(database).stage(session, epoch, stage, pageSize, own));
   }
 
   @Override

@@ -104,17 +104,11 @@ final class Background {
   private void deleteNow(DatabaseState state, Stage stage) throws RocksDBException {
     byte[] prefix = Keys.changed(stage.database, stage.version, stage.attempt);
     byte[] stageKey = Keys.stage(stage.database, stage.version, stage.attempt);
-    Values.StageRecord record = stage.record;
     long deleted = 0;
     try (WriteBatch batch = new WriteBatch();
         RocksIterator lists = engine.metaScan()) {
       // Whatever is deleted below is never found by a commit after a restart: this is before it.
-      engine.put(
-          batch,
-          stageKey,
-          new Values.StageRecord(
-                  record.session(), record.stage(), record.epoch(), record.pageSize(), true)
-              .bytes());
+      engine.put(batch, stageKey, stage.record.abandon().bytes());
       lists.seek(prefix);
       for (; lists.isValid(); lists.next()) {
         byte[] key = lists.key();

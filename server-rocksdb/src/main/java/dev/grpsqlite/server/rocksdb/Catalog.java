@@ -349,7 +349,7 @@ final class Catalog {
       return () -> {
         databases.remove(state);
         // A page that is being staged at this moment would outlive the deletion.
-        stages.afterThis(() -> dropped.delete(state.number));
+        stages.afterLast(state.number, () -> dropped.delete(state.number));
         answer.complete(null);
       };
     }

@@ -24,6 +24,7 @@ import org.jspecify.annotations.Nullable;
  * lock      locked by the process that uses the folder
  * synced    see {@link SyncMark}
  * db/       RocksDB's
+ * staged/   tables that are being written; see {@link StagedTables}
  * </pre>
  */
 final class DataFolder implements AutoCloseable {
@@ -165,6 +166,10 @@ final class DataFolder implements AutoCloseable {
 
   Path database() {
     return path.resolve("db");
+  }
+
+  Path staged() {
+    return path.resolve("staged");
   }
 
   /** Says that there is a database now. */

@@ -1,8 +1,11 @@
 package dev.grpsqlite.server.rocksdb;
 
 import dev.grpsqlite.server.spi.PageImage;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -20,7 +23,9 @@ import org.rocksdb.ColumnFamilyOptions;
 import org.rocksdb.CompactRangeOptions;
 import org.rocksdb.CompressionType;
 import org.rocksdb.DBOptions;
+import org.rocksdb.EnvOptions;
 import org.rocksdb.FlushOptions;
+import org.rocksdb.IngestExternalFileOptions;
 import org.rocksdb.LRUCache;
 import org.rocksdb.Options;
 import org.rocksdb.Range;
@@ -31,6 +36,7 @@ import org.rocksdb.RocksDBException;
 import org.rocksdb.RocksIterator;
 import org.rocksdb.SizeApproximationFlag;
 import org.rocksdb.Slice;
+import org.rocksdb.SstFileWriter;
 import org.rocksdb.Statistics;
 import org.rocksdb.TablePropertiesCollectorFactory;
 import org.rocksdb.WALRecoveryMode;
@@ -104,6 +110,9 @@ final class Engine implements AutoCloseable {
   private final ReadOptions pagesInMemory;
   private final ReadOptions pagesOnDisk;
   private final ReadOptions scan;
+  private final Options tableOptions;
+  private final EnvOptions tableFiles;
+  private final IngestExternalFileOptions ingestion;
 
   /**
    * @param create whether to make the database if there is none
@@ -157,6 +166,9 @@ final class Engine implements AutoCloseable {
       if (statistics != null) {
         options.setStatistics(statistics);
       }
+      tableOptions = own(new Options(options, pageOptions));
+      tableFiles = own(new EnvOptions(options));
+      ingestion = own(new IngestExternalFileOptions().setMoveFiles(true));
       synced = own(new WriteOptions().setSync(true));
       unsynced = own(new WriteOptions());
       background = own(new WriteOptions().setLowPri(true));
@@ -335,6 +347,63 @@ final class Engine implements AutoCloseable {
       value.putLong(page.checksum()).put(page.data().duplicate());
       batch.put(pages, key.flip(), value.flip());
     }
+  }
+
+  /**
+   * A table that is written in the order of its keys, beside RocksDB. One thread at a time; closing
+   * it deletes what has not become RocksDB's.
+   */
+  final class TableWriter implements AutoCloseable {
+    private final Path file;
+    private final SstFileWriter writer = new SstFileWriter(tableFiles, tableOptions);
+    private final ByteBuffer key = ByteBuffer.allocateDirect(Keys.PAGE_BYTES);
+    private final ByteBuffer value = ByteBuffer.allocateDirect(8 + (64 << 10));
+
+    TableWriter(Path file) throws RocksDBException {
+      this.file = file;
+      boolean open = false;
+      try {
+        writer.open(file.toString());
+        open = true;
+      } finally {
+        if (!open) {
+          close();
+        }
+      }
+    }
+
+    void put(long database, long version, int attempt, PageImage page) throws RocksDBException {
+      key.clear();
+      Keys.page(key, database, page.number(), version, attempt);
+      value.clear();
+      value.putLong(page.checksum()).put(page.data().duplicate());
+      writer.put(key.flip(), value.flip());
+    }
+
+    /** Writes out the rest, and waits for the disk. */
+    void finish() throws RocksDBException {
+      writer.finish();
+    }
+
+    @Override
+    public void close() {
+      writer.close();
+      try {
+        Files.deleteIfExists(file);
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
+      }
+    }
+  }
+
+  /** Takes a finished table for its own, durably. */
+  void ingest(TableWriter table) throws RocksDBException {
+    db.ingestExternalFile(pages, List.of(table.file.toString()), ingestion);
+  }
+
+  /** Makes durable what was written before. */
+  void syncLog() throws RocksDBException {
+    db.syncWal();
   }
 
   @Override

@@ -212,7 +212,7 @@ final class Restores {
     }
     copying.staged = true;
     return stages.stage(
-        restore.database, restore.holder, restore.epoch, stage, copying.pageSize, images);
+        restore.database, restore.holder, restore.epoch, stage, copying.pageSize, false, images);
   }
 
   /** Some of the pages that are to be staged, perhaps none of those looked at. */

@@ -100,6 +100,7 @@ final class RocksPageStore implements PageStore {
       DataFolder folder,
       SyncMark mark,
       Engine engine,
+      StagedTables tables,
       Settings settings,
       SnapshotPins pins,
       Clock clock) {
@@ -111,7 +112,7 @@ final class RocksPageStore implements PageStore {
     versions = new Versions(engine);
     pageReader = new PageReader(engine, databases, versions);
     background = new Background(engine);
-    stages = new Stages(engine, databases, readers, background);
+    stages = new Stages(engine, databases, readers, background, tables);
     committer = new Committer(engine, databases, mark);
     commits = new Commits(databases, readers, versions, stages, committer, clock);
     commitsTogether = new CommitsTogether(databases, readers, versions, stages, committer, clock);
@@ -156,7 +157,9 @@ final class RocksPageStore implements PageStore {
             null);
       }
       folder.finish();
-      RocksPageStore store = new RocksPageStore(folder, mark, engine, settings, pins, clock);
+      StagedTables tables = new StagedTables(engine, folder.staged());
+      RocksPageStore store =
+          new RocksPageStore(folder, mark, engine, tables, settings, pins, clock);
       store.start(settings);
       ready = true;
       return store;
@@ -183,8 +186,8 @@ final class RocksPageStore implements PageStore {
 
   /** Starts the threads and takes up what an earlier run left undone. */
   private void start(Settings settings) throws RocksDBException {
-    boolean sameBoot = noteBoot();
     List<Long> withStages = background.databasesWith(Keys.STAGE);
+    boolean sameBoot = noteBoot(withStages);
     List<Long> leftToDelete = background.databasesWith(Keys.DROPPED);
     committer.start();
     stages.takeOver(withStages, sameBoot);
@@ -196,20 +199,23 @@ final class RocksPageStore implements PageStore {
   /**
    * Says whether the machine has not been started anew since the last time. Then what was written
    * and not synced is there too; else a stage may lack some of its pages.
+   *
+   * @param withStages the databases for which something was staged
    */
-  private boolean noteBoot() throws RocksDBException {
+  private boolean noteBoot(List<Long> withStages) throws RocksDBException {
     byte[] now;
     try {
       now = Files.readString(BOOT_ID).strip().getBytes(StandardCharsets.US_ASCII);
     } catch (IOException e) {
-      return false; // no Linux; stages then end with the process
+      now = new byte[0]; // no Linux; stages then end with the process
     }
-    byte[] before = engine.get(Keys.BOOT, Tier.DISK);
+    boolean same = now.length > 0 && Arrays.equals(engine.get(Keys.BOOT, Tier.DISK), now);
     try (WriteBatch batch = new WriteBatch()) {
       engine.put(batch, Keys.BOOT, now);
+      stages.endLost(batch, withStages, same);
       engine.writeUnsynced(batch);
     }
-    return Arrays.equals(before, now);
+    return same;
   }
 
   @Override
@@ -285,8 +291,16 @@ final class RocksPageStore implements PageStore {
   @Override
   public CompletableFuture<List<PageImage>> readStaged(
       DatabaseId database, SessionId session, StageId stage, long version, long[] pages) {
-    return readers.answer(
-        tier -> pageReader.readStaged(database, session, stage, version, pages, tier));
+    return Futures.then(
+        readers.answer(tier -> databases.get(database, tier)),
+        state ->
+            Futures.then(
+                stages.settle(state, session, stage),
+                settled ->
+                    readers.answer(
+                        tier ->
+                            pageReader.readStaged(
+                                database, session, stage, version, pages, tier))));
   }
 
   @Override
@@ -313,7 +327,18 @@ final class RocksPageStore implements PageStore {
       StageId stage,
       int pageSize,
       List<PageImage> pages) {
-    return stages.stage(database, session, epoch, stage, pageSize, pages);
+    return stages.stage(database, session, epoch, stage, pageSize, false, pages);
+  }
+
+  @Override
+  public CompletableFuture<Void> stageInBulk(
+      DatabaseId database,
+      SessionId session,
+      long epoch,
+      StageId stage,
+      int pageSize,
+      List<PageImage> pages) {
+    return stages.stage(database, session, epoch, stage, pageSize, true, pages);
   }
 
   @Override

@@ -3,6 +3,8 @@ package dev.grpsqlite.server.rocksdb;
 import dev.grpsqlite.server.rocksdb.Values.StageRecord;
 import dev.grpsqlite.server.spi.SessionId;
 import dev.grpsqlite.server.spi.StageId;
+import dev.grpsqlite.server.spi.StoreException;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Pages that wait for their commit, under the version that they would be: the one after the head at
@@ -27,6 +29,9 @@ final class Stage {
   /** Was dropped while it was sealed. */
   boolean unwanted;
 
+  /** Some of its pages are not there, and will not be: nothing more is done with it. */
+  volatile @Nullable StoreException failure;
+
   /** Nobody finds it any more; its pages are being deleted. */
   volatile boolean abandoned;
 
@@ -36,6 +41,13 @@ final class Stage {
     this.attempt = attempt;
     this.record = record;
     this.abandoned = record.abandoned();
+  }
+
+  void checkWhole() {
+    StoreException lost = failure;
+    if (lost != null) {
+      throw lost;
+    }
   }
 
   boolean is(SessionId session, StageId stage) {

@@ -48,6 +48,7 @@ final class Stages {
   private final Databases databases;
   private final Readers readers;
   private final Background background;
+  private final StagedTables tables;
   private final Engine.PageWriter pageWriter;
   private final AtomicLong waitingBytes = new AtomicLong();
   private final ExecutorService thread =
@@ -61,11 +62,17 @@ final class Stages {
   /** A stage and where it is listed. */
   private record Held(DatabaseState state, Stage stage) {}
 
-  Stages(Engine engine, Databases databases, Readers readers, Background background) {
+  Stages(
+      Engine engine,
+      Databases databases,
+      Readers readers,
+      Background background,
+      StagedTables tables) {
     this.engine = engine;
     this.databases = databases;
     this.readers = readers;
     this.background = background;
+    this.tables = tables;
     this.pageWriter = engine.new PageWriter();
   }
 
@@ -87,6 +94,7 @@ final class Stages {
       long epoch,
       StageId stage,
       int pageSize,
+      boolean bulk,
       List<PageImage> pages) {
     long bytes = 0;
     for (PageImage page : pages) {
@@ -102,23 +110,23 @@ final class Stages {
         Futures.then(
             readers.answer(tier -> databases.get(id, tier)),
             state ->
-                onThread(
-                    () -> {
-                      write(state, session, epoch, stage, pageSize, pages);
-                      return null;
-                    }));
+                andThen(
+                    () ->
+                        write(
+                            state,
+                            new StageRecord(session, stage, epoch, pageSize, bulk, false),
+                            pages)));
     Futures.when(answer, (done, failure) -> waitingBytes.addAndGet(-counted));
     return answer;
   }
 
-  private void write(
-      DatabaseState before,
-      SessionId session,
-      long epoch,
-      StageId id,
-      int pageSize,
-      List<PageImage> pages)
-      throws RocksDBException {
+  /**
+   * Writes pages.
+   *
+   * @return complete when there is room for more
+   */
+  private CompletableFuture<Void> write(
+      DatabaseState before, StageRecord record, List<PageImage> pages) throws RocksDBException {
     DatabaseState state = before;
     Stage stage = null;
     boolean isNew = false;
@@ -127,38 +135,70 @@ final class Stages {
         state = databases.get(before.id, Tier.DISK);
       }
       LeaseState lease = state.lease;
-      if (lease.epoch() != epoch || !session.equals(lease.holder())) {
-        throw RocksErrors.leaseLost(state, epoch, lease.epoch());
+      if (lease.epoch() != record.epoch() || !record.session().equals(lease.holder())) {
+        throw RocksErrors.leaseLost(state, record.epoch(), lease.epoch());
       }
       for (PageImage page : pages) {
-        check(state, page, pageSize);
+        check(state, page, record.pageSize());
       }
-      stage = state.stage(session, id);
+      stage = state.stage(record.session(), record.stage());
       isNew = stage == null;
       if (stage == null) {
-        stage = begin(state, new StageRecord(session, id, epoch, pageSize, false));
+        stage = begin(state, record);
       }
     }
     if (stage.sealed) {
       throw RocksErrors.invalid(state, "the stage is being committed");
     }
-    if (stage.record.pageSize() != pageSize) {
+    if (stage.record.pageSize() != record.pageSize()) {
       throw RocksErrors.invalid(
           state,
-          "the stage has pages of %d bytes, not %d".formatted(stage.record.pageSize(), pageSize));
+          "the stage has pages of %d bytes, not %d"
+              .formatted(stage.record.pageSize(), record.pageSize()));
+    }
+    stage.checkWhole();
+    inherited.remove(new Held(state, stage));
+    try {
+      return write(stage, isNew, pages);
+    } catch (RocksDBException e) {
+      stage.failure = RocksErrors.of(e); // what it has is not known
+      throw e;
+    }
+  }
+
+  private CompletableFuture<Void> write(Stage stage, boolean isNew, List<PageImage> pages)
+      throws RocksDBException {
+    boolean toTable = false;
+    if (stage.record.bulk()) {
+      toTable = !hasAny(stage, pages) && tables.take(stage, pages);
+      if (!toTable) {
+        tables.complete(stage).join(); // so that the later image is the newer one
+        stage.checkWhole();
+      }
     }
     try (WriteBatch batch = new WriteBatch()) {
       if (isNew) {
         engine.put(
-            batch, Keys.stage(state.number, stage.version, stage.attempt), stage.record.bytes());
+            batch, Keys.stage(stage.database, stage.version, stage.attempt), stage.record.bytes());
       }
-      inherited.remove(new Held(state, stage));
-      append(batch, stage, pages);
+      if (!toTable) {
+        for (PageImage page : pages) {
+          pageWriter.put(batch, stage.database, stage.version, stage.attempt, page);
+        }
+      }
+      list(batch, stage, pages);
       engine.writeUnsynced(batch);
-    } catch (RocksDBException e) {
-      abandon(state, stage); // what it has is not known
-      throw e;
     }
+    return toTable ? tables.write(stage, pages) : CompletableFuture.completedFuture(null);
+  }
+
+  private static boolean hasAny(Stage stage, List<PageImage> pages) {
+    for (PageImage page : pages) {
+      if (stage.pages.has(page.number())) {
+        return true;
+      }
+    }
+    return false;
   }
 
   /**
@@ -190,12 +230,10 @@ final class Stages {
     }
   }
 
-  private void append(WriteBatch batch, Stage stage, List<PageImage> pages)
-      throws RocksDBException {
+  private void list(WriteBatch batch, Stage stage, List<PageImage> pages) throws RocksDBException {
     long[] numbers = new long[pages.size()];
     int count = 0;
     for (PageImage page : pages) {
-      pageWriter.put(batch, stage.database, stage.version, stage.attempt, page);
       numbers[count++] = page.number();
       stage.pages.add(page.number());
     }
@@ -241,11 +279,40 @@ final class Stages {
           .add(() -> seal(state, session, id, answer));
       return;
     }
-    if (stage != null) {
-      stage.sealed = true;
-      inherited.remove(new Held(state, stage));
+    if (stage == null) {
+      answer.complete(Optional.empty());
+      return;
     }
-    answer.complete(Optional.ofNullable(stage));
+    stage.sealed = true;
+    inherited.remove(new Held(state, stage));
+    CompletableFuture<Void> whole =
+        stage.record.bulk() ? tables.complete(stage) : CompletableFuture.completedFuture(null);
+    Futures.when(
+        whole,
+        (done, never) -> {
+          StoreException failure = stage.failure;
+          if (failure == null) {
+            answer.complete(Optional.of(stage));
+          } else {
+            unseal(state, stage, false);
+            answer.completeExceptionally(failure);
+          }
+        });
+  }
+
+  /** Has all that is staged where it can be read. */
+  CompletableFuture<Void> settle(DatabaseState state, SessionId session, StageId id) {
+    Stage stage = state.stage(session, id);
+    return stage == null || !stage.record.bulk()
+        ? CompletableFuture.completedFuture(null)
+        : Futures.then(andThen(() -> tables.complete(stage)), done -> checked(stage));
+  }
+
+  private static CompletableFuture<Void> checked(Stage stage) {
+    StoreException failure = stage.failure;
+    return failure == null
+        ? CompletableFuture.completedFuture(null)
+        : CompletableFuture.failedFuture(failure);
   }
 
   /** Ends what {@link #seal} began. */
@@ -361,7 +428,7 @@ final class Stages {
         () -> {
           LeaseState lease = state.lease;
           for (Stage stage : state.stages()) {
-            if (!isCurrent(lease, stage)) {
+            if (!isCurrent(lease, stage.record)) {
               abandon(state, stage);
             }
           }
@@ -369,15 +436,16 @@ final class Stages {
         });
   }
 
-  private static boolean isCurrent(LeaseState lease, Stage stage) {
-    return lease.epoch() == stage.record.epoch() && stage.record.session().equals(lease.holder());
+  private static boolean isCurrent(LeaseState lease, StageRecord stage) {
+    return lease.epoch() == stage.epoch() && stage.session().equals(lease.holder());
   }
 
-  /** Has something done when all that is being staged now is staged. */
-  void afterThis(Runnable task) {
+  /** Has something done when nothing is being staged for a database that was dropped. */
+  void afterLast(long database, Runnable task) {
     Future<?> unused =
         onThread(
             () -> {
+              tables.discard(database);
               task.run();
               return null;
             });
@@ -389,6 +457,9 @@ final class Stages {
     } else if (!stage.abandoned) {
       stage.abandoned = true;
       forget(state, stage);
+      if (stage.record.bulk()) {
+        tables.discard(stage);
+      }
       background.delete(state, stage);
     }
   }
@@ -399,6 +470,31 @@ final class Stages {
     Set<Held> ofSession = bySession.get(stage.record.session());
     if (ofSession != null && ofSession.remove(held) && ofSession.isEmpty()) {
       bySession.remove(stage.record.session());
+    }
+  }
+
+  /**
+   * Frees the leases of stages that an earlier run left and that may lack some of their pages: who
+   * goes on with one must learn that it is not the whole any more.
+   *
+   * @param complete what was staged is surely there, if not in bulk
+   */
+  void endLost(WriteBatch batch, Collection<Long> numbers, boolean complete)
+      throws RocksDBException {
+    for (long number : numbers) {
+      byte[] key = Keys.of(Keys.LEASE, number);
+      LeaseState lease = Values.lease(engine.get(key, Tier.DISK));
+      byte[] prefix = Keys.of(Keys.STAGE, number);
+      try (RocksIterator each = engine.metaScan()) {
+        each.seek(prefix);
+        for (; each.isValid() && Keys.startsWith(each.key(), prefix); each.next()) {
+          StageRecord record = StageRecord.read(each.value());
+          if ((record.bulk() || !complete) && !record.abandoned() && isCurrent(lease, record)) {
+            engine.put(batch, key, Values.lease(new LeaseState(lease.epoch(), null)));
+          }
+        }
+        each.status();
+      }
     }
   }
 
@@ -421,7 +517,7 @@ final class Stages {
                   Held held = new Held(state, stage);
                   if (stage.abandoned) {
                     background.delete(state, stage);
-                  } else if (complete && isCurrent(state.lease, stage)) {
+                  } else if (complete && isCurrent(state.lease, stage.record)) {
                     bySession
                         .computeIfAbsent(stage.record.session(), key -> new HashSet<>())
                         .add(held);
@@ -445,6 +541,23 @@ final class Stages {
               }
               return null;
             });
+  }
+
+  /** Begins something on the thread that ends elsewhere. */
+  private CompletableFuture<Void> andThen(Callable<CompletableFuture<Void>> task) {
+    CompletableFuture<Void> answer = new CompletableFuture<>();
+    Futures.when(
+        onThread(
+            () -> {
+              Futures.pipe(task.call(), answer);
+              return null;
+            }),
+        (begun, failure) -> {
+          if (failure != null) {
+            answer.completeExceptionally(failure);
+          }
+        });
+    return answer;
   }
 
   private <T> CompletableFuture<T> onThread(Callable<T> task) {
@@ -475,5 +588,6 @@ final class Stages {
   void close() {
     thread.shutdown();
     Threads.await(thread);
+    tables.close();
   }
 }

@@ -35,23 +35,36 @@ final class Values {
   /**
    * A stage as it is kept.
    *
+   * @param bulk some of its pages may be in tables that are not complete: it ends with the process
    * @param abandoned its pages are being deleted: it can't be committed any more
    */
   record StageRecord(
-      SessionId session, StageId stage, long epoch, int pageSize, boolean abandoned) {
+      SessionId session, StageId stage, long epoch, int pageSize, boolean bulk, boolean abandoned) {
     private static final int BYTES = SessionId.BYTES + StageId.BYTES + 8 + 4 + 1;
+    private static final int ABANDONED = 1;
+    private static final int BULK = 2;
 
     static StageRecord read(byte[] value) {
       ByteBuffer from = ByteBuffer.wrap(value);
+      SessionId session = SessionId.read(from);
+      StageId stage = StageId.read(from);
+      long epoch = from.getLong();
+      int pageSize = from.getInt();
+      int flags = from.get();
       return new StageRecord(
-          SessionId.read(from), StageId.read(from), from.getLong(), from.getInt(), from.get() != 0);
+          session, stage, epoch, pageSize, (flags & BULK) != 0, (flags & ABANDONED) != 0);
+    }
+
+    StageRecord abandon() {
+      return new StageRecord(session, stage, epoch, pageSize, bulk, true);
     }
 
     byte[] bytes() {
       ByteBuffer to = ByteBuffer.allocate(BYTES);
       session.write(to);
       stage.write(to);
-      return to.putLong(epoch).putInt(pageSize).put((byte) (abandoned ? 1 : 0)).array();
+      int flags = (bulk ? BULK : 0) | (abandoned ? ABANDONED : 0);
+      return to.putLong(epoch).putInt(pageSize).put((byte) flags).array();
     }
   }
 

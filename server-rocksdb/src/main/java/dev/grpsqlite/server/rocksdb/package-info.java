@@ -42,6 +42,8 @@
  *       files, a group at a time ({@link dev.grpsqlite.server.rocksdb.Committer}).
  *   <li>{@code rocksdb-stage} alone writes staged pages, and makes, seals and abandons stages
  *       ({@link dev.grpsqlite.server.rocksdb.Stages}).
+ *   <li>{@code rocksdb-table} completes the tables of what is staged in bulk ({@link
+ *       dev.grpsqlite.server.rocksdb.StagedTables}).
  *   <li>{@code rocksdb-background} deletes: old images, abandoned stages, dropped databases ({@link
  *       dev.grpsqlite.server.rocksdb.Collector}, {@link dev.grpsqlite.server.rocksdb.ForkPoints},
  *       {@link dev.grpsqlite.server.rocksdb.Dropped}, {@link
@@ -57,8 +59,19 @@
  * bytes. That they are all there follows from the seal: once a commit has begun, the stage thread
  * writes no page to its stage. After a kill, the log has all that was written. After a loss of
  * power its unsynced end may be missing, and with it pages of a stage that looks whole; so stages
- * are taken over only by a process that finds the machine's boot unchanged. A stage is marked as
- * abandoned before the first of its pages is deleted.
+ * are taken over only by a process that finds the machine's boot unchanged; otherwise their leases
+ * end, in the batch that notes the boot, so nobody who goes on staging makes a commit of what is
+ * left. A stage is marked as abandoned before the first of its pages is deleted.
+ *
+ * <p>What is <em>staged in bulk</em> is in neither the log nor a buffer: runs of pages are written
+ * to tables beside RocksDB, which takes each over, durably and as a whole, when it is complete. The
+ * seal waits for the last of them, so all are there when the commit's batch is written. Before
+ * RocksDB takes over a table, the log is synced, with the stage's record and the list of the table's
+ * pages; so whatever is lost with the power, an image without its stage's record is a committed one.
+ * A page that comes a second time goes through the log, behind the table that has it. Such a stage
+ * ends with the process, and its lease with it, as above. When it is abandoned, the tables that are
+ * not complete are thrown away, and those that are being taken over waited for, before the deletion
+ * begins.
  *
  * <p>Commits of several databases together are one change of the commit thread, hence in one batch:
  * it looks at all of them first, refuses all if one is to be refused, and then adds them all

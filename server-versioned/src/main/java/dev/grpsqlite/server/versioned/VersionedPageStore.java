@@ -229,11 +229,12 @@ final class VersionedPageStore implements PageStore {
       StageId stage,
       int pageSize,
       List<PageImage> pages) {
+    List<PageImage> own = pages.stream().map(PageImage::copy).toList();
     return act(
         () -> {
           VersionedDatabase database = get(id);
           staging.computeIfAbsent(session, absent -> ConcurrentHashMap.newKeySet()).add(database);
-          database.stage(session, epoch, stage, pageSize, pages);
+          database.stage(session, epoch, stage, pageSize, own);
         });
   }
 

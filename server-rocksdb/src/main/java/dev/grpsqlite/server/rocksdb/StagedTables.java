@@ -1,0 +1,197 @@
+package dev.grpsqlite.server.rocksdb;
+
+import dev.grpsqlite.server.spi.PageImage;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+import org.rocksdb.RocksDBException;
+
+/**
+ * What is staged in bulk, in tables of RocksDB's format that are written beside it, in the order of
+ * the pages, and become a part of it when they are complete. So each byte is written once, where
+ * otherwise it goes to the log, to a buffer, from there to a table, and perhaps to another one.
+ *
+ * <p>A table begins where a run of pages does, and each message that goes on where it ends is added
+ * to it. Completing a table waits for the disk, and so is done by a thread of its own, one after
+ * the other. Before a table becomes RocksDB's, the log is synced, with the record of its stage and
+ * the list of its pages: whatever is lost, nobody takes the table's images for committed ones, and
+ * they are found to be deleted. A table that is not complete when the process ends is lost.
+ *
+ * <p>The stage thread's own, but for what it waits for.
+ */
+final class StagedTables {
+  /** As large as those that RocksDB makes. */
+  static final long TABLE_BYTES = 64 << 20;
+
+  /** A run that begins with less is not worth a table. */
+  static final long LEAST_RUN_BYTES = 256 << 10;
+
+  /** Each has a descriptor, and in memory its index and filter, and a megabyte not yet written. */
+  private static final int MOST_OPEN = 16;
+
+  /** Complete but for the disk: who writes faster than that waits. */
+  private static final int MOST_WAITING = 4;
+
+  private final Engine engine;
+  private final Path folder;
+  private final List<Table> open = new ArrayList<>(); // the longest unused first
+  private final Deque<CompletableFuture<Void>> waiting = new ArrayDeque<>();
+  private final ExecutorService thread =
+      Executors.newSingleThreadExecutor(task -> new Thread(task, "rocksdb-table"));
+  private long made;
+
+  private static final class Table {
+    final Stage stage;
+    final Engine.TableWriter writer;
+    long lastPage;
+    long bytes;
+
+    Table(Stage stage, Engine.TableWriter writer) {
+      this.stage = stage;
+      this.writer = writer;
+    }
+  }
+
+  /** Makes the folder that tables are written in, or empties it. */
+  StagedTables(Engine engine, Path folder) throws IOException {
+    this.engine = engine;
+    this.folder = folder;
+    Files.createDirectories(folder);
+    try (Stream<Path> left = Files.list(folder)) {
+      for (Path file : left.toList()) {
+        Files.delete(file);
+      }
+    }
+  }
+
+  /** Whether pages that the stage does not have yet go to a table. */
+  boolean take(Stage stage, List<PageImage> pages) {
+    if (pages.isEmpty()) {
+      return false;
+    }
+    long before = pages.get(0).number() - 1;
+    for (PageImage page : pages) {
+      if (page.number() <= before) {
+        return false;
+      }
+      before = page.number();
+    }
+    return next(stage, pages) != null || bytes(pages) >= LEAST_RUN_BYTES;
+  }
+
+  private @Nullable Table next(Stage stage, List<PageImage> pages) {
+    for (Table table : open) {
+      if (table.stage == stage && table.lastPage + 1 == pages.get(0).number()) {
+        return table;
+      }
+    }
+    return null;
+  }
+
+  private static long bytes(List<PageImage> pages) {
+    long bytes = 0;
+    for (PageImage page : pages) {
+      bytes += page.data().remaining();
+    }
+    return bytes;
+  }
+
+  /**
+   * Adds pages that {@link #take} says yes to, and whose list is written.
+   *
+   * @return complete when more can be taken
+   */
+  CompletableFuture<Void> write(Stage stage, List<PageImage> pages) throws RocksDBException {
+    Table table = next(stage, pages);
+    if (table == null) {
+      if (open.size() >= MOST_OPEN) {
+        complete(open.get(0));
+      }
+      table = new Table(stage, engine.new TableWriter(folder.resolve(made++ + ".sst")));
+    }
+    open.remove(table);
+    open.add(table);
+    for (PageImage page : pages) {
+      table.writer.put(stage.database, stage.version, stage.attempt, page);
+      table.lastPage = page.number();
+      table.bytes += page.data().remaining();
+    }
+    if (table.bytes >= TABLE_BYTES) {
+      complete(table);
+    }
+    while (!waiting.isEmpty() && waiting.peek().isDone()) {
+      waiting.remove();
+    }
+    return waiting.size() < MOST_WAITING
+        ? CompletableFuture.completedFuture(null)
+        : waiting.element().exceptionally(failure -> null); // which is the stage's; see complete
+  }
+
+  /** Gives a table to RocksDB. If that fails, the stage has failed. */
+  private void complete(Table table) {
+    open.remove(table);
+    waiting.add(
+        later(
+            () -> {
+              try (Engine.TableWriter writer = table.writer) {
+                writer.finish();
+                engine.syncLog();
+                engine.ingest(writer);
+              } catch (RocksDBException | RuntimeException e) {
+                table.stage.failure = RocksErrors.of(e);
+              }
+              return null;
+            }));
+  }
+
+  /** Completes the tables of a stage. Its failure is looked for afterwards. */
+  CompletableFuture<Void> complete(Stage stage) {
+    List.copyOf(open).stream().filter(table -> table.stage == stage).forEach(this::complete);
+    return later(() -> null);
+  }
+
+  /** Throws away the tables that are not complete; when it returns, no other will be. */
+  void discard(Stage stage) {
+    discard(List.copyOf(open).stream().filter(table -> table.stage == stage).toList());
+  }
+
+  void discard(long database) {
+    discard(List.copyOf(open).stream().filter(table -> table.stage.database == database).toList());
+  }
+
+  private void discard(List<Table> tables) {
+    open.removeAll(tables);
+    tables.forEach(table -> table.writer.close());
+    later(() -> null).join();
+  }
+
+  private CompletableFuture<Void> later(Callable<Void> task) {
+    CompletableFuture<Void> done = new CompletableFuture<>();
+    thread.execute(
+        () -> {
+          try {
+            done.complete(task.call());
+          } catch (Exception e) { // the thread's outermost frame
+            done.completeExceptionally(RocksErrors.of(e));
+          }
+        });
+    return done;
+  }
+
+  /** Throws away what is not complete, when the stage thread has ended. */
+  void close() {
+    discard(List.copyOf(open));
+    thread.shutdown();
+    Threads.await(thread);
+  }
+}
