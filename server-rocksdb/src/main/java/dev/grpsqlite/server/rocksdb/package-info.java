@@ -66,12 +66,12 @@
  * <p>What is <em>staged in bulk</em> is in neither the log nor a buffer: runs of pages are written
  * to tables beside RocksDB, which takes each over, durably and as a whole, when it is complete. The
  * seal waits for the last of them, so all are there when the commit's batch is written. Before
- * RocksDB takes over a table, the log is synced, with the stage's record and the list of the table's
- * pages; so whatever is lost with the power, an image without its stage's record is a committed one.
- * A page that comes a second time goes through the log, behind the table that has it. Such a stage
- * ends with the process, and its lease with it, as above. When it is abandoned, the tables that are
- * not complete are thrown away, and those that are being taken over waited for, before the deletion
- * begins.
+ * RocksDB takes over a table, the log is synced, with the stage's record and the list of the
+ * table's pages; so whatever is lost with the power, an image without its stage's record is a
+ * committed one. A page that comes a second time goes through the log, behind the table that has
+ * it. Such a stage ends with the process, and its lease with it, as above. When it is abandoned,
+ * the tables that are not complete are thrown away, and those that are being taken over waited for,
+ * before the deletion begins.
  *
  * <p>Commits of several databases together are one change of the commit thread, hence in one batch:
  * it looks at all of them first, refuses all if one is to be refused, and then adds them all
