@@ -30,7 +30,8 @@ class QuotaStoreTest {
           "sideFiles",
           "snapshot",
           "snapshotAt",
-          "stage");
+          "stage",
+          "stageInBulk");
 
   @Test
   void whatChangesASizeIsNotTheStoresAlone() {

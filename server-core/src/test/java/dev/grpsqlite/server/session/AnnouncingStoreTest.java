@@ -64,7 +64,8 @@ class AnnouncingStoreTest {
           "sideFiles",
           "snapshot",
           "snapshotAt",
-          "stage");
+          "stage",
+          "stageInBulk");
 
   @Test
   void whatMovesAHeadOrFreesALeaseIsNotTheStoresAlone() {
