@@ -10,6 +10,7 @@ import dev.grpsqlite.proto.v1.AcquireLeaseResponse;
 import dev.grpsqlite.proto.v1.AcquireLeaseResponse.Outcome;
 import dev.grpsqlite.proto.v1.CloseSessionRequest;
 import dev.grpsqlite.proto.v1.KeepAliveRequest;
+import dev.grpsqlite.proto.v1.KeepAliveResponse;
 import dev.grpsqlite.proto.v1.OpenDatabaseRequest;
 import dev.grpsqlite.proto.v1.OpenDatabaseResponse;
 import dev.grpsqlite.proto.v1.OpenSessionRequest;
@@ -58,7 +59,7 @@ class ManySessionsTest {
         PageStoreBlockingStub pages = PageStoreGrpc.newBlockingStub(channel);
         ScheduledFuture<?> heartbeats =
             heart.scheduleAtFixedRate(
-                () -> open.forEach(session -> keepAlive(pages, session)),
+                () -> keepAlive(channel, List.copyOf(open)),
                 0,
                 TTL.toMillis() / 3,
                 TimeUnit.MILLISECONDS);
@@ -124,9 +125,24 @@ class ManySessionsTest {
             .build());
   }
 
-  /** What a client sends whose databases stand still: nothing of them. */
-  private static Object keepAlive(PageStoreBlockingStub pages, int session) {
-    return pages.keepAlive(KeepAliveRequest.newBuilder().setSessionId(id(session)).build());
+  /**
+   * What clients send whose databases stand still: nothing of them. All at once, for each is
+   * another.
+   */
+  private static void keepAlive(ManagedChannel channel, List<Integer> sessions) {
+    List<Future<KeepAliveResponse>> answers = new ArrayList<>();
+    for (int session : sessions) {
+      answers.add(
+          PageStoreGrpc.newFutureStub(channel)
+              .keepAlive(KeepAliveRequest.newBuilder().setSessionId(id(session)).build()));
+    }
+    for (Future<KeepAliveResponse> answer : answers) {
+      try {
+        assertEquals(0, answer.get(TTL.toMillis(), TimeUnit.MILLISECONDS).getLostLeasesCount());
+      } catch (Exception e) {
+        throw new AssertionError(e);
+      }
+    }
   }
 
   private static Object assertHeld(PageStoreBlockingStub pages, int session) {
