@@ -143,10 +143,11 @@ final class LeaseQueue {
   /**
    * Answers a call that the lease is held, unless it has been answered; its place is kept. If the
    * store is being asked for it this moment, what the store says is the answer: a lease that is
-   * free must not be called held because a disk is slow.
+   * free must not be called held because a disk is slow. Nor must one that the session itself was
+   * last known to have: whether it has it still is what the store says next.
    */
   void giveUp(Session session, CompletableFuture<LeaseAnswer> answer) {
-    LeaseState state;
+    LeaseAnswer held = null;
     synchronized (this) {
       Place place = places.get(session.id());
       if (place == null || place.waiter == null || place.waiter.answer != answer) {
@@ -156,10 +157,18 @@ final class LeaseQueue {
         place.overdue = true;
         return;
       }
-      goAway(place);
-      state = lastKnown;
+      if (session.id().equals(lastKnown.holder())) {
+        place.overdue = true;
+      } else {
+        goAway(place);
+        held = LeaseAnswer.held(lastKnown);
+      }
     }
-    answer.complete(LeaseAnswer.held(state));
+    if (held == null) {
+      poke();
+    } else {
+      answer.complete(held);
+    }
   }
 
   private void goAway(Place place) {
@@ -320,7 +329,7 @@ final class LeaseQueue {
 
   private void answered(Waiter waiter, LeaseAnswer answer) {
     boolean heard;
-    boolean overdue = false;
+    List<Waiter> overdue;
     synchronized (this) {
       tried = null;
       lastKnown = answer.state();
@@ -336,22 +345,16 @@ final class LeaseQueue {
         switch (answer.outcome()) {
           case GRANTED -> places.remove(waiter.session.id());
           case HEAD_MOVED -> goAway(place);
-          case HELD -> {
-            overdue = place.overdue;
-            if (overdue) {
-              goAway(place);
-            }
-          }
+          case HELD -> {}
         }
       }
-      SessionId holder = lastKnown.holder();
-      Place holders = holder == null ? null : places.get(holder);
+      Place holders = lastKnown.holder() == null ? null : places.get(lastKnown.holder());
       holderIsHere =
           answer.outcome() == LeaseAnswer.Outcome.HELD && holders != null && holders.waiter != null;
+      overdue = sendOverdueAway();
     }
-    if (overdue) {
-      waiter.answer.complete(answer);
-    }
+    LeaseAnswer heldNow = LeaseAnswer.held(answer.state());
+    overdue.forEach(each -> each.answer.complete(heldNow));
     if (answer.outcome() == LeaseAnswer.Outcome.HELD) {
       if (!holderIsHere) {
         held = true;
@@ -365,17 +368,32 @@ final class LeaseQueue {
     }
   }
 
+  /** Of all but whoever has the lease now, and is asked for next. Under the monitor. */
+  private List<Waiter> sendOverdueAway() {
+    List<Waiter> overdue = new ArrayList<>();
+    places.forEach(
+        (session, place) -> {
+          if (place.overdue && place.waiter != null && !session.equals(lastKnown.holder())) {
+            overdue.add(place.waiter);
+            goAway(place);
+          }
+        });
+    return overdue;
+  }
+
   private void failed(Try finished) {
+    List<Waiter> unanswered = new ArrayList<>();
     synchronized (this) {
       tried = null;
       Place place = places.get(finished.waiter.session.id());
-      if (place == null || !finished.waiter.equals(place.waiter)) {
-        return;
+      if (place != null && finished.waiter.equals(place.waiter)) {
+        places.remove(finished.waiter.session.id());
+        unanswered.add(finished.waiter);
       }
-      places.remove(finished.waiter.session.id());
+      unanswered.addAll(sendOverdueAway());
     }
-    finished.waiter.answer.completeExceptionally(
-        finished.error == null ? new AssertionError() : finished.error);
+    Throwable error = finished.error == null ? new AssertionError() : finished.error;
+    unanswered.forEach(waiter -> waiter.answer.completeExceptionally(error));
   }
 
   /** Asks the holder, and looks again when its time is over, if it has not been heard of. */

@@ -159,6 +159,42 @@ class LeaseOrderTest {
     }
   }
 
+  @Test
+  void aHolderWithLittlePatienceIsToldWhetherItStillHasTheLease() throws Exception {
+    ScheduledExecutorService timer = Executors.newSingleThreadScheduledExecutor();
+    SessionTable sessions = new SessionTable(() -> 0, Duration.ofSeconds(10), LIMITS);
+    SessionId slow = new SessionId(1, 1);
+    ArrayDeque<Runnable> heldBack = new ArrayDeque<>();
+    MemoryPageStore memory = new MemoryPageStore(sessions, Clock.systemUTC());
+    try (AnnouncingStore store = new AnnouncingStore(slowFor(memory, slow, heldBack))) {
+      Leases leases = new Leases(store, sessions, new Heads(store), () -> 0, timer);
+      Session holder = sessions.open(new SessionId(0, 1), "holder", "");
+      Session waiter = sessions.open(slow, "slow", "");
+      for (boolean stillHas : new boolean[] {true, false}) {
+        DatabaseId database = store.findOrCreate("still " + stillHas).join().id();
+        long epoch = leases.acquire(holder, database, LeaseWish.ANY).join().state().epoch();
+        CompletableFuture<LeaseAnswer> waiting = ask(leases, waiter, database);
+        heldBack.remove().run();
+
+        Duration wait = Duration.ofMillis(1);
+        CompletableFuture<LeaseAnswer> again =
+            leases.acquire(holder, database, LeaseWish.ANY, wait, new CompletableFuture<>());
+        timer.schedule(() -> {}, wait.toNanos() + 1, TimeUnit.NANOSECONDS).get();
+        assertFalse(again.isDone(), "nobody knows yet");
+        if (!stillHas) {
+          leases.release(holder, database, epoch).join();
+        }
+        while (!heldBack.isEmpty()) {
+          heldBack.remove().run();
+        }
+        assertEquals(stillHas, again.join().isGranted());
+        assertEquals(!stillHas, waiting.isDone());
+      }
+    } finally {
+      timer.shutdownNow();
+    }
+  }
+
   /** A store in which one session's requests for leases wait until they are run. */
   private static PageStore slowFor(PageStore store, SessionId slow, Queue<Runnable> heldBack) {
     return HeldBackStore.of(
