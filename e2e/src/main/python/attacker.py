@@ -27,11 +27,11 @@ import time
 PORT, SOURCE, SECONDS, RATE = int(sys.argv[1]), sys.argv[2], float(sys.argv[3]), float(sys.argv[4])
 SEED = int(os.environ.get("SEED") or "1")  # make exports an empty one
 ENOUGH_OF = {
-    "fuzz": ("requests", 500),
-    "connections": ("refused", 100),
-    "staging": ("refused", 10),
-    "sessions": ("refused", 20),
-    "unfinished": ("requests", 200),
+    "fuzz": {"requests": 500},
+    "connections": {"refused": 100},
+    "staging": {"staged messages": 1, "refused": 10},
+    "sessions": {"refused": 20},
+    "unfinished": {"requests": 200},
 }
 PAGE = random.Random(1).randbytes(32768)
 PAGE_CHECKSUM = 0xC0F45D3C386407A3  # XXH3-64 of it
@@ -225,8 +225,8 @@ class Pace:
 
     def goes_on(self):
         now = time.monotonic()
-        what, often = self.enough
-        if now >= self.end or self.counts.get(what, 0) >= often:
+        if now >= self.end or all(
+                self.counts.get(what, 0) >= often for what, often in self.enough.items()):
             return False
         if self.next > now:
             time.sleep(min(self.next, self.end) - now)
@@ -416,7 +416,7 @@ def run(kind):
     def count(what, n=1):
         counts[what] = counts.get(what, 0) + n
 
-    enough = ENOUGH_OF[kind] if "ENOUGH" in os.environ else ("", 1)
+    enough = ENOUGH_OF[kind] if "ENOUGH" in os.environ else {"": 1}
     globals()[kind](Pace(counts, enough), count)
     print(kind + ": " + ", ".join(f"{n} {what}" for what, n in sorted(counts.items())), flush=True)
 

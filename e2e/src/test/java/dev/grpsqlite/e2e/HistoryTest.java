@@ -75,7 +75,8 @@ class HistoryTest {
         Await.until(
             "what is below the pinned version to be collected",
             Duration.ofMinutes(2),
-            () -> !canOpen(client, "file:r.db?version=" + (pinned - 1)));
+            () -> oldest(client, "r.db") >= pinned);
+        assertTooOld(client, "file:r.db?version=" + (pinned - 1));
         assertTrue(canOpen(client, "file:r.db?version=" + (head - kept)), "a retained one");
         assertEquals(
             "500|0\n",
@@ -86,7 +87,8 @@ class HistoryTest {
         Await.until(
             "what the killed reader kept to be collected",
             Duration.ofMinutes(2),
-            () -> !canOpen(client, "file:r.db?version=" + (head - kept - 1)));
+            () -> oldest(client, "r.db") >= head - kept);
+        assertTooOld(client, "file:r.db?version=" + (head - kept - 1));
         assertTrue(canOpen(client, "file:r.db?version=" + (head - kept)), "a retained one");
         assertTooOld(client, "file:r.db?version=" + pinned);
         if (kind == Kind.ROCKSDB) {
@@ -105,6 +107,15 @@ class HistoryTest {
   private static long head(Client client, String database) throws Exception {
     return Long.parseLong(
         client.shell("--readonly " + database, "PRAGMA grpsqlite_version;").ok().strip());
+  }
+
+  /** Asking for it keeps nothing, as opening it would. */
+  private static long oldest(Client client, String database) throws Exception {
+    return Long.parseLong(
+        client
+            .shell("--readonly " + database, "SELECT min(version) FROM grpsqlite_history;")
+            .ok()
+            .strip());
   }
 
   private static boolean canOpen(Client client, String database) throws Exception {

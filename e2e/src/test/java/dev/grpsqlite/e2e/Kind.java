@@ -62,18 +62,11 @@ enum Kind {
   }
 
   /** The same of a durable kind, with the Java options that a user gets. */
-  ServerProcess startAsShipped(Path folder) throws Exception {
+  ServerProcess startAsShipped(Path folder, String... options) throws Exception {
     return switch (this) {
-      case ROCKSDB -> ServerProcess.rocksdbAsShipped(folder);
+      case ROCKSDB -> ServerProcess.rocksdbAsShipped(folder, options);
       case FDB ->
-          ServerProcess.with(
-              "",
-              "fdb-server",
-              folder,
-              "--cluster-file",
-              cluster().clusterFile().toString(),
-              "--prefix",
-              freshName("store"));
+          ServerProcess.fdbAsShipped(folder, cluster().clusterFile(), freshName("store"), options);
       default -> throw new IllegalArgumentException(name());
     };
   }

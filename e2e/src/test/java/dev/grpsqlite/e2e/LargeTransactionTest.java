@@ -24,7 +24,7 @@ class LargeTransactionTest {
   @EnumSource(names = {"ROCKSDB", "FDB"})
   void aGibibyteCommitsInBoundedMemoryAndIsInvisibleBefore(Kind kind) throws Exception {
     Path home = Folders.make("large");
-    try (ServerProcess server = kind.startAsShipped(home)) {
+    try (ServerProcess server = kind.startAsShipped(home, "--metrics-listen", "127.0.0.1:0")) {
       Client client = new Client(folder, server.url());
       try (Program writer = client.startPython("big.py", "big.db", "" + MEBIBYTES)) {
         writer.readTo("written", LONG);
@@ -40,6 +40,9 @@ class LargeTransactionTest {
           MEBIBYTES + "|" + MEBIBYTES * MEBIBYTE + "\n",
           client.shell("big.db", "SELECT count(*), sum(length(content)) FROM big;").ok());
       assertBounded("server, after all was read", server.peakMemoryBytes());
+      if (kind == Kind.FDB) {
+        assertWithinLimitsOfFdb(server);
+      }
     } finally {
       Folders.delete(home);
     }
@@ -68,6 +71,15 @@ class LargeTransactionTest {
     } finally {
       Folders.delete(home);
     }
+  }
+
+  /** FoundationDB's are 10 MB and 5 s. */
+  private static void assertWithinLimitsOfFdb(ServerProcess server) throws Exception {
+    double bytes = server.metric("grpsqlite_fdb_largest_transaction_bytes", "");
+    assertTrue(bytes > 100_000 && bytes <= 9e6, "the largest transaction had " + bytes + " bytes");
+    double seconds = server.metric("grpsqlite_fdb_longest_transaction_seconds", "");
+    assertTrue(seconds > 0 && seconds <= 4, "the longest transaction took " + seconds + " s");
+    System.out.println("largest transaction: " + bytes + " bytes; longest: " + seconds + " s");
   }
 
   private static void assertBounded(String who, long peakBytes) {

@@ -9,6 +9,7 @@ import dev.grpsqlite.server.session.Leases;
 import dev.grpsqlite.server.session.SessionLimits;
 import dev.grpsqlite.server.session.SessionTable;
 import dev.grpsqlite.server.session.Watches;
+import dev.grpsqlite.server.spi.EngineFigure;
 import dev.grpsqlite.server.wire.Traffic;
 import io.grpc.ForwardingServerCall.SimpleForwardingServerCall;
 import io.grpc.ForwardingServerCallListener.SimpleForwardingServerCallListener;
@@ -24,6 +25,7 @@ import io.prometheus.metrics.core.metrics.GaugeWithCallback;
 import io.prometheus.metrics.core.metrics.Histogram;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.function.DoubleSupplier;
@@ -161,6 +163,11 @@ final class Metrics implements Traffic, Refusals, ServerInterceptor {
             .labelNames("of")
             .register(registry);
     limits.forEach((of, most) -> shown.labelValues(of).set(most));
+  }
+
+  /** Shows figures of the storage engine. */
+  void show(List<EngineFigure> figures) {
+    figures.forEach(figure -> gauge(figure.name(), figure.help(), figure.value()));
   }
 
   @Override

@@ -106,6 +106,7 @@ public final class StorageServer implements AutoCloseable {
     connections = new Connections(options.admission(), metrics);
     callsUnderWay = new CallsUnderWay(options.admission(), metrics, connections, System::nanoTime);
     metrics.show(connections, callsUnderWay, options);
+    metrics.show(store.figures());
     listeners = new Listeners(options, security, connections);
     Versions versions = new Versions(store, sessions, leases, ticker);
     List<BindableService> bindable = new ArrayList<>();

@@ -159,6 +159,11 @@ public abstract class ForwardingPageStore implements PageStore {
   }
 
   @Override
+  public List<EngineFigure> figures() {
+    return store.figures();
+  }
+
+  @Override
   public Neighbours neighbours() {
     return store.neighbours();
   }

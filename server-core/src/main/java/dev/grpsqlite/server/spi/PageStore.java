@@ -225,6 +225,11 @@ public interface PageStore extends AutoCloseable {
             StoreException.Code.UNSUPPORTED, what + " is not supported by this server's store"));
   }
 
+  /** What is worth watching of the engine. The same ones at any time, and cheap to look at. */
+  default List<EngineFigure> figures() {
+    return List.of();
+  }
+
   /** The other servers that have the same engine open. */
   default Neighbours neighbours() {
     return Neighbours.NONE;

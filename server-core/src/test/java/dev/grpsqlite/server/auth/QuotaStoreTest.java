@@ -16,6 +16,7 @@ class QuotaStoreTest {
           "close",
           "dropStage",
           "dropStages",
+          "figures",
           "find",
           "head",
           "history",

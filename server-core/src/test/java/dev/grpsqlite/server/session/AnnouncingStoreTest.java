@@ -49,6 +49,7 @@ class AnnouncingStoreTest {
           "close",
           "dropStage",
           "dropStages",
+          "figures",
           "find",
           "findOrCreate",
           "fork",

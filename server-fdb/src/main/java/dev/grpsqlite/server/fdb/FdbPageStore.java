@@ -6,6 +6,7 @@ import dev.grpsqlite.server.spi.Commit;
 import dev.grpsqlite.server.spi.CommitId;
 import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.DatabaseInfo;
+import dev.grpsqlite.server.spi.EngineFigure;
 import dev.grpsqlite.server.spi.LeaseState;
 import dev.grpsqlite.server.spi.Neighbours;
 import dev.grpsqlite.server.spi.PageImage;
@@ -303,6 +304,11 @@ final class FdbPageStore implements PageStore {
     return catalog
         .setRetention(database, retention)
         .thenRun(() -> background.execute(collector::reconsider));
+  }
+
+  @Override
+  public List<EngineFigure> figures() {
+    return transactions.figures();
   }
 
   @Override

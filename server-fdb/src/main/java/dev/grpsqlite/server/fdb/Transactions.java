@@ -4,6 +4,8 @@ import com.apple.foundationdb.Database;
 import com.apple.foundationdb.FDBException;
 import com.apple.foundationdb.ReadTransaction;
 import com.apple.foundationdb.Transaction;
+import dev.grpsqlite.server.spi.EngineFigure;
+import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
@@ -96,6 +98,22 @@ final class Transactions implements AutoCloseable {
               }
             });
     return answer;
+  }
+
+  List<EngineFigure> figures() {
+    return List.of(
+        new EngineFigure(
+            "grpsqlite_fdb_largest_transaction_bytes",
+            "Bytes of the largest transaction since the start; FoundationDB's limit is 10 MB.",
+            largestBytes::get),
+        new EngineFigure(
+            "grpsqlite_fdb_longest_transaction_seconds",
+            "From read version to commit, since the start; FoundationDB's limit is 5 s.",
+            () -> longestMillis.get() / 1000.0),
+        new EngineFigure(
+            "grpsqlite_fdb_transactions_too_long",
+            "Attempts since the start that took over 4 s, and were begun again.",
+            tooLong::get));
   }
 
   /** Bytes of the largest transaction that was committed. */
