@@ -110,23 +110,10 @@ public final class ServerProcess implements AutoCloseable {
    */
   public static ServerProcess fdb(Path folder, Path clusterFile, String prefix, String... options)
       throws Exception {
-    return fdb(folder, false, clusterFile, prefix, options);
-  }
-
-  /** With the Java options that a user gets, for those who measure. */
-  public static ServerProcess fdbAsShipped(
-      Path folder, Path clusterFile, String prefix, String... options) throws Exception {
-    return fdb(folder, true, clusterFile, prefix, options);
-  }
-
-  private static ServerProcess fdb(
-      Path folder, boolean asShipped, Path clusterFile, String prefix, String... options)
-      throws Exception {
     List<String> all =
         new ArrayList<>(List.of("--cluster-file", clusterFile.toString(), "--prefix", prefix));
     all.addAll(Arrays.asList(options));
-    ServerProcess server =
-        new ServerProcess("fdb-server", folder, asShipped ? "" : QUICK_START, all);
+    ServerProcess server = new ServerProcess("fdb-server", folder, QUICK_START, all);
     server.start();
     return server;
   }

@@ -61,14 +61,26 @@ enum Kind {
     };
   }
 
-  /** The same of a durable kind, with the Java options that a user gets. */
+  /** The same with the Java options that a user gets. */
   ServerProcess startAsShipped(Path folder, String... options) throws Exception {
-    return switch (this) {
-      case ROCKSDB -> ServerProcess.rocksdbAsShipped(folder, options);
-      case FDB ->
-          ServerProcess.fdbAsShipped(folder, cluster().clusterFile(), freshName("store"), options);
+    return startWith("", folder, options);
+  }
+
+  /** The same with Java options that win over those that a user gets. */
+  ServerProcess startWith(String javaOptions, Path folder, String... options) throws Exception {
+    List<String> all = new ArrayList<>();
+    switch (this) {
+      case ROCKSDB -> all.addAll(List.of("--data", folder.resolve("data").toString()));
+      case FDB -> {
+        all.addAll(List.of("--cluster-file", cluster().clusterFile().toString()));
+        all.addAll(List.of("--prefix", freshName("store")));
+      }
+      case MEMORY, VERSIONED -> {}
       default -> throw new IllegalArgumentException(name());
-    };
+    }
+    all.addAll(List.of(options));
+    String server = name().toLowerCase(Locale.ROOT) + "-server";
+    return ServerProcess.with(javaOptions, server, folder, all.toArray(new String[0]));
   }
 
   /** The cluster of all tests that do no harm to it; without FoundationDB the test is skipped. */

@@ -1,7 +1,12 @@
 package dev.grpsqlite.e2e;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Random;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -27,6 +32,21 @@ class ServerKillTest {
                 server, writer, KILLS, MOST_PAUSE_MS, new Random(seed), "-Dgrpsqlite.seed=" + seed);
       }
       client.python("ledger.py", "check", "ledger.db", "" + acknowledged).ok();
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"MEMORY", "VERSIONED", "ROCKSDB", "FDB"})
+  void aKilledServerLeavesNothingAmongTheTemporaryFiles(Kind kind) throws Exception {
+    Path temporary = Files.createDirectories(folder.resolve("tmp"));
+    try (ServerProcess server =
+        kind.startWith("-Djava.io.tmpdir=" + temporary, Folders.make("left"))) {
+      Client client = new Client(folder, server.url());
+      client.shell("t.db", "CREATE TABLE t (x);").ok();
+      server.kill();
+    }
+    try (Stream<Path> left = Files.list(temporary)) {
+      assertEquals(List.of(), left.toList());
     }
   }
 }

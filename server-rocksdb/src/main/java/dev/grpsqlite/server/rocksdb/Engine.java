@@ -120,7 +120,7 @@ final class Engine implements AutoCloseable {
    */
   Engine(Path folder, long cacheBytes, boolean create, @Nullable Statistics statistics)
       throws RocksDBException {
-    RocksDB.loadLibrary();
+    NativeLibrary.load();
     boolean ready = false;
     try {
       Cache cache = own(new LRUCache(cacheBytes, -1, false, 0.2));

@@ -13,14 +13,14 @@ import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.rocksdb.RocksDB;
+import org.rocksdb.RocksDBException;
 import org.rocksdb.Statistics;
 import org.rocksdb.TickerType;
 
 class GroupCommitTest {
   @BeforeAll
-  static void loadLibrary() {
-    RocksDB.loadLibrary();
+  static void loadLibrary() throws RocksDBException {
+    NativeLibrary.load();
   }
 
   @Test
