@@ -188,6 +188,52 @@ class CommandImportTest {
     }
   }
 
+  /** Nor a name, once the session of who was killed is over. */
+  @ParameterizedTest
+  @EnumSource(names = {"MEMORY", "ROCKSDB"})
+  void killedInTheMiddleItLeavesNoName(Kind kind) throws Exception {
+    try (ServerProcess server =
+        kind.start(folder, "--session-ttl-ms=1000", "--metrics-listen=127.0.0.1:0")) {
+      Client client = quick(new Client(folder, server.url()));
+      make(client, 24 * 350);
+      String name = "";
+      boolean inTheMiddle = false;
+      for (int round = 0; round < 5 && !inTheMiddle; round++) {
+        name = "killed-" + round + ".db";
+        try (Program program = client.startCommand("import", source.toString(), name)) {
+          Await.until(
+              "something to be staged, or the end",
+              Duration.ofMinutes(1),
+              () -> server.metric("grpsqlite_staged_bytes", "") > 2 << 20 || !program.isAlive(),
+              server::log);
+          program.kill();
+        }
+        // Until then the name is there, without content. Afterwards it is there if all is.
+        Await.until(
+            "the killed import's session to end",
+            Duration.ofMinutes(1),
+            () -> server.metric("grpsqlite_sessions", "") == 0,
+            server::log);
+        String there = name;
+        Await.until(
+            "its name to be gone, or to have content",
+            Duration.ofSeconds(30),
+            () -> client.command("ls", "--all", there).ok().equals(client.command("ls", there).ok()),
+            server::log);
+        inTheMiddle = client.command("ls", "--all", name).ok().isEmpty();
+      }
+      assertTrue(inTheMiddle, "no import was killed in its middle");
+      Finished stat = client.command("stat", name);
+      assertEquals(4, stat.exit(), stat.toString());
+      assertTrue(stat.err().contains("no database is called " + name), stat.toString());
+
+      client.command("import", source.toString(), name).ok();
+      Path copy = folder.resolve("copy.db");
+      client.command("export", name, copy.toString()).ok();
+      assertEquals(-1, Files.mismatch(source, copy));
+    }
+  }
+
   /** What the server had of it is gone, and the import begins again. */
   @Test
   void aServerThatIsKilledInTheMiddleHasAllOfItInTheEndAndNoGarbage() throws Exception {
