@@ -1,17 +1,21 @@
 package dev.grpsqlite.testing;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotSame;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.grpsqlite.jdbc.GrpsqliteDataSource;
 import java.io.File;
 import java.io.IOException;
+import java.lang.ref.WeakReference;
 import java.net.URL;
 import java.net.URLClassLoader;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -43,6 +47,31 @@ class ClassLoadersTest {
     try (GrpsqliteServer server = GrpsqliteServer.start()) {
       run(server.jdbcUrl("main.db"), "1");
     }
+  }
+
+  /**
+   * Of one that closed its connections and took its drivers off the registry, no class stays, and no
+   * thread. Its SQLite and the extension stay in the process's memory, see NativeLibrary.
+   */
+  @Test
+  void ofOneThatIsGoneNoClassStays(GrpsqliteDataSource database) throws Exception {
+    WeakReference<ClassLoader> gone = runAndForget(database.url());
+    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(60);
+    while (gone.get() != null && System.nanoTime() < deadline) {
+      System.gc();
+      Thread.sleep(20); // lets the reference handler and the cleaners have their turn
+    }
+    assertNull(gone.get(), "its class loader is still reachable");
+  }
+
+  private static WeakReference<ClassLoader> runAndForget(String url) throws Exception {
+    URLClassLoader own = new URLClassLoader(classPath(""), ClassLoader.getPlatformClassLoader());
+    assertEquals("1", webapp(own).apply(url));
+    for (Thread thread : Thread.getAllStackTraces().keySet()) {
+      assertNotSame(own, thread.getContextClassLoader(), thread.getName());
+    }
+    own.close();
+    return new WeakReference<>(own);
   }
 
   private static void run(String url, String expected) throws Exception {

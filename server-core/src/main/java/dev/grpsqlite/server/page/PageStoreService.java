@@ -277,11 +277,6 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
             });
   }
 
-  private static boolean isNoSuchDatabase(Throwable error) {
-    Throwable cause = error instanceof CompletionException ? error.getCause() : error;
-    return cause instanceof StoreException e && e.code() == Code.NO_SUCH_DATABASE;
-  }
-
   private CompletableFuture<DatabaseInfo> find(String name, boolean create) {
     return create
         ? store.findOrCreate(name)
