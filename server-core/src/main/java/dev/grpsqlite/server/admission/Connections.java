@@ -136,15 +136,12 @@ public final class Connections extends ChannelInboundHandlerAdapter {
       withLargeFrames.decrementAndGet();
       return;
     }
-    var unused =
-        connection.closeFuture().addListener(closed -> withLargeFrames.decrementAndGet());
+    var unused = connection.closeFuture().addListener(closed -> withLargeFrames.decrementAndGet());
     Http2ConnectionHandler http = (Http2ConnectionHandler) context.handler();
     var unusedToo =
         http.encoder()
             .writeSettings(
-                context,
-                new Http2Settings().maxFrameSize(LARGE_FRAME_BYTES),
-                context.newPromise());
+                context, new Http2Settings().maxFrameSize(LARGE_FRAME_BYTES), context.newPromise());
     context.flush();
   }
 

@@ -72,7 +72,9 @@ public final class Leases {
     store.whenLeaseMayBeFree(this::mayBeFree);
   }
 
-  /** What drops a database to which nothing was ever committed. Set once, before the first session. */
+  /**
+   * What drops a database to which nothing was ever committed. Set once, before the first session.
+   */
   void whenNeverCommitted(Function<DatabaseId, CompletableFuture<Void>> action) {
     dropUnlessCommitted = action;
   }

@@ -106,8 +106,7 @@ public final class Versions {
                     ? isUnwanted(database)
                     : CompletableFuture.completedFuture(false))
         .thenCompose(
-            unwanted ->
-                unwanted ? store.drop(database) : CompletableFuture.completedFuture(null));
+            unwanted -> unwanted ? store.drop(database) : CompletableFuture.completedFuture(null));
   }
 
   private CompletableFuture<Boolean> isUnwanted(DatabaseId database) {

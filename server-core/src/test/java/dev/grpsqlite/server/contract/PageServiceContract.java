@@ -239,9 +239,7 @@ public abstract class PageServiceContract extends ServedContract {
     }
     openForOneCommit(session, "many/0");
     refused(
-        "LIMIT",
-        Status.Code.RESOURCE_EXHAUSTED,
-        () -> openForOneCommit(session, "one-too-many"));
+        "LIMIT", Status.Code.RESOURCE_EXHAUSTED, () -> openForOneCommit(session, "one-too-many"));
   }
 
   private void openForOneCommit(ByteString owner, String name) {

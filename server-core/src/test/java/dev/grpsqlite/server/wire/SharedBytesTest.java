@@ -31,7 +31,8 @@ import org.junit.jupiter.api.Test;
 class SharedBytesTest {
   private static final int PAGE_SIZE = 4096;
 
-  private final ServerServiceDefinition plain = new PageStoreGrpc.PageStoreImplBase() {}.bindService();
+  private final ServerServiceDefinition plain =
+      new PageStoreGrpc.PageStoreImplBase() {}.bindService();
   private final ServerServiceDefinition shared =
       SharedBytes.in(plain, PageStoreGrpc.getStagePagesMethod(), StagePagesRequest.parser());
 
@@ -50,7 +51,8 @@ class SharedBytesTest {
   private StagePagesRequest parse(InputStream stream) {
     MethodDescriptor<StagePagesRequest, ?> method =
         (MethodDescriptor<StagePagesRequest, ?>)
-            shared.getMethod(PageStoreGrpc.getStagePagesMethod().getFullMethodName())
+            shared
+                .getMethod(PageStoreGrpc.getStagePagesMethod().getFullMethodName())
                 .getMethodDescriptor();
     return method.parseRequest(stream);
   }
@@ -174,8 +176,7 @@ class SharedBytesTest {
             new Frames(cut, bytes.length),
             // Ends a group that was not begun.
             new ByteArrayInputStream(new byte[] {4}))) {
-      StatusRuntimeException e =
-          assertThrows(StatusRuntimeException.class, () -> parse(stream));
+      StatusRuntimeException e = assertThrows(StatusRuntimeException.class, () -> parse(stream));
       assertEquals(Status.Code.INTERNAL, e.getStatus().getCode());
     }
   }
