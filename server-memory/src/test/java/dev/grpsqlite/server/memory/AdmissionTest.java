@@ -332,6 +332,8 @@ class AdmissionTest {
     DataInputStream in = new DataInputStream(much.getInputStream());
     awaitFrame(in, in.readUnsignedShort(), 4, larger);
 
+    // Of its first settings, and of these.
+    out.write(Requests.frame(4, 1, 0, new byte[0]));
     out.write(Requests.frame(4, 1, 0, new byte[0]));
     out.write(Requests.frame(1, 4, 3, Requests.headers("/grpsqlite.v1.PageStore/OpenSession")));
     out.write(Requests.frame(0, 1, 3, Requests.message(250_000)));

@@ -2,9 +2,9 @@ package dev.grpsqlite.server.rocksdb;
 
 import static dev.grpsqlite.server.rocksdb.TestStores.get;
 import static dev.grpsqlite.server.rocksdb.TestStores.settle;
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
-import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.grpsqlite.server.contract.TestPages;
