@@ -521,8 +521,7 @@ final class PageCommitRules {
     for (int number : new int[] {1, run - 1, run + 2, 3 * run}) {
       client.expectRead(1, number, "page " + number, at(1, page(number, 1)));
     }
-    client.expectRead(
-        1, run, "pages staged twice", at(1, page(run, 2)), at(1, page(run + 1, 2)));
+    client.expectRead(1, run, "pages staged twice", at(1, page(run, 2)), at(1, page(run + 1, 2)));
 
     ByteString lost = PageClient.id();
     client.send(bulkRequest(client, lost, 1, run, 3));

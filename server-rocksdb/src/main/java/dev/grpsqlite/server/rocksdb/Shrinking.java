@@ -17,7 +17,10 @@ final class Shrinking {
 
   private Shrinking() {}
 
-  /** Tries some of them, with a compression that finds what LZ4 does and more. */
+  /**
+   * Tries some of them, with a compression that finds what LZ4 does and more. Yes if all are zeros,
+   * of which nothing is stored.
+   */
   static boolean isWorthIt(List<PageImage> pages) {
     long bytes = 0;
     for (PageImage page : pages) {
@@ -43,6 +46,6 @@ final class Shrinking {
     } finally {
       deflater.end();
     }
-    return shrunk <= sampled - sampled / LEAST_SAVED;
+    return sampled == 0 || shrunk <= sampled - sampled / LEAST_SAVED;
   }
 }
