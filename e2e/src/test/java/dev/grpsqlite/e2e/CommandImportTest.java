@@ -133,6 +133,46 @@ class CommandImportTest {
   }
 
   @Test
+  void whatAKilledWriterHadNotCommittedIsNotPartOfTheDatabase() throws Exception {
+    Client client = client(Kind.MEMORY);
+    String name = Kind.freshName("spilled");
+    try (Program writer = client.start("sqlite3", "-batch", source.toString())) {
+      writer.send(
+          "PRAGMA journal_mode = wal; PRAGMA cache_size = 10; CREATE TABLE t (i, b);"
+              + ROWS.formatted(100)
+              + "BEGIN; UPDATE t SET b = randomblob(3000);"
+              + ROWS.formatted(500)
+              + "\n.print ready\n");
+      writer.readTo("ready");
+      assertTrue(Files.size(folder.resolve("a source?.db-wal")) > 1 << 20, "nothing was spilled");
+      writer.kill();
+    }
+    client.command("import", source.toString(), name).ok();
+    String questions = "SELECT count(*), sum(i), hex(max(b)) FROM t; PRAGMA integrity_check;";
+    assertEquals(client.localShell(source, questions).ok(), client.shell(name, questions).ok());
+    assertEquals("100\n", client.shell(name, "SELECT count(*) FROM t;").ok());
+  }
+
+  @Test
+  void aFileThatAnotherIsWritingToIsRefused() throws Exception {
+    Client client = client(Kind.MEMORY);
+    String name = Kind.freshName("written");
+    for (String mode : new String[] {"wal", "delete"}) {
+      client.localShell(source, "PRAGMA journal_mode = " + mode).ok();
+      try (Program writer = client.start("sqlite3", "-batch", source.toString())) {
+        // A reader is in the way of nobody in WAL mode; who writes, of an import.
+        writer.send("CREATE TABLE IF NOT EXISTS t (a); BEGIN EXCLUSIVE;\n.print ready\n");
+        writer.readTo("ready");
+        assertRefused(client, 5, "is locked by another program", source, name);
+        writer.send("INSERT INTO t VALUES (1); COMMIT;\n");
+        writer.finish().ok();
+      }
+    }
+    client.command("import", source.toString(), name).ok();
+    assertEquals("2\n", client.shell(name, "SELECT count(*) FROM t;").ok());
+  }
+
+  @Test
   void anExistingDatabaseIsReplacedOnlyOnDemandAndItsVersionsStay() throws Exception {
     Client client = client(Kind.VERSIONED);
     String name = Kind.freshName("replaced");
