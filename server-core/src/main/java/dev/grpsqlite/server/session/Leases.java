@@ -380,11 +380,24 @@ public final class Leases {
             });
   }
 
-  /** Behind all else: who waits for the lease of one of them gets it first, and keeps it. */
+  /**
+   * Behind all else: who waits for the lease of one of them gets it first, and keeps it. What cannot
+   * be dropped stays, empty.
+   */
   private CompletableFuture<Void> dropUncommitted(Session session) {
     return CompletableFuture.allOf(
         session.droppedUnlessCommitted().stream()
-            .map(dropUnlessCommitted)
+            .map(
+                database ->
+                    dropUnlessCommitted
+                        .apply(database)
+                        .handle(
+                            (dropped, error) -> {
+                              if (error != null) {
+                                report(session, cause(error));
+                              }
+                              return database;
+                            }))
             .toArray(CompletableFuture<?>[]::new));
   }
 
