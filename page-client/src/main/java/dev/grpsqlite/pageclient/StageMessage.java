@@ -145,5 +145,10 @@ final class StageMessage {
     public int read() {
       throw new UnsupportedOperationException("gRPC drains it");
     }
+
+    @Override
+    public int read(byte[] to, int offset, int length) {
+      throw new UnsupportedOperationException("gRPC drains it");
+    }
   }
 }

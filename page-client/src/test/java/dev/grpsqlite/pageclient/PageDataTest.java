@@ -44,8 +44,7 @@ class PageDataTest {
     Arrays.fill(expected, PAGE_SIZE, 2 * PAGE_SIZE, (byte) 0);
     assertArrayEquals(expected, to);
     bytes[2 * PAGE_SIZE - 1] = 1;
-    assertEquals(
-        PAGE_SIZE, PageData.outgoing(7, bytes, PAGE_SIZE, PAGE_SIZE).getData().size());
+    assertEquals(PAGE_SIZE, PageData.outgoing(7, bytes, PAGE_SIZE, PAGE_SIZE).getData().size());
   }
 
   @Test

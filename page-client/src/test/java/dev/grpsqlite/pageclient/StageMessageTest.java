@@ -33,8 +33,7 @@ class StageMessageTest {
     for (int i = 0; i < pages; i++) {
       expected.addPages(PageData.outgoing(firstPage + i, bytes, i * pageSize, pageSize));
     }
-    StageMessage message =
-        new StageMessage(HEAD.toByteString(), pageSize, firstPage, pages, bytes);
+    StageMessage message = new StageMessage(HEAD.toByteString(), pageSize, firstPage, pages, bytes);
     // Twice: a call may be sent again.
     for (int sending = 0; sending < 2; sending++) {
       InputStream stream = StageMessage.METHOD.streamRequest(message);

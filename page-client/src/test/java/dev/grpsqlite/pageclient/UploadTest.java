@@ -64,8 +64,7 @@ class UploadTest {
     }
 
     @Override
-    public void stagePages(
-        StagePagesRequest request, StreamObserver<StagePagesResponse> observer) {
+    public void stagePages(StagePagesRequest request, StreamObserver<StagePagesResponse> observer) {
       String refusal = refusals.poll();
       if (refusal != null) {
         observer.onError(
