@@ -381,8 +381,8 @@ public final class Leases {
   }
 
   /**
-   * Behind all else: who waits for the lease of one of them gets it first, and keeps it. What cannot
-   * be dropped stays, empty.
+   * Behind all else: who waits for the lease of one of them gets it first, and keeps it. What
+   * cannot be dropped stays, empty.
    */
   private CompletableFuture<Void> dropUncommitted(Session session) {
     return CompletableFuture.allOf(
