@@ -10,9 +10,11 @@ import static dev.grpsqlite.conformance.Rule.required;
 import com.google.protobuf.ByteString;
 import dev.grpsqlite.proto.v1.CommitGroupRequest;
 import dev.grpsqlite.proto.v1.CommitRequest;
+import dev.grpsqlite.proto.v1.OpenSessionResponse;
 import dev.grpsqlite.proto.v1.Page;
 import dev.grpsqlite.proto.v1.PageStoreGrpc;
 import dev.grpsqlite.proto.v1.ReadPagesResponse;
+import dev.grpsqlite.proto.v1.StagePagesRequest;
 import io.grpc.Status.Code;
 import io.grpc.StatusRuntimeException;
 import java.util.ArrayList;
@@ -132,6 +134,14 @@ final class PageCommitRules {
               Need.PAGE,
               "A commit of several times a message's size goes through by stages (P1).",
               PageCommitRules::largeCommits),
+          required(
+              "PAGE-67",
+              Need.PAGE,
+              "What is staged in bulk is committed as any stage is: whole, of a page staged twice"
+                  + " the later, whatever the order. If such a stage is lost, as when its session"
+                  + " ends, its lease has ended too: to go on with it is LEASE_LOST, never a stage"
+                  + " of what comes later alone (P1).",
+              PageCommitRules::bulk),
           required(
               "PAGE-65",
               Need.PAGE,
@@ -497,6 +507,42 @@ final class PageCommitRules {
         Reason.LEASE_LOST,
         "StagePages under a lost lease",
         () -> late.stage(PageClient.id(), page(1, 1)));
+  }
+
+  private static void bulk(Trial trial) throws Exception {
+    PageClient client = trial.pages().acquire();
+    ByteString stage = PageClient.id();
+    int run = 1000;
+    for (int from : new int[] {run + 1, 1, 2 * run + 1}) {
+      client.send(bulkRequest(client, stage, from, run, 1));
+    }
+    client.send(bulkRequest(client, stage, run, 2, 2));
+    client.head = client.send(client.request(3 * run).setStageId(stage));
+    for (int number : new int[] {1, run - 1, run + 2, 3 * run}) {
+      client.expectRead(1, number, "page " + number, at(1, page(number, 1)));
+    }
+    client.expectRead(1, run, "pages staged twice", at(1, page(run, 2)), at(1, page(run + 1, 2)));
+
+    ByteString lost = PageClient.id();
+    client.send(bulkRequest(client, lost, 1, run, 3));
+    client.closeSession();
+    OpenSessionResponse again = client.openSession();
+    Expect.that(again.getTtlMs() > 0, "the session cannot be opened again");
+    Expect.refused(
+        Reason.LEASE_LOST,
+        "StagePages of the rest of a stage that is lost",
+        () -> client.send(bulkRequest(client, lost, run + 1, run, 3)));
+    PageClient other = client.another();
+    other.expectRead(1, 1, "page 1 afterwards", at(1, page(1, 1)));
+  }
+
+  private static StagePagesRequest.Builder bulkRequest(
+      PageClient client, ByteString stage, int from, int count, long seed) {
+    StagePagesRequest.Builder request = client.stageRequest(stage).setBulk(true);
+    for (int number = from; number < from + count; number++) {
+      request.addPages(page(number, seed));
+    }
+    return request;
   }
 
   private static void largeCommits(Trial trial) throws Exception {

@@ -1,5 +1,6 @@
 package dev.grpsqlite.conformance;
 
+import static dev.grpsqlite.conformance.Rule.recommended;
 import static dev.grpsqlite.conformance.Rule.required;
 import static dev.grpsqlite.conformance.Rule.requiredInTime;
 
@@ -12,6 +13,8 @@ import dev.grpsqlite.proto.v1.KeepAliveResponse;
 import dev.grpsqlite.proto.v1.OpenDatabaseResponse;
 import dev.grpsqlite.proto.v1.OpenSessionResponse;
 import dev.grpsqlite.proto.v1.View;
+import io.grpc.Status.Code;
+import io.grpc.StatusRuntimeException;
 import java.util.List;
 
 /** Sessions, databases and leases of the page service. */
@@ -78,6 +81,12 @@ final class PageSessionRules {
               "A database that was dropped and made again by the same name has another id; the old"
                   + " id is NO_SUCH_DATABASE.",
               PageSessionRules::idsAreNotUsedAgain),
+          recommended(
+              "PAGE-14",
+              Need.PAGE,
+              "A database that is opened with drop_unless_committed is gone when the session has"
+                  + " ended, if nothing was ever committed to it and no other session has it open.",
+              PageSessionRules::unusedOnesGo),
           required(
               "PAGE-20",
               Need.PAGE,
@@ -174,6 +183,39 @@ final class PageSessionRules {
         Reason.NO_SUCH_STAGE,
         "Commit of what was staged before the session was closed",
         () -> same.send(same.request(1).setStageId(stage)));
+  }
+
+  private static void unusedOnesGo(Trial trial) throws Exception {
+    PageClient client = trial.pages();
+    PageClient unused = client.another();
+    PageClient open = unused.with(trial.name());
+    PageClient committed = unused.with(trial.name());
+    PageClient never = unused.with(trial.name()).acquire();
+    never.stage(PageClient.id(), PageClient.page(1, 1));
+    for (PageClient each : List.of(open, committed, never)) {
+      OpenDatabaseResponse again = each.open(each.openRequest().setDropUnlessCommitted(true));
+      Expect.equal(each.database, again.getDatabaseId(), "the id of a database opened again");
+    }
+    committed.acquire().commit(1, PageClient.page(1, 1));
+    PageClient other = client.with(open.name);
+    unused.closeSession();
+    PageClient reader = client.with(committed.name);
+    reader.expectRead(1, 1, "what was committed", PageClient.at(1, PageClient.page(1, 1)));
+    PageClient writer = other.acquire();
+    writer.commit(1, PageClient.page(1, 2));
+    Trial.await(
+        Target.CALL_SECONDS * 1000L,
+        "a database that was opened with drop_unless_committed is there without a commit",
+        () -> isGone(client, never.name));
+  }
+
+  private static boolean isGone(PageClient client, String name) {
+    try {
+      OpenDatabaseResponse there = client.open(client.openRequest().setName(name));
+      return there.getDatabaseId().isEmpty();
+    } catch (StatusRuntimeException e) {
+      return e.getStatus().getCode() == Code.NOT_FOUND;
+    }
   }
 
   private static long ttlMs(Trial trial) throws NotShown {

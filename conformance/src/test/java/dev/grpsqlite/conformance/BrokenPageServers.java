@@ -106,6 +106,13 @@ final class BrokenPageServers {
                       PageStoreGrpc.getOpenDatabaseMethod(),
                       answer -> answer.toBuilder().clearPages().build())),
           Broken.of(
+              "PAGE-14",
+              "what was made for one commit stays",
+              f ->
+                  f.asked(
+                      PageStoreGrpc.getOpenDatabaseMethod(),
+                      request -> request.toBuilder().clearDropUnlessCommitted().build())),
+          Broken.of(
               "PAGE-13",
               "an id for each name",
               f -> {
@@ -346,6 +353,26 @@ final class BrokenPageServers {
                             ? StagePagesResponse.getDefaultInstance()
                             : next.apply(request));
               }),
+          Broken.of(
+              "PAGE-67",
+              "of what is staged in bulk, one message is kept",
+              f -> {
+                Set<ByteString> begun = ConcurrentHashMap.newKeySet();
+                f.on(
+                    PageStoreGrpc.getStagePagesMethod(),
+                    (request, next) ->
+                        request.getBulk() && !begun.add(request.getStageId())
+                            ? StagePagesResponse.getDefaultInstance()
+                            : next.apply(request));
+              }),
+          Broken.of(
+              "PAGE-67",
+              "nobody hears that a stage is lost",
+              f ->
+                  f.swallow(
+                      PageStoreGrpc.getStagePagesMethod(),
+                      StagePagesResponse.getDefaultInstance(),
+                      Code.FAILED_PRECONDITION)),
           Broken.of(
               "PAGE-65",
               "garbage is answered",

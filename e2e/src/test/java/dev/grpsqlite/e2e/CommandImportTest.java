@@ -133,6 +133,46 @@ class CommandImportTest {
   }
 
   @Test
+  void whatAKilledWriterHadNotCommittedIsNotPartOfTheDatabase() throws Exception {
+    Client client = client(Kind.MEMORY);
+    String name = Kind.freshName("spilled");
+    try (Program writer = client.start("sqlite3", "-batch", source.toString())) {
+      writer.send(
+          "PRAGMA journal_mode = wal; PRAGMA cache_size = 10; CREATE TABLE t (i, b);"
+              + ROWS.formatted(100)
+              + "BEGIN; UPDATE t SET b = randomblob(3000);"
+              + ROWS.formatted(500)
+              + "\n.print ready\n");
+      writer.readTo("ready");
+      assertTrue(Files.size(folder.resolve("a source?.db-wal")) > 1 << 20, "nothing was spilled");
+      writer.kill();
+    }
+    client.command("import", source.toString(), name).ok();
+    String questions = "SELECT count(*), sum(i), hex(max(b)) FROM t; PRAGMA integrity_check;";
+    assertEquals(client.localShell(source, questions).ok(), client.shell(name, questions).ok());
+    assertEquals("100\n", client.shell(name, "SELECT count(*) FROM t;").ok());
+  }
+
+  @Test
+  void aFileThatAnotherIsWritingToIsRefused() throws Exception {
+    Client client = client(Kind.MEMORY);
+    String name = Kind.freshName("written");
+    for (String mode : new String[] {"wal", "delete"}) {
+      client.localShell(source, "PRAGMA journal_mode = " + mode).ok();
+      try (Program writer = client.start("sqlite3", "-batch", source.toString())) {
+        // A reader is in the way of nobody in WAL mode; who writes, of an import.
+        writer.send("CREATE TABLE IF NOT EXISTS t (a); BEGIN EXCLUSIVE;\n.print ready\n");
+        writer.readTo("ready");
+        assertRefused(client, 5, "is locked by another program", source, name);
+        writer.send("INSERT INTO t VALUES (1); COMMIT;\n");
+        writer.finish().ok();
+      }
+    }
+    client.command("import", source.toString(), name).ok();
+    assertEquals("2\n", client.shell(name, "SELECT count(*) FROM t;").ok());
+  }
+
+  @Test
   void anExistingDatabaseIsReplacedOnlyOnDemandAndItsVersionsStay() throws Exception {
     Client client = client(Kind.VERSIONED);
     String name = Kind.freshName("replaced");
@@ -185,6 +225,52 @@ class CommandImportTest {
       // What is left of them is in nobody's way, their names included.
       client.command("import", "--replace", "--wait=30", source.toString(), "killed-0.db").ok();
       assertEquals("ok\n", client.shell("killed-0.db", "PRAGMA integrity_check;").ok());
+    }
+  }
+
+  /** Nor a name, once the session of who was killed is over. */
+  @ParameterizedTest
+  @EnumSource(names = {"MEMORY", "ROCKSDB"})
+  void killedInTheMiddleItLeavesNoName(Kind kind) throws Exception {
+    try (ServerProcess server =
+        kind.start(folder, "--session-ttl-ms=1000", "--metrics-listen=127.0.0.1:0")) {
+      Client client = quick(new Client(folder, server.url()));
+      make(client, 24 * 350);
+      String name = "";
+      boolean inTheMiddle = false;
+      for (int round = 0; round < 5 && !inTheMiddle; round++) {
+        name = "killed-" + round + ".db";
+        try (Program program = client.startCommand("import", source.toString(), name)) {
+          Await.until(
+              "something to be staged, or the end",
+              Duration.ofMinutes(1),
+              () -> server.metric("grpsqlite_staged_bytes", "") > 2 << 20 || !program.isAlive(),
+              server::log);
+          program.kill();
+        }
+        // Until then the name is there, without content. Afterwards it is there if all is.
+        Await.until(
+            "the killed import's session to end",
+            Duration.ofMinutes(1),
+            () -> server.metric("grpsqlite_sessions", "") == 0,
+            server::log);
+        String there = name;
+        Await.until(
+            "its name to be gone, or to have content",
+            Duration.ofSeconds(30),
+            () -> client.command("ls", "--all", there).ok().equals(client.command("ls", there).ok()),
+            server::log);
+        inTheMiddle = client.command("ls", "--all", name).ok().isEmpty();
+      }
+      assertTrue(inTheMiddle, "no import was killed in its middle");
+      Finished stat = client.command("stat", name);
+      assertEquals(4, stat.exit(), stat.toString());
+      assertTrue(stat.err().contains("no database is called " + name), stat.toString());
+
+      client.command("import", source.toString(), name).ok();
+      Path copy = folder.resolve("copy.db");
+      client.command("export", name, copy.toString()).ok();
+      assertEquals(-1, Files.mismatch(source, copy));
     }
   }
 

@@ -47,6 +47,11 @@ final class PageData {
     }
   }
 
+  /** As it travels: 0 for a page of zeros. */
+  static long checksum(byte[] bytes, int offset, int pageSize) {
+    return isZero(bytes, offset, pageSize) ? 0 : hash(bytes, offset, pageSize);
+  }
+
   static long hash(byte[] bytes, int offset, int length) {
     return XXH3.hashBytesToLong(bytes, offset, length);
   }

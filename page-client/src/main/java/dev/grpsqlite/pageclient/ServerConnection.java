@@ -21,9 +21,12 @@ import io.grpc.stub.AbstractStub;
 import io.grpc.stub.ClientCalls;
 import io.grpc.stub.MetadataUtils;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.net.URI;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Future;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
@@ -49,13 +52,19 @@ public final class ServerConnection implements AutoCloseable {
 
   private final Endpoint endpoint;
   private final List<ManagedChannel> channels = new ArrayList<>();
-  private final List<EventLoopGroup> loops = new ArrayList<>();
+
+  /** Beside each of them, for what is uploaded, when it is first wanted. */
+  private final ConcurrentHashMap<Lane, ManagedChannel> lanes = new ConcurrentHashMap<>();
+
+  private final List<EventLoopGroup> loops = Collections.synchronizedList(new ArrayList<>());
   private final ClientInterceptor credentials;
 
   /** Of channels: the last one that answered, or the one after one that did not. */
   private final AtomicInteger inUse = new AtomicInteger();
 
   private volatile boolean reached;
+
+  private record Lane(int channel, int number) {}
 
   /**
    * Sets up a connection.
@@ -138,10 +147,28 @@ public final class ServerConnection implements AutoCloseable {
     return ready(PageStoreGrpc.newBlockingStub(channel()));
   }
 
-  StagePagesResponse stagePages(StageMessage message) {
-    PageStoreGrpc.PageStoreBlockingStub stub = pages();
+  /**
+   * Sends a part of an upload.
+   *
+   * @param lane a number of the calling thread's: with a connection of its own, what a thread sends
+   *     goes out in large frames, and at the server others than its neighbours' thread take it
+   */
+  StagePagesResponse stagePages(StageMessage message, int lane) {
+    PageStoreGrpc.PageStoreBlockingStub stub = ready(PageStoreGrpc.newBlockingStub(lane(lane)));
     return ClientCalls.blockingUnaryCall(
         stub.getChannel(), StageMessage.METHOD, stub.getCallOptions(), message);
+  }
+
+  private ManagedChannel lane(int number) {
+    return lanes.computeIfAbsent(
+        new Lane(inUse.get(), number),
+        lane -> {
+          try {
+            return channel(endpoint.urls().get(lane.channel));
+          } catch (IOException e) {
+            throw new UncheckedIOException(e);
+          }
+        });
   }
 
   AdminGrpc.AdminBlockingStub adminStub() {
@@ -218,6 +245,7 @@ public final class ServerConnection implements AutoCloseable {
   @Override
   public void close() {
     channels.forEach(ManagedChannel::shutdownNow);
+    lanes.values().forEach(ManagedChannel::shutdownNow);
     for (EventLoopGroup loop : loops) {
       Future<?> unused = loop.shutdownGracefully(0, 1, TimeUnit.SECONDS);
     }

@@ -173,10 +173,18 @@ public final class Session implements AutoCloseable {
     return open(request.build());
   }
 
-  /** Opens a database to write to it; makes it if it is not there. */
+  /**
+   * Opens a database to write to it; makes it if it is not there. If nothing was ever committed to
+   * it when the session ends, also by a kill, it is gone then.
+   */
   public Opened openToWrite(String name) {
     return open(
-        OpenDatabaseRequest.newBuilder().setSessionId(id).setName(name).setCreate(true).build());
+        OpenDatabaseRequest.newBuilder()
+            .setSessionId(id)
+            .setName(name)
+            .setCreate(true)
+            .setDropUnlessCommitted(true)
+            .build());
   }
 
   private Opened open(OpenDatabaseRequest request) {

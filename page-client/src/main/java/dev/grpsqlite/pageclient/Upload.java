@@ -6,6 +6,7 @@ import dev.grpsqlite.proto.v1.CommitRequest;
 import dev.grpsqlite.proto.v1.StagePagesRequest;
 import java.io.IOException;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 
 /**
  * A commit of whatever size: pages are staged, by several threads at once if they like, and then
@@ -21,6 +22,9 @@ public final class Upload {
 
   private static final int PAGE_OVERHEAD_BYTES = 32;
 
+  /** Connections that it takes. */
+  private static final int MOST_LANES = 3;
+
   /** How long a server may have too much to write already. */
   private static final long BACKLOG_NANOS = TimeUnit.SECONDS.toNanos(10);
 
@@ -32,9 +36,9 @@ public final class Upload {
   private final ByteString stage = Session.randomId();
   private final ByteString commit = Session.randomId();
   private final ByteString head;
-
-  /** What each thread makes its messages in. */
-  private final ThreadLocal<byte[]> space;
+  private final AtomicInteger lanes = new AtomicInteger();
+  private final ThreadLocal<Integer> lane =
+      ThreadLocal.withInitial(() -> lanes.getAndIncrement() % MOST_LANES);
 
   public Upload(Session session, Lease lease, int pageSize) {
     this.session = session;
@@ -50,8 +54,6 @@ public final class Upload {
             .setBulk(true)
             .build()
             .toByteString();
-    int most = pagesPerMessage() * (pageSize + PAGE_OVERHEAD_BYTES) + MESSAGE_OVERHEAD_BYTES;
-    this.space = ThreadLocal.withInitial(() -> new byte[most]);
   }
 
   /** How many pages to stage at once; at least 1. */
@@ -68,18 +70,14 @@ public final class Upload {
    * @param bytes of them all, from the beginning of the array; the caller's again afterwards
    */
   public void stage(long firstPage, int pages, byte[] bytes) throws IOException {
-    StageMessage message = new StageMessage(head, space.get());
-    for (int i = 0; i < pages; i++) {
-      message.add(firstPage + i, bytes, i * pageSize, pageSize);
-    }
-    stage(message);
+    stage(new StageMessage(head, pageSize, firstPage, pages, bytes));
   }
 
   private void stage(StageMessage message) throws IOException {
     long deadline = System.nanoTime() + BACKLOG_NANOS;
     while (true) {
       try {
-        session.call(() -> session.connection().stagePages(message));
+        session.call(() -> session.connection().stagePages(message, lane.get()));
         return;
       } catch (RemoteException e) {
         if (!e.is("LIMIT") || System.nanoTime() - deadline > 0) {

@@ -1,22 +1,28 @@
 package dev.grpsqlite.testing;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotSame;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.grpsqlite.jdbc.GrpsqliteDataSource;
 import java.io.File;
 import java.io.IOException;
+import java.lang.ref.WeakReference;
 import java.net.URL;
 import java.net.URLClassLoader;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Programs that come and go within one JVM, each with its own classes. */
 @ExtendWith(GrpsqliteExtension.class)
@@ -42,6 +48,41 @@ class ClassLoadersTest {
     // The heartbeat has failed by now, or does beside this.
     try (GrpsqliteServer server = GrpsqliteServer.start()) {
       run(server.jdbcUrl("main.db"), "1");
+    }
+  }
+
+  /**
+   * Of one that closed its connections and took its drivers off the registry no class stays, and no
+   * thread: where the container brings sqlite-jdbc and jnr-ffi; and where the program does, if it
+   * has not asked for statistics. jnr-ffi, by which they are got, keeps its own class loader.
+   */
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void ofOneThatIsGoneNoClassStays(boolean sharesSqlite) throws Exception {
+    ClassLoader platform = ClassLoader.getPlatformClassLoader();
+    try (GrpsqliteServer server = GrpsqliteServer.start();
+        URLClassLoader shared = new URLClassLoader(classPath("shared"), platform)) {
+      WeakReference<ClassLoader> gone =
+          sharesSqlite
+              ? runAndForget(server.jdbcUrl("main.db"), classPath("own"), shared)
+              : runAndForget(server.jdbcUrl("uncounted.db"), classPath(""), platform);
+      long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
+      while (gone.get() != null && System.nanoTime() < deadline) {
+        System.gc();
+        Thread.onSpinWait();
+      }
+      assertNull(gone.get(), "its class loader is still reachable");
+    }
+  }
+
+  private static WeakReference<ClassLoader> runAndForget(
+      String url, URL[] classPath, ClassLoader parent) throws Exception {
+    try (URLClassLoader own = new URLClassLoader(classPath, parent)) {
+      assertEquals("1", webapp(own).apply(url));
+      for (Thread thread : Thread.getAllStackTraces().keySet()) {
+        assertNotSame(own, thread.getContextClassLoader(), thread.getName());
+      }
+      return new WeakReference<>(own);
     }
   }
 

@@ -39,6 +39,9 @@ public final class CallsUnderWay extends ServerStreamTracer.Factory implements S
   /** Such answers are sent also when there is no room: they are needed to make some. */
   private static final int SMALL_ANSWER_BYTES = 4096;
 
+  /** Who sends as much in a request has more to come. */
+  private static final int LARGE_REQUEST_BYTES = 512 << 10;
+
   /** The clients of one address may have 1 / this of everything. */
   private static final int SHARE = 2;
 
@@ -176,6 +179,9 @@ public final class CallsUnderWay extends ServerStreamTracer.Factory implements S
 
     synchronized void requestArrived() {
       refusals.requestReceived(request);
+      if (request >= LARGE_REQUEST_BYTES) {
+        connections.allowLargeFrames(peer);
+      }
       arrived = true;
       lastNanos = nanoTime.getAsLong();
     }

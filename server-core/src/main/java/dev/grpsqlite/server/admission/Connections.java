@@ -6,6 +6,9 @@ import io.grpc.netty.shaded.io.netty.channel.ChannelHandler.Sharable;
 import io.grpc.netty.shaded.io.netty.channel.ChannelHandlerContext;
 import io.grpc.netty.shaded.io.netty.channel.ChannelInboundHandlerAdapter;
 import io.grpc.netty.shaded.io.netty.channel.ChannelOption;
+import io.grpc.netty.shaded.io.netty.handler.codec.http2.Http2ConnectionHandler;
+import io.grpc.netty.shaded.io.netty.handler.codec.http2.Http2Settings;
+import io.grpc.netty.shaded.io.netty.util.AttributeKey;
 import java.net.InetSocketAddress;
 import java.net.SocketAddress;
 import java.util.concurrent.ConcurrentHashMap;
@@ -22,9 +25,23 @@ import org.jspecify.annotations.Nullable;
 public final class Connections extends ChannelInboundHandlerAdapter {
   private static final String UNIX = "unix";
 
+  /**
+   * What those may send in one frame that send much; each frame costs both sides as much as some
+   * hundreds of KiB. What has arrived of a frame is in memory and is no call's yet, so of a frame
+   * as of those connections there is a bound: 16 MiB in all.
+   */
+  private static final int LARGE_FRAME_BYTES = 256 << 10;
+
+  private static final int MOST_WITH_LARGE_FRAMES = 64;
+
+  /** Of connections that were thought of. */
+  private static final AttributeKey<Boolean> LARGE_FRAMES =
+      AttributeKey.valueOf(Connections.class, "large-frames");
+
   private final AdmissionLimits limits;
   private final Refusals refusals;
   private final AtomicInteger count = new AtomicInteger();
+  private final AtomicInteger withLargeFrames = new AtomicInteger();
   private final ConcurrentHashMap<Object, Integer> perAddress = new ConcurrentHashMap<>();
 
   /** TCP connections by where they come from. */
@@ -99,6 +116,33 @@ public final class Connections extends ChannelInboundHandlerAdapter {
     if (connection != null) {
       var unused = connection.close();
     }
+  }
+
+  /** Lets the connection from there send larger frames, if not too many others may. */
+  void allowLargeFrames(@Nullable SocketAddress peer) {
+    Channel connection = peer == null ? null : open.get(peer);
+    if (connection == null || connection.hasAttr(LARGE_FRAMES)) {
+      return;
+    }
+    connection.eventLoop().execute(() -> allowLargeFrames(connection));
+  }
+
+  private void allowLargeFrames(Channel connection) {
+    ChannelHandlerContext context = connection.pipeline().context(Http2ConnectionHandler.class);
+    if (context == null || connection.attr(LARGE_FRAMES).getAndSet(true) != null) {
+      return;
+    }
+    if (withLargeFrames.incrementAndGet() > MOST_WITH_LARGE_FRAMES) {
+      withLargeFrames.decrementAndGet();
+      return;
+    }
+    var unused = connection.closeFuture().addListener(closed -> withLargeFrames.decrementAndGet());
+    Http2ConnectionHandler http = (Http2ConnectionHandler) context.handler();
+    var unusedToo =
+        http.encoder()
+            .writeSettings(
+                context, new Http2Settings().maxFrameSize(LARGE_FRAME_BYTES), context.newPromise());
+    context.flush();
   }
 
   /** Closes a connection on which nothing comes. */

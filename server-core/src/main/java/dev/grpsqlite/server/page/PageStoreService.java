@@ -255,8 +255,26 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
           }
           // An old version is of a database that is there.
           boolean create = request.getCreate() && request.getAtCase() == AtCase.AT_NOT_SET;
-          return find(name, create).thenCompose(info -> open(session, info.id(), request));
+          return findAndOpen(session, name, create, request)
+              .exceptionallyCompose(
+                  error ->
+                      // It was dropped in between: then there is none, and one is made.
+                      create && isNoSuchDatabase(error)
+                          ? findAndOpen(session, name, create, request)
+                          : CompletableFuture.failedFuture(error));
         });
+  }
+
+  private CompletableFuture<OpenDatabaseResponse> findAndOpen(
+      Session session, String name, boolean create, OpenDatabaseRequest request) {
+    return find(name, create)
+        .thenCompose(
+            info -> {
+              if (request.getDropUnlessCommitted()) {
+                session.dropUnlessCommitted(info.id());
+              }
+              return open(session, info.id(), request);
+            });
   }
 
   private CompletableFuture<DatabaseInfo> find(String name, boolean create) {

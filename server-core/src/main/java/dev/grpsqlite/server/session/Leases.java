@@ -20,6 +20,7 @@ import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.atomic.LongAdder;
+import java.util.function.Function;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -46,6 +47,8 @@ public final class Leases {
   private final LeaseTurns turns = new LeaseTurns();
   private final LongAdder yieldsAsked = new LongAdder();
   private volatile boolean closed;
+  private volatile Function<DatabaseId, CompletableFuture<Void>> dropUnlessCommitted =
+      database -> CompletableFuture.completedFuture(null);
 
   /**
    * From here on, sessions of the table that end give back what they have in the store.
@@ -67,6 +70,13 @@ public final class Leases {
     this.timer = timer;
     sessions.whenEnded(this::ended);
     store.whenLeaseMayBeFree(this::mayBeFree);
+  }
+
+  /**
+   * What drops a database to which nothing was ever committed. Set once, before the first session.
+   */
+  void whenNeverCommitted(Function<DatabaseId, CompletableFuture<Void>> action) {
+    dropUnlessCommitted = action;
   }
 
   /**
@@ -361,12 +371,34 @@ public final class Leases {
         .handle((done, error) -> session.id())
         .thenCompose(store::dropStages)
         .thenCompose(dropped -> released)
+        .thenCompose(done -> dropUncommitted(session))
         .whenComplete(
             (done, error) -> {
               if (error != null) {
                 report(session, cause(error));
               }
             });
+  }
+
+  /**
+   * Behind all else: who waits for the lease of one of them gets it first, and keeps it. What
+   * cannot be dropped stays, empty.
+   */
+  private CompletableFuture<Void> dropUncommitted(Session session) {
+    return CompletableFuture.allOf(
+        session.droppedUnlessCommitted().stream()
+            .map(
+                database ->
+                    dropUnlessCommitted
+                        .apply(database)
+                        .handle(
+                            (dropped, error) -> {
+                              if (error != null) {
+                                report(session, cause(error));
+                              }
+                              return database;
+                            }))
+            .toArray(CompletableFuture<?>[]::new));
   }
 
   private static void report(Session session, Throwable error) {

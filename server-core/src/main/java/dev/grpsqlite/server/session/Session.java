@@ -5,8 +5,10 @@ import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.SessionId;
 import dev.grpsqlite.server.spi.StageId;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.Map;
 import java.util.OptionalLong;
+import java.util.Set;
 import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
@@ -20,6 +22,9 @@ import org.jspecify.annotations.Nullable;
 public final class Session {
   /** Open databases and fixed versions of one session; each takes some 200 bytes. */
   static final int MAX_VIEWS = 65_536;
+
+  /** Databases that are to go if nothing is committed to them; see {@link #dropUnlessCommitted}. */
+  static final int MAX_DROPPED = 64;
 
   private final SessionId id;
   private volatile long incarnation;
@@ -41,6 +46,7 @@ public final class Session {
   private final Map<DatabaseId, Held> leases = new HashMap<>();
   private final Map<DatabaseId, Long> lostLeases = new HashMap<>();
   private final Map<StageKey, Long> staged = new HashMap<>();
+  private final Set<DatabaseId> droppedUnlessCommitted = new HashSet<>();
   private long stagedBytes;
   private @Nullable Watch watch;
 
@@ -163,6 +169,22 @@ public final class Session {
   /** Who tells the client, if it wants to be told. */
   synchronized @Nullable Watch watch() {
     return watch;
+  }
+
+  /** Has a database dropped when the session has ended, if nothing was ever committed to it. */
+  public synchronized void dropUnlessCommitted(DatabaseId database) {
+    checkNotEnded();
+    if (droppedUnlessCommitted.size() >= MAX_DROPPED
+        && !droppedUnlessCommitted.contains(database)) {
+      throw new SessionException(
+          Code.LIMIT,
+          "the session has " + MAX_DROPPED + " databases that may be dropped, which is the limit");
+    }
+    droppedUnlessCommitted.add(database);
+  }
+
+  synchronized Set<DatabaseId> droppedUnlessCommitted() {
+    return Set.copyOf(droppedUnlessCommitted);
   }
 
   /**

@@ -18,11 +18,12 @@ import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 
 /**
- * What the server itself does with old versions: it forks and restores, for whoever asks, under a
- * session of its own. So the version is kept while it is at work, and a restore has a lease like
- * any other commit. Such a session is renewed until the work is done.
+ * What the server itself does with versions: it forks and restores, for whoever asks, and drops
+ * what has none, under a session of its own. So the version is kept while it is at work, and a
+ * restore has a lease like any other commit. Such a session is renewed until the work is done.
  *
  * <p>Thread-safe.
  */
@@ -75,6 +76,47 @@ public final class Versions {
     this.store = store;
     this.sessions = sessions;
     this.leases = leases;
+    leases.whenNeverCommitted(this::dropUnlessCommitted);
+  }
+
+  /**
+   * Drops a database if nothing was ever committed to it, under its lease, so that nothing is
+   * meanwhile, and nobody has it open. Leaves it if another has the lease.
+   */
+  private CompletableFuture<Void> dropUnlessCommitted(DatabaseId database) {
+    return isUnwanted(database)
+        .thenCompose(
+            unwanted ->
+                unwanted
+                    ? inSession(session -> dropUnlessCommitted(session, database))
+                    : CompletableFuture.completedFuture(null))
+        .exceptionallyCompose(
+            error ->
+                code(error) == Code.NO_SUCH_DATABASE
+                    ? CompletableFuture.completedFuture(null)
+                    : CompletableFuture.failedFuture(error));
+  }
+
+  private CompletableFuture<Void> dropUnlessCommitted(Session session, DatabaseId database) {
+    return leases
+        .acquire(session, database, LeaseWish.ANY)
+        .thenCompose(
+            answer ->
+                answer.isGranted()
+                    ? isUnwanted(database)
+                    : CompletableFuture.completedFuture(false))
+        .thenCompose(
+            unwanted -> unwanted ? store.drop(database) : CompletableFuture.completedFuture(null));
+  }
+
+  private CompletableFuture<Boolean> isUnwanted(DatabaseId database) {
+    return store
+        .head(database)
+        .thenApply(
+            head ->
+                head.version() == 0
+                    && head.pageCount() == 0
+                    && sessions.oldestPinned(database) == Long.MAX_VALUE);
   }
 
   /** Forks a version. Fails as {@link PageStore#fork}, and with LIMIT of sessions. */
@@ -147,12 +189,16 @@ public final class Versions {
               if (error == null) {
                 return OptionalLong.of(version);
               }
-              Throwable cause = error instanceof CompletionException ? error.getCause() : error;
-              if (cause instanceof StoreException e && e.code() == Code.LEASE_LOST) {
+              if (code(error) == Code.LEASE_LOST) {
                 return OptionalLong.empty();
               }
               throw error instanceof RuntimeException e ? e : new CompletionException(error);
             });
+  }
+
+  private static @Nullable Code code(Throwable error) {
+    Throwable cause = error instanceof CompletionException ? error.getCause() : error;
+    return cause instanceof StoreException e ? e.code() : null;
   }
 
   /** Ends the session before it answers, so that what it had is free for whoever asks next. */

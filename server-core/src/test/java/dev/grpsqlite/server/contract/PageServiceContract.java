@@ -90,6 +90,7 @@ import org.junit.jupiter.api.function.Executable;
 public abstract class PageServiceContract extends ServedContract {
   private static final int PAGE_SIZE = 512;
   private static final String NAME = "tenant-7/main.db";
+  private static final ListDatabasesRequest ALL = ListDatabasesRequest.getDefaultInstance();
 
   private final Random random = new Random(5);
   private final ByteString session = id();
@@ -187,6 +188,78 @@ public abstract class PageServiceContract extends ServedContract {
         "NO_SUCH_STAGE",
         Status.Code.FAILED_PRECONDITION,
         () -> pages().commit(b.request(1).setStageId(stage).build()));
+  }
+
+  @Test
+  void whatNothingWasCommittedToGoesWithTheSessionThatSaidSo() {
+    for (boolean closed : new boolean[] {true, false}) {
+      ByteString owner = id();
+      openSession(owner);
+      for (String name : List.of("unused", "leased", "staged")) {
+        openForOneCommit(owner, name);
+      }
+      openDatabase(owner, "kept");
+      Writer leased = new Writer(owner, "leased");
+      assertNotEquals(0, leased.epoch);
+      new Writer(owner, "staged").stage(id(), page(1, 1));
+      assertEquals(4, names(admin().listDatabases(ALL)).size());
+      if (closed) {
+        pages().closeSession(CloseSessionRequest.newBuilder().setSessionId(owner).build());
+      } else {
+        server().pass(TTL_MS);
+      }
+      awaitNames(List.of("kept"));
+    }
+    // The name is free for another, which is another database.
+    new Writer(session, "unused").commit(1, page(1, 2));
+  }
+
+  @Test
+  void whatOthersNeedStaysWhenASessionEndsThatWouldHaveItDropped() {
+    ByteString owner = id();
+    openSession(owner);
+    for (String name : List.of("committed", "open", "unused")) {
+      openForOneCommit(owner, name);
+    }
+    Writer writer = new Writer(owner, "committed");
+    writer.commit(1, page(1, 1));
+    openSession(session);
+    ByteString open = openDatabase(session, "open").getDatabaseId();
+    pages().closeSession(CloseSessionRequest.newBuilder().setSessionId(owner).build());
+    awaitNames(List.of("committed", "open"));
+    assertEquals(Outcome.OUTCOME_GRANTED, acquire(session, open, 0).getOutcome());
+    assertEquals(1, stat("committed").getHeadVersion());
+  }
+
+  @Test
+  void p9_aSessionCanHaveOnlySoMuchDropped() {
+    openSession(session);
+    for (int i = 0; i < 64; i++) {
+      openForOneCommit(session, "many/" + i);
+    }
+    openForOneCommit(session, "many/0");
+    refused(
+        "LIMIT", Status.Code.RESOURCE_EXHAUSTED, () -> openForOneCommit(session, "one-too-many"));
+  }
+
+  private void openForOneCommit(ByteString owner, String name) {
+    OpenDatabaseResponse unused =
+        pages()
+            .openDatabase(
+                OpenDatabaseRequest.newBuilder()
+                    .setSessionId(owner)
+                    .setName(name)
+                    .setCreate(true)
+                    .setDropUnlessCommitted(true)
+                    .build());
+  }
+
+  private void awaitNames(List<String> expected) {
+    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
+    while (!names(admin().listDatabases(ALL)).equals(expected) && System.nanoTime() < deadline) {
+      Thread.onSpinWait();
+    }
+    assertEquals(expected, names(admin().listDatabases(ALL)));
   }
 
   @Test

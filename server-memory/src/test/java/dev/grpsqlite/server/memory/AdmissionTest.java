@@ -28,6 +28,7 @@ import java.io.ByteArrayInputStream;
 import java.io.DataInputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.OutputStream;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.Socket;
@@ -41,6 +42,7 @@ import java.nio.charset.StandardCharsets;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
@@ -313,6 +315,58 @@ class AdmissionTest {
     awaitMetric("grpsqlite_connections", 0);
   }
 
+  @Test
+  void whoSendsMuchMaySendLargeFramesAndOthersMayNot() throws Exception {
+    serve(DEFAULTS);
+    Socket much = connected("127.0.0.1");
+    OutputStream out = much.getOutputStream();
+    byte[] request = Requests.message(600_000);
+    out.write(Requests.frame(4, 0, 0, new byte[0]));
+    out.write(Requests.frame(1, 4, 1, Requests.headers("/grpsqlite.v1.PageStore/OpenSession")));
+    for (int at = 0; at < request.length; at += 1 << 14) {
+      int end = Math.min(request.length, at + (1 << 14));
+      int flags = end == request.length ? 1 : 0;
+      out.write(Requests.frame(0, flags, 1, Arrays.copyOfRange(request, at, end)));
+    }
+    byte[] larger = {0, 5, 0, 4, 0, 0}; // SETTINGS_MAX_FRAME_SIZE, 256 KiB
+    DataInputStream in = new DataInputStream(much.getInputStream());
+    awaitFrame(in, in.readUnsignedShort(), 4, larger);
+
+    // Of its first settings, and of these.
+    out.write(Requests.frame(4, 1, 0, new byte[0]));
+    out.write(Requests.frame(4, 1, 0, new byte[0]));
+    out.write(Requests.frame(1, 4, 3, Requests.headers("/grpsqlite.v1.PageStore/OpenSession")));
+    out.write(Requests.frame(0, 1, 3, Requests.message(250_000)));
+    awaitFrame(in, -1, 1, new byte[0]);
+
+    Socket other = connected("127.0.0.1");
+    out = other.getOutputStream();
+    out.write(Requests.frame(4, 0, 0, new byte[0]));
+    out.write(Requests.frame(1, 4, 1, Requests.headers("/grpsqlite.v1.PageStore/OpenSession")));
+    out.write(Requests.frame(0, 1, 1, Requests.message(17_000)));
+    awaitGoAway(other);
+  }
+
+  /**
+   * Reads frames until one of this type has this payload.
+   *
+   * @param length of the first one, if it has been read; or -1
+   * @param payload empty for any
+   */
+  private static void awaitFrame(DataInputStream in, int length, int type, byte[] payload)
+      throws IOException {
+    for (int next = length; ; next = -1) {
+      int size = next >= 0 ? next : (in.readUnsignedByte() << 16) | in.readUnsignedShort();
+      int found = in.readByte();
+      in.skipNBytes(5);
+      byte[] content = in.readNBytes(size);
+      assertFalse(found == 7, "the connection is over");
+      if (found == type && (payload.length == 0 || Arrays.equals(payload, content))) {
+        return;
+      }
+    }
+  }
+
   /** HTTP/2 by hand. */
   private static final class Requests {
     static byte[] frame(int type, int flags, int stream, byte[] payload) {
@@ -323,6 +377,20 @@ class AdmissionTest {
           .put((byte) flags)
           .putInt(stream)
           .put(payload)
+          .array();
+    }
+
+    /** Of a field that no method knows. */
+    static byte[] message(int length) {
+      int field = length - HEADER_BYTES;
+      return ByteBuffer.allocate(5 + length)
+          .put((byte) 0)
+          .putInt(length)
+          .putShort((short) 0xfa01) // number 31, bytes
+          .put((byte) (field | 0x80))
+          .put((byte) (field >> 7 | 0x80))
+          .put((byte) (field >> 14 | 0x80))
+          .put((byte) (field >> 21))
           .array();
     }
 

@@ -111,6 +111,7 @@ final class Engine implements AutoCloseable {
   private final ReadOptions pagesOnDisk;
   private final ReadOptions scan;
   private final Options tableOptions;
+  private final Options plainTableOptions;
   private final EnvOptions tableFiles;
   private final IngestExternalFileOptions ingestion;
 
@@ -167,6 +168,8 @@ final class Engine implements AutoCloseable {
         options.setStatistics(statistics);
       }
       tableOptions = own(new Options(options, pageOptions));
+      plainTableOptions =
+          own(new Options(options, pageOptions).setCompressionType(CompressionType.NO_COMPRESSION));
       tableFiles = own(new EnvOptions(options));
       ingestion = own(new IngestExternalFileOptions().setMoveFiles(true));
       synced = own(new WriteOptions().setSync(true));
@@ -355,12 +358,16 @@ final class Engine implements AutoCloseable {
    */
   final class TableWriter implements AutoCloseable {
     private final Path file;
-    private final SstFileWriter writer = new SstFileWriter(tableFiles, tableOptions);
+    private final SstFileWriter writer;
     private final ByteBuffer key = ByteBuffer.allocateDirect(Keys.PAGE_BYTES);
     private final ByteBuffer value = ByteBuffer.allocateDirect(8 + (64 << 10));
 
-    TableWriter(Path file) throws RocksDBException {
+    /**
+     * @param compressed what is not, stays so when RocksDB moves the table as it is
+     */
+    TableWriter(Path file, boolean compressed) throws RocksDBException {
       this.file = file;
+      this.writer = new SstFileWriter(tableFiles, compressed ? tableOptions : plainTableOptions);
       boolean open = false;
       try {
         writer.open(file.toString());

@@ -117,7 +117,8 @@ final class StagedTables {
       if (open.size() >= MOST_OPEN) {
         complete(open.get(0));
       }
-      table = new Table(stage, engine.new TableWriter(folder.resolve(made++ + ".sst")));
+      Path file = folder.resolve(made++ + ".sst");
+      table = new Table(stage, engine.new TableWriter(file, Shrinking.isWorthIt(pages)));
     }
     open.remove(table);
     open.add(table);

@@ -2,6 +2,7 @@ package dev.grpsqlite.server.rocksdb;
 
 import static dev.grpsqlite.server.rocksdb.TestStores.get;
 import static dev.grpsqlite.server.rocksdb.TestStores.settle;
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -14,6 +15,7 @@ import dev.grpsqlite.server.spi.StageId;
 import dev.grpsqlite.server.spi.StoreException;
 import dev.grpsqlite.server.spi.StoreException.Code;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -100,6 +102,25 @@ class BulkStageTest {
       writer.commit(1, TestPages.page(1, TestWriter.PAGE_SIZE, 77));
       settle(store);
       assertEquals(1, TestStores.images(store));
+    }
+  }
+
+  @Test
+  void whatShrinksIsCompressed() throws Exception {
+    try (RocksPageStore store = TestStores.open(folder)) {
+      TestWriter writer = new TestWriter(store, "a");
+      ByteBuffer text = ByteBuffer.wrap("line ".repeat(TestWriter.PAGE_SIZE).getBytes(UTF_8));
+      text.limit(TestWriter.PAGE_SIZE);
+      for (int first = 1; first <= PAGES; first += MESSAGE) {
+        PageImage[] pages =
+            LongStream.range(first, first + MESSAGE)
+                .mapToObj(number -> new PageImage(number, 0, 1, text))
+                .toArray(PageImage[]::new);
+        stage(writer, store, pages);
+      }
+      assertEquals(1, get(writer.commitLater(0, PAGES, STAGE)));
+      long stored = store.engine().pageBytes(new byte[] {0}, new byte[] {(byte) 0xff});
+      assertTrue(stored < PAGES * (long) TestWriter.PAGE_SIZE / 10, () -> stored + " bytes");
     }
   }
 

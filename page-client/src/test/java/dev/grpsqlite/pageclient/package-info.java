@@ -1,0 +1,4 @@
+@NullMarked
+package dev.grpsqlite.pageclient;
+
+import org.jspecify.annotations.NullMarked;
