@@ -31,7 +31,9 @@ final class SourceFile implements AutoCloseable {
   private static final int HEADER_BYTES = 100;
   private static final int BUSY_MS = 5000;
 
-  /** At once. They pass through a buffer of the channel's, which so stays in the processor's cache. */
+  /**
+   * At once. They pass through a buffer of the channel's, which so stays in the processor's cache.
+   */
   private static final int READ_BYTES = 64 << 10;
 
   private final Path path;

@@ -258,7 +258,8 @@ class CommandImportTest {
         Await.until(
             "its name to be gone, or to have content",
             Duration.ofSeconds(30),
-            () -> client.command("ls", "--all", there).ok().equals(client.command("ls", there).ok()),
+            () ->
+                client.command("ls", "--all", there).ok().equals(client.command("ls", there).ok()),
             server::log);
         inTheMiddle = client.command("ls", "--all", name).ok().isEmpty();
       }
