@@ -1,0 +1,299 @@
+package dev.grpsqlite.server.predict;
+
+/**
+ * An application's way along the leaves of a b-tree, in either direction; with the rows that the
+ * entries of an index name, or with the overflow pages of the entries, if it reads those.
+ *
+ * <p>The pages that it will read are generated in order. Those up to {@link #window} that the
+ * session does not have are sent; the ones behind them are where the walk is expected to be seen
+ * next.
+ */
+final class Walk implements Plan {
+  private static final int FIRST_WINDOW = 4;
+
+  /** From here on it grows by half, so that less is sent in vain behind the end of a range. */
+  private static final int LARGE_WINDOW = 64;
+
+  /** No client gives that much credit. */
+  private static final int MOST_WINDOW = 1 << 20;
+
+  /** How many pages are recognised as the next demand: the session may have some after all. */
+  private static final int NEXT_PAGES = 4;
+
+  /** Pages generated between two looks at the store. */
+  private static final int MOST_STEPS = 4096;
+
+  private static final long END = 0;
+  private static final long BLOCKED = -1;
+  private static final long SKIPPED = -2;
+
+  final Roots.Tree tree;
+  private final Cursor position;
+  private int direction = 1;
+  private boolean withRows;
+  private boolean withOverflow;
+
+  /** Only the rows of entries with the same key, or the overflow pages of the same entry. */
+  private boolean sameKeyOnly;
+
+  /** The entries that the last demand may have come from; -1: none did. */
+  private int lowest = -1;
+
+  private int highest = -1;
+
+  private int window = FIRST_WINDOW;
+  private final long[] next = new long[NEXT_PAGES];
+  private int nextCount;
+
+  /** Pages that may still be sent in this round. */
+  private int left;
+
+  long lastUse;
+
+  private Walk(Roots.Tree tree, Cursor position) {
+    this.tree = tree;
+    this.position = position;
+  }
+
+  /** Along the leaves, of which two neighbours were read. */
+  static Walk along(Roots.Tree tree, Cursor position, int direction, boolean withRows) {
+    Walk walk = new Walk(tree, position);
+    walk.direction = direction;
+    walk.withRows = withRows;
+    // The leaf itself was read; what it holds comes only with rows.
+    return walk;
+  }
+
+  /** At a leaf whose entries lead to other pages. */
+  static Walk at(Roots.Tree tree, Cursor position) {
+    return new Walk(tree, position);
+  }
+
+  long leaf() {
+    return position.leaf;
+  }
+
+  boolean hasRows() {
+    return withRows || lowest >= 0;
+  }
+
+  boolean expects(long page) {
+    for (int i = 0; i < nextCount; i++) {
+      if (next[i] == page) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** Everything that was sent is used. */
+  void goOn() {
+    window = Math.min(window < LARGE_WINDOW ? window * 2 : window + window / 2, MOST_WINDOW);
+    if (withRows) {
+      sameKeyOnly = false;
+    }
+    left = window;
+  }
+
+  /**
+   * A row was read that entries of this index's leaf name, or the overflow of an entry.
+   *
+   * @param first the entry, or the first of those that name rows of the same page
+   * @param last the last of them
+   * @return whether something follows from it
+   */
+  boolean step(int first, int last) {
+    boolean known = lowest >= 0;
+    boolean forward = known && first > lowest && first <= highest + NEAR;
+    boolean backward = known && last < highest && last >= lowest - NEAR;
+    lowest = first;
+    highest = last;
+    sameKeyOnly = !forward && !backward;
+    direction = backward && !forward ? -1 : 1;
+    position.fresh = false;
+    position.cell = direction > 0 ? first : last;
+    window = FIRST_WINDOW;
+    left = window;
+    return true;
+  }
+
+  /** Rows between two that were read may be on pages that the session had. */
+  private static final int NEAR = 8;
+
+  void readsRows() {
+    withRows = true;
+  }
+
+  /** The overflow of the entry at which it is begins with this page. */
+  void readsOverflow(long head, long pages) {
+    withOverflow = true;
+    position.chain = head;
+    position.chainLeft = pages - 1;
+  }
+
+  void begin() {
+    left = window;
+  }
+
+  @Override
+  public boolean advance(Round round) {
+    Hand hand = round.hand();
+    hand.makeRoom();
+    Cursor cursor = position.copy();
+    boolean blocked = false;
+    int ahead = 0;
+    nextCount = 0;
+    for (int steps = 0; steps < MOST_STEPS; steps++) {
+      long page = generate(cursor, round);
+      if (page == END) {
+        return !blocked;
+      }
+      if (page == BLOCKED) {
+        return nextCount > 0;
+      }
+      boolean missing = page == SKIPPED;
+      if (!missing) {
+        switch (round.has(page)) {
+          case DONE -> {
+            if (!blocked && nextCount == 0) {
+              position.set(cursor);
+            }
+            continue;
+          }
+          case BLOCKED -> missing = true;
+          case NONE -> {}
+        }
+      }
+      if (!missing && !blocked && (left == 0 || !round.hasCredit())) {
+        next[nextCount++] = page;
+        if (nextCount == NEXT_PAGES) {
+          return true;
+        }
+        continue;
+      }
+      if (nextCount > 0) {
+        return true;
+      }
+      if (missing || blocked || !hand.look(page)) {
+        if (!missing) {
+          hand.look(page);
+        }
+        blocked = true;
+        if (++ahead >= Math.min(Math.max(left, 1), hand.batch())) {
+          return false;
+        }
+        continue;
+      }
+      round.send(page);
+      left--;
+      position.set(cursor);
+    }
+    return !blocked;
+  }
+
+  /** The next page in the order of reading, whether or not the session has it. */
+  private long generate(Cursor cursor, Round round) {
+    Hand hand = round.hand();
+    while (true) {
+      long passed = cursor.takePassed();
+      if (passed != 0) {
+        return passed;
+      }
+      if (cursor.chainLeft > 0) {
+        if (!hand.look(cursor.chain)) {
+          return BLOCKED;
+        }
+        long after = BtreePage.nextOverflow(hand.image(cursor.chain), hand.shape.pageCount());
+        cursor.chain = after;
+        cursor.chainLeft = after == 0 ? 0 : cursor.chainLeft - 1;
+        if (after != 0) {
+          return after;
+        }
+      }
+      if (withRows || withOverflow) {
+        if (sameKeyOnly && withOverflow) {
+          return END;
+        }
+        if (!hand.look(cursor.leaf)) {
+          return BLOCKED;
+        }
+        BtreePage leaf = hand.tree(cursor.leaf);
+        if (leaf == null || !leaf.isLeaf()) {
+          return END;
+        }
+        if (cursor.fresh) {
+          cursor.fresh = false;
+          cursor.cell = direction > 0 ? -1 : leaf.cells();
+        }
+        int cell = cursor.cell + direction;
+        if (cell >= 0 && cell < leaf.cells()) {
+          if (sameKeyOnly && !sameKey(leaf, cell)) {
+            return END;
+          }
+          cursor.cell = cell;
+          long page = entry(cursor, round, leaf, cell);
+          if (page != END) {
+            return page;
+          }
+          continue;
+        }
+        if (sameKeyOnly) {
+          return END;
+        }
+        if (withRows && !cursor.separated) {
+          Step step = separator(cursor, round);
+          if (step == Step.BLOCKED) {
+            return BLOCKED;
+          }
+          cursor.separated = true;
+          continue;
+        }
+      }
+      Step step = cursor.next(hand, direction);
+      if (step != Step.DONE) {
+        return step == Step.BLOCKED ? BLOCKED : END;
+      }
+    }
+  }
+
+  private boolean sameKey(BtreePage leaf, int cell) {
+    int before = cell - direction;
+    Record here = Record.of(leaf, cell);
+    Record there = before >= 0 && before < leaf.cells() ? Record.of(leaf, before) : null;
+    return here != null && there != null && here.hasKeyOf(there);
+  }
+
+  /** The first page that an entry leads to; or END, if it is to be found in what was passed. */
+  private long entry(Cursor cursor, Round round, BtreePage leaf, int cell) {
+    if (withOverflow) {
+      long head = leaf.overflow(cell);
+      if (head != 0) {
+        cursor.chain = head;
+        cursor.chainLeft = leaf.overflowPages(cell) - 1;
+      }
+      return head;
+    }
+    Record record = Record.of(leaf, cell);
+    long rowid = record == null ? Long.MIN_VALUE : record.rowid();
+    if (rowid == Long.MIN_VALUE) {
+      return END;
+    }
+    return cursor.passRow(round.hand(), round.roots(), tree.table, rowid) == Step.BLOCKED
+        ? SKIPPED
+        : END;
+  }
+
+  private Step separator(Cursor cursor, Round round) {
+    Hand hand = round.hand();
+    Step step = cursor.separator(hand, direction);
+    if (step != Step.DONE) {
+      return step;
+    }
+    BtreePage above = hand.interior(cursor.pageOfSeparator());
+    Record record = above == null ? null : Record.of(above, cursor.cellOfSeparator());
+    long rowid = record == null ? Long.MIN_VALUE : record.rowid();
+    return rowid == Long.MIN_VALUE
+        ? Step.NONE
+        : cursor.passRow(hand, round.roots(), tree.table, rowid);
+  }
+}
