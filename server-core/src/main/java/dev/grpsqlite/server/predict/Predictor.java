@@ -18,7 +18,7 @@ public final class Predictor {
   private static final int RECENT = 8;
 
   /** Demands of more pages are no application's steps. */
-  private static final int MOST_PAGES = 4;
+  public static final int MOST_PAGES = 4;
 
   private final Roots roots = new Roots();
   private final SentPages sent = new SentPages();
@@ -265,7 +265,7 @@ public final class Predictor {
         int first = -1;
         int last = -1;
         for (int cell = 0; cell < index.cells(); cell++) {
-          Record entry = Record.of(index, cell);
+          CellRecord entry = CellRecord.of(index, cell);
           if (entry != null && page.find(entry.rowid()) >= 0) {
             first = first < 0 ? cell : first;
             last = cell;

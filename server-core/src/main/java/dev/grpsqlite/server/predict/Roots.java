@@ -1,6 +1,6 @@
 package dev.grpsqlite.server.predict;
 
-import dev.grpsqlite.server.predict.Record.Order;
+import dev.grpsqlite.server.predict.CellRecord.Order;
 import java.nio.ByteBuffer;
 import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
@@ -145,7 +145,7 @@ final class Roots {
     for (boolean indexes : new boolean[] {false, true}) {
       for (BtreePage leaf : leaves) {
         for (int cell = 0; cell < leaf.cells() && found.size() < MOST; cell++) {
-          Record entry = Record.of(leaf, cell);
+          CellRecord entry = CellRecord.of(leaf, cell);
           String type = entry == null ? null : entry.text(0, charset);
           String table = entry == null ? null : entry.text(2, charset);
           if (entry == null || type == null || table == null) {
@@ -202,7 +202,7 @@ final class Roots {
       fruitless++;
       return Step.NONE;
     }
-    Record key = page.isIndex() ? Record.of(page, 0) : null;
+    CellRecord key = page.isIndex() ? CellRecord.of(page, 0) : null;
     long rowid = page.isIndex() ? 0 : page.rowid(0);
     for (Tree tree : candidates(page.isIndex())) {
       Step step =
@@ -223,12 +223,13 @@ final class Roots {
     return Step.NONE;
   }
 
-  private static Step locateIn(Hand hand, Tree tree, BtreePage page, Record key, Cursor cursor) {
+  private static Step locateIn(
+      Hand hand, Tree tree, BtreePage page, CellRecord key, Cursor cursor) {
     if (!hand.look(tree.root)) {
       return Step.BLOCKED;
     }
     BtreePage root = hand.interior(tree.root);
-    Record first = root == null ? null : Record.of(root, 0);
+    CellRecord first = root == null ? null : CellRecord.of(root, 0);
     if (first == null || first.columnCount() != key.columnCount()) {
       return Step.NONE;
     }
@@ -249,12 +250,12 @@ final class Roots {
   }
 
   /** In which child an entry is, which is not on this page. */
-  private static int childFor(BtreePage above, Record key, Order order) {
+  private static int childFor(BtreePage above, CellRecord key, Order order) {
     int low = 0;
     int high = above.cells();
     while (low < high) {
       int middle = (low + high) >>> 1;
-      Record there = Record.of(above, middle);
+      CellRecord there = CellRecord.of(above, middle);
       if (there != null && there.compareTo(key, order) < 0) {
         low = middle + 1;
       } else {

@@ -258,8 +258,8 @@ final class Walk implements Plan {
 
   private boolean sameKey(BtreePage leaf, int cell) {
     int before = cell - direction;
-    Record here = Record.of(leaf, cell);
-    Record there = before >= 0 && before < leaf.cells() ? Record.of(leaf, before) : null;
+    CellRecord here = CellRecord.of(leaf, cell);
+    CellRecord there = before >= 0 && before < leaf.cells() ? CellRecord.of(leaf, before) : null;
     return here != null && there != null && here.hasKeyOf(there);
   }
 
@@ -273,7 +273,7 @@ final class Walk implements Plan {
       }
       return head;
     }
-    Record record = Record.of(leaf, cell);
+    CellRecord record = CellRecord.of(leaf, cell);
     long rowid = record == null ? Long.MIN_VALUE : record.rowid();
     if (rowid == Long.MIN_VALUE) {
       return END;
@@ -290,7 +290,7 @@ final class Walk implements Plan {
       return step;
     }
     BtreePage above = hand.interior(cursor.pageOfSeparator());
-    Record record = above == null ? null : Record.of(above, cursor.cellOfSeparator());
+    CellRecord record = above == null ? null : CellRecord.of(above, cursor.cellOfSeparator());
     long rowid = record == null ? Long.MIN_VALUE : record.rowid();
     return rowid == Long.MIN_VALUE
         ? Step.NONE

@@ -1,10 +1,12 @@
 package dev.grpsqlite.server.session;
 
+import dev.grpsqlite.server.predict.Predictor;
 import dev.grpsqlite.server.session.SessionException.Code;
 import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.SessionId;
 import dev.grpsqlite.server.spi.StageId;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.OptionalLong;
 import java.util.function.BooleanSupplier;
@@ -20,6 +22,9 @@ import org.jspecify.annotations.Nullable;
 public final class Session {
   /** Open databases and fixed versions of one session; each takes some 200 bytes. */
   static final int MAX_VIEWS = 65_536;
+
+  /** Each takes 50 KiB at most, and 2 while little is read. */
+  static final int MAX_PREDICTORS = 16;
 
   private final SessionId id;
   private volatile long incarnation;
@@ -43,6 +48,15 @@ public final class Session {
   private final Map<StageKey, Long> staged = new HashMap<>();
   private long stagedBytes;
   private @Nullable Watch watch;
+
+  /** Of the databases that were read last. What one of them forgets, costs round trips. */
+  private final Map<DatabaseId, Predictor> predictors =
+      new LinkedHashMap<>(16, 0.75f, true) {
+        @Override
+        protected boolean removeEldestEntry(Map.Entry<DatabaseId, Predictor> eldest) {
+          return size() > MAX_PREDICTORS;
+        }
+      };
 
   Session(
       SessionId id,
@@ -139,6 +153,7 @@ public final class Session {
     views.forEach((key, view) -> floors.remove(key.database, view.effective()));
     countViews(-views.size());
     views.clear();
+    predictors.clear();
     return true;
   }
 
@@ -188,7 +203,15 @@ public final class Session {
     if (view != null) {
       floors.remove(database, view.effective());
       countViews(-1);
+      if (number == 0) {
+        predictors.remove(database);
+      }
     }
+  }
+
+  /** What is thought to be read next in a database. */
+  public synchronized Predictor predictor(DatabaseId database) {
+    return ended ? new Predictor() : predictors.computeIfAbsent(database, id -> new Predictor());
   }
 
   private void countViews(int more) {

@@ -53,7 +53,9 @@ final class RealDatabase implements AutoCloseable {
     assertEquals(0, compiler.waitFor(), said);
   }
 
-  /** The pages that SQLite reads for this, with a large cache that is empty: each once, in order. */
+  /**
+   * The pages that SQLite reads for this, with a large cache that is empty: each once, in order.
+   */
   List<Long> pagesRead(String sql) throws Exception {
     Path trace = Files.createTempFile(folder, "trace", "");
     String script =

@@ -7,8 +7,8 @@ import java.util.List;
 import java.util.Set;
 
 /**
- * A client whose cache takes what it is sent, and a server that reads what the predictor wants: what
- * a trace of demands costs.
+ * A client whose cache takes what it is sent, and a server that reads what the predictor wants:
+ * what a trace of demands costs.
  */
 final class Replay {
   private final RealDatabase database;
@@ -23,6 +23,7 @@ final class Replay {
 
   /** Of these, with the open. */
   int opened;
+
   int twice;
 
   /** Pages that the server read to find out what to send. */
@@ -88,7 +89,10 @@ final class Replay {
     return needed.size();
   }
 
-  /** What was fetched, for each page that was needed; the interior pages that come with an open aside. */
+  /**
+   * What was fetched, for each page that was needed; the interior pages that come with an open
+   * aside.
+   */
   double ratio() {
     return (double) (fetched - unusedOfOpen()) / needed.size();
   }

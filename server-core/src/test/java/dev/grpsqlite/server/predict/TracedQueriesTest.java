@@ -240,7 +240,6 @@ class TracedQueriesTest {
         "scan with overflow",
         "SELECT max(hex(data)) FROM files WHERE id < 900;",
         r -> trips(r) <= 25 && r.ratio() < 1.6);
-    check(
-        "scan beside overflow", "SELECT count(name) FROM files;", r -> r.ratio() < 1.4);
+    check("scan beside overflow", "SELECT count(name) FROM files;", r -> r.ratio() < 1.4);
   }
 }

@@ -5,7 +5,7 @@ import java.nio.charset.Charset;
 import org.jspecify.annotations.Nullable;
 
 /** The part of a record that is on the page of its cell. */
-final class Record {
+final class CellRecord {
   /** How an index may be ordered. One that mixes them is not recognised. */
   enum Order {
     BINARY,
@@ -26,7 +26,7 @@ final class Record {
 
   private final int headerEnd;
 
-  private Record(ByteBuffer bytes, int start, int limit, int headerEnd) {
+  private CellRecord(ByteBuffer bytes, int start, int limit, int headerEnd) {
     this.bytes = bytes;
     this.start = start;
     this.limit = limit;
@@ -34,7 +34,7 @@ final class Record {
   }
 
   /** The record of a cell; null if it does not look like one. */
-  static @Nullable Record of(BtreePage page, int cell) {
+  static @Nullable CellRecord of(BtreePage page, int cell) {
     int start = page.payload(cell);
     if (start < 0) {
       return null;
@@ -48,7 +48,7 @@ final class Record {
     long headerLength = header.varint();
     return headerLength < 2 || headerLength > limit - start
         ? null
-        : new Record(page.bytes(), start, (int) limit, start + (int) headerLength);
+        : new CellRecord(page.bytes(), start, (int) limit, start + (int) headerLength);
   }
 
   private Columns columns() {
@@ -92,10 +92,10 @@ final class Record {
       length++;
     }
     Columns last = length == 0 ? null : at(length - 1);
-    boolean isInteger =
-        last != null
-            && ((last.type >= 1 && last.type <= 6) || last.type == 8 || last.type == 9)
-            && last.body + last.length <= limit;
+    if (last == null || last.body + last.length > limit) {
+      return Long.MIN_VALUE;
+    }
+    boolean isInteger = (last.type >= 1 && last.type <= 6) || last.type == 8 || last.type == 9;
     return isInteger ? integer(last) : Long.MIN_VALUE;
   }
 
@@ -124,7 +124,7 @@ final class Record {
   }
 
   /** Whether all columns but the last are the same: entries of an index for the same key. */
-  boolean hasKeyOf(Record other) {
+  boolean hasKeyOf(CellRecord other) {
     Columns mine = columns();
     Columns others = other.columns();
     boolean more = mine.next();
@@ -156,7 +156,7 @@ final class Record {
   }
 
   /** As SQLite compares them, as far as what is here tells; 0: equal, or not known. */
-  int compareTo(Record other, Order order) {
+  int compareTo(CellRecord other, Order order) {
     Columns mine = columns();
     Columns others = other.columns();
     while (mine.next() && others.next()) {
@@ -171,7 +171,7 @@ final class Record {
     return 0;
   }
 
-  private int compare(Columns mine, Record other, Columns others, Order order) {
+  private int compare(Columns mine, CellRecord other, Columns others, Order order) {
     int kind = mine.kind();
     if (kind != others.kind()) {
       return Integer.compare(kind, others.kind());
