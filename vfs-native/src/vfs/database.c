@@ -35,8 +35,9 @@ static int keep_first_page(void *arg, uint32_t number, uint64_t version, int ask
   return 0;
 }
 
-void gsq_database_keep_page(gsq_database *database, const gsq_snapshot *at, uint32_t number,
-                            uint64_t version, int asked, const uint8_t *data, uint32_t size) {
+void gsq_database_keep_page(const gsq_database *database, const gsq_snapshot *at,
+                            uint32_t number, uint64_t version, int asked, const uint8_t *data,
+                            uint32_t size) {
   (asked ? gsq_page_cache_put : gsq_page_cache_put_unasked)(
       database->cache, number, version, at->version, size ? data : NULL, at->page_size);
 }

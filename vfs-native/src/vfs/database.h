@@ -92,8 +92,9 @@ int gsq_database_unlink_if_unused_(gsq_database *database);
 void gsq_database_free(gsq_database *database);
 int gsq_database_is(const gsq_database *database, const gsq_id *id);
 /* Puts a page that came into the cache. */
-void gsq_database_keep_page(gsq_database *database, const gsq_snapshot *at, uint32_t number,
-                            uint64_t version, int asked, const uint8_t *data, uint32_t size);
+void gsq_database_keep_page(const gsq_database *database, const gsq_snapshot *at,
+                            uint32_t number, uint64_t version, int asked, const uint8_t *data,
+                            uint32_t size);
 /* The name was found to be that of `id`. Fails if that is another database; the view of it, which
 ** was opened, is closed then. */
 int gsq_database_check_is(const gsq_database *database, const gsq_id *id, uint32_t view,

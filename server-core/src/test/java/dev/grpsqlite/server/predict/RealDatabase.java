@@ -6,6 +6,7 @@ import dev.grpsqlite.server.spi.PageImage;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -49,7 +50,7 @@ final class RealDatabase implements AutoCloseable {
                 Path.of("src/test/c/pagetrace.c").toAbsolutePath().toString())
             .redirectErrorStream(true)
             .start();
-    String said = new String(compiler.getInputStream().readAllBytes());
+    String said = new String(compiler.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     assertEquals(0, compiler.waitFor(), said);
   }
 

@@ -2,9 +2,13 @@ package dev.grpsqlite.server.predict;
 
 import dev.grpsqlite.server.spi.PageImage;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A client whose cache takes what it is sent, and a server that reads what the predictor wants:
@@ -14,7 +18,7 @@ final class Replay {
   private final RealDatabase database;
   private final Predictor predictor;
   private final long creditBytes;
-  private final Set<Long> cache = new HashSet<>();
+  private final Set<Long> cache;
   private final Set<Long> broughtByOpen = new HashSet<>();
   private final Set<Long> needed = new HashSet<>();
 
@@ -30,9 +34,24 @@ final class Replay {
   int looked;
 
   Replay(RealDatabase database, Predictor predictor, long creditBytes) {
+    this(database, predictor, creditBytes, Integer.MAX_VALUE);
+  }
+
+  /** A client that keeps the pages used last. */
+  Replay(RealDatabase database, Predictor predictor, long creditBytes, int cachePages) {
+    this.cache = Collections.newSetFromMap(newestOf(cachePages));
     this.database = database;
     this.predictor = predictor;
     this.creditBytes = creditBytes;
+  }
+
+  private static Map<Long, Boolean> newestOf(int pages) {
+    return new LinkedHashMap<>(16, 0.75f, true) {
+      @Override
+      protected boolean removeEldestEntry(Map.Entry<Long, Boolean> eldest) {
+        return size() > pages;
+      }
+    };
   }
 
   void open(long openCreditBytes) {
@@ -59,7 +78,7 @@ final class Replay {
     }
   }
 
-  private void play(Round round) {
+  private void play(@Nullable Round round) {
     if (round == null) {
       return;
     }
