@@ -93,7 +93,8 @@ class GarbageTest {
     }
   }
 
-  private void check(@Nullable Round round, Shape shape, long credit, LongFunction<PageImage> store) {
+  private void check(
+      @Nullable Round round, Shape shape, long credit, LongFunction<PageImage> store) {
     if (round == null) {
       return;
     }

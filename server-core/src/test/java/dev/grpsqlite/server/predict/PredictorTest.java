@@ -62,7 +62,8 @@ class PredictorTest {
 
   @Test
   void anyPageSizeEncodingAndReservedBytes() throws Exception {
-    try (RealDatabase small = RealDatabase.make(folder, "512.db", "PRAGMA page_size = 512;" + ROWS);
+    try (RealDatabase small =
+            RealDatabase.make(folder, "512.db", "PRAGMA page_size = 512;" + ROWS);
         RealDatabase large =
             RealDatabase.make(folder, "65536.db", "PRAGMA page_size = 65536;" + ROWS);
         RealDatabase utf16 =
