@@ -25,7 +25,9 @@ public final class Predictor {
   private final @Nullable Walk[] walks = new @Nullable Walk[WALKS];
   private final @Nullable Siblings[] siblings = new @Nullable Siblings[WALKS];
   private int siblingsAt;
-  private long uses;
+
+  /** How many there were. */
+  private long demands;
 
   /** Leaves that were asked for. */
   private final long[] leaf = new long[RECENT];
@@ -69,9 +71,10 @@ public final class Predictor {
     if (pages.size() > MOST_PAGES || pages.isEmpty()) {
       return null;
     }
+    demands++;
     Hand hand = new Hand(shape, shape.pageSize());
     pages.forEach(hand::put);
-    current = new Round(this, hand, new Demand(pages), creditBytes);
+    current = new Round(this, hand, new Demand(List.copyOf(pages)), creditBytes);
     return current;
   }
 
@@ -141,7 +144,7 @@ public final class Predictor {
       }
       Step step = Step.DONE;
       if (expecting != null) {
-        expecting.goOn();
+        expecting.goOn(demands - expecting.lastUse);
         follow(expecting);
       } else if (page == null) {
         step = overflow(hand, image.number());
@@ -157,7 +160,7 @@ public final class Predictor {
     }
 
     private void follow(Walk walk) {
-      walk.lastUse = ++uses;
+      walk.lastUse = demands;
       int oldest = 0;
       for (int i = 0; i < walks.length; i++) {
         if (walks[i] == walk) {

@@ -17,6 +17,9 @@ final class Walk implements Plan {
   /** No client gives that much credit. */
   private static final int MOST_WINDOW = 1 << 20;
 
+  /** An application that joins tables comes back to a walk after some demands of others. */
+  private static final int PATIENCE = 64;
+
   /** How many pages are recognised as the next demand: the session may have some after all. */
   private static final int NEXT_PAGES = 4;
 
@@ -86,9 +89,16 @@ final class Walk implements Plan {
     return false;
   }
 
-  /** Everything that was sent is used. */
-  void goOn() {
-    window = Math.min(window < LARGE_WINDOW ? window * 2 : window + window / 2, MOST_WINDOW);
+  /**
+   * The session is where it was expected: everything that was sent is used.
+   *
+   * @param demands how many there were since; after many, it may be there by chance
+   */
+  void goOn(long demands) {
+    window =
+        demands > PATIENCE
+            ? FIRST_WINDOW
+            : Math.min(window < LARGE_WINDOW ? window * 2 : window + window / 2, MOST_WINDOW);
     if (withRows) {
       sameKeyOnly = false;
     }

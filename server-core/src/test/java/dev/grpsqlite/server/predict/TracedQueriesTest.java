@@ -94,6 +94,7 @@ class TracedQueriesTest {
     System.out.printf("all: fetched / needed = %.3f%n", (double) allFetched / allNeeded);
     packed.close();
     fragmented.close();
+    assertTrue(allFetched < 1.3 * allNeeded, "of all pages fetched, too few were needed");
   }
 
   /** Both databases, from an open on; the round trips after the open. */
