@@ -54,6 +54,9 @@ final class PageStream {
   private @Nullable Round round;
   private boolean roundBegan;
 
+  /** The client has its answer; what the round finds out is for later. */
+  private boolean completed;
+
   /** What the round wanted to see, once it is here. */
   private @Nullable List<PageImage> seen;
 
@@ -106,7 +109,7 @@ final class PageStream {
     if (finished) {
       return false;
     }
-    if (call.isCancelled()) {
+    if (call.isCancelled() && !completed) {
       finish();
       return false;
     }
@@ -117,7 +120,7 @@ final class PageStream {
       return true;
     }
     Source from = source;
-    if (from == null || reading || !call.isReady()) {
+    if (from == null || reading || !(completed || call.isReady())) {
       return false;
     }
     if (!ahead.isEmpty()) {
@@ -133,13 +136,17 @@ final class PageStream {
       roundBegan = true;
       round = from.predict.apply(demanded);
       seen = List.of();
-      demanded.clear();
+      if (round != null && !round.maySend()) {
+        completed = true;
+        call.onCompleted();
+      }
     }
     if (round == null) {
       complete();
       return false;
     }
     if (seen != null) {
+      // Nothing, if the call is completed.
       ahead.addAll(round.take(seen));
       seen = null;
       return true;
@@ -203,7 +210,9 @@ final class PageStream {
 
   private void complete() {
     finish();
-    call.onCompleted();
+    if (!completed) {
+      call.onCompleted();
+    }
   }
 
   private void finish() {

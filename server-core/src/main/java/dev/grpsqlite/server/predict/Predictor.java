@@ -11,17 +11,24 @@ import org.jspecify.annotations.Nullable;
  * from its own cache, nobody sees. So a walk shows itself by the first page that was not sent, and
  * {@link Walk} waits for just that.
  *
- * <p>Thread-safe. One round at a time: a demand that comes while one is under way predicts nothing.
+ * <p>Whether anything follows from a demand is seen from what is kept, without a look at other pages;
+ * so a demand from which nothing follows costs nothing. What is found out for later demands, a round
+ * finds out for which nobody waits.
+ *
+ * <p>Thread-safe: a round's steps are taken under this object's monitor, and never wait. One round of
+ * either kind at a time: a demand that comes while one is under way predicts nothing.
  */
 public final class Predictor {
-  private static final int WALKS = 8;
-  private static final int RECENT = 8;
-
   /** Demands of more pages are no application's steps. */
   public static final int MOST_PAGES = 4;
 
+  private static final int WALKS = 8;
+  private static final int RECENT = 8;
+  private static final int INDEX_LEAVES = 3;
+
   private final Roots roots = new Roots();
   private final SentPages sent = new SentPages();
+  private final OverflowHeads heads = new OverflowHeads();
   private final @Nullable Walk[] walks = new @Nullable Walk[WALKS];
   private final @Nullable Siblings[] siblings = new @Nullable Siblings[WALKS];
   private int siblingsAt;
@@ -29,21 +36,22 @@ public final class Predictor {
   /** How many there were. */
   private long demands;
 
-  /** Leaves that were asked for. */
+  /** Leaves of tables that were asked for, and their first and last rows. */
   private final long[] leaf = new long[RECENT];
 
-  private final boolean[] leafOfIndex = new boolean[RECENT];
   private final long[] firstRow = new long[RECENT];
   private final long[] lastRow = new long[RECENT];
   private int leaves;
 
-  private final OverflowHeads heads = new OverflowHeads();
+  private final @Nullable IndexLeaf[] indexLeaves = new @Nullable IndexLeaf[INDEX_LEAVES];
+  private int indexLeavesAt;
 
-  private @Nullable Round current;
+  private @Nullable Round sending;
+  private @Nullable Round learning;
 
   /** The database was opened, with its page 1. Null: nothing can be predicted now. */
   public synchronized @Nullable Round opened(Shape shape, PageImage first, long creditBytes) {
-    if (current != null) {
+    if (sending != null) {
       return null;
     }
     Hand hand = new Hand(shape, shape.pageSize());
@@ -52,16 +60,13 @@ public final class Predictor {
     sent.clear();
     sent.add(1, shape.version());
     Opening opening = new Opening();
-    current = new Round(this, hand, round -> learnt(round) && opening.advance(round), creditBytes);
-    return current;
+    sending = new Round(this, hand, knowing(opening), creditBytes, true);
+    return sending;
   }
 
-  /** Pages were asked for, and sent. Null: nothing can be predicted now. */
+  /** Pages were asked for, and sent. Null: nothing follows from it. */
   public synchronized @Nullable Round demanded(
       Shape shape, List<PageImage> pages, long creditBytes) {
-    if (current != null) {
-      return null;
-    }
     for (PageImage page : pages) {
       if (sent.has(page.number(), page.version())) {
         sent.clear(); // The client has lost it, and so others.
@@ -72,15 +77,59 @@ public final class Predictor {
       return null;
     }
     demands++;
-    Hand hand = new Hand(shape, shape.pageSize());
+    if (roots.usable() == 0) {
+      return learn(shape, pages, round -> true);
+    }
+    Plan follows = null;
+    IndexLeaf unknown = null;
+    for (PageImage image : pages) {
+      BtreePage page = BtreePage.of(image, roots.usable(), shape.pageCount());
+      Plan plan = plan(image.number(), page);
+      follows = plan == null ? follows : plan;
+      IndexLeaf added = page == null || !page.isLeaf() ? null : remember(page);
+      unknown = added == null ? unknown : added;
+    }
+    if (follows == null) {
+      IndexLeaf index = unknown;
+      return index == null ? null : learn(shape, pages, round -> findNeighbours(round, index));
+    }
+    if (sending != null) {
+      return null;
+    }
+    sending = new Round(this, hand(shape, pages), knowing(follows), creditBytes, true);
+    return sending;
+  }
+
+  private @Nullable Round learn(Shape shape, List<PageImage> pages, Plan plan) {
+    if (learning != null) {
+      return null;
+    }
+    learning = new Round(this, hand(shape, pages), knowing(plan), 0, false);
+    return learning;
+  }
+
+  private Hand hand(Shape shape, List<PageImage> pages) {
+    Hand hand = new Hand(shape, Math.max(roots.usable(), 1));
     pages.forEach(hand::put);
-    current = new Round(this, hand, new Demand(List.copyOf(pages)), creditBytes);
-    return current;
+    return hand;
+  }
+
+  /** The plan, once it is known which trees there are. */
+  private Plan knowing(Plan plan) {
+    return round ->
+        switch (roots.learn(round.hand())) {
+          case DONE -> plan.advance(round);
+          case NONE -> true;
+          case BLOCKED -> false;
+        };
   }
 
   synchronized void roundIsOver(Round round) {
-    if (current == round) {
-      current = null;
+    if (sending == round) {
+      sending = null;
+    }
+    if (learning == round) {
+      learning = null;
     }
   }
 
@@ -97,271 +146,57 @@ public final class Predictor {
     heads.add(hand.tree(image.number()));
   }
 
-  private static boolean isOlder(@Nullable Walk walk, @Nullable Walk other) {
-    return other != null && (walk == null || walk.lastUse < other.lastUse);
+  /** What follows from the demand of a page, as far as it is a page of a b-tree. */
+  private @Nullable Plan plan(long number, @Nullable BtreePage page) {
+    for (Walk walk : walks) {
+      if (walk != null && walk.expects(number)) {
+        walk.goOn(demands - walk.lastUse);
+        keep(walk);
+        return walk;
+      }
+    }
+    if (page == null) {
+      long at = heads.leafOf(number);
+      return at == 0 ? null : new Found(round -> overflow(round, at, number));
+    }
+    if (!page.isLeaf()) {
+      return new Found(round -> interior(round, number));
+    }
+    return page.isIndex() ? indexLeaf(number) : tableLeaf(page);
   }
 
-  private boolean learnt(Round round) {
-    return roots.learn(round.hand()) == Step.DONE;
+  private @Nullable Plan indexLeaf(long number) {
+    for (IndexLeaf other : indexLeaves) {
+      if (other != null && other.isNextTo(number)) {
+        int direction = other.next == number ? 1 : -1;
+        return new Found(round -> along(round, number, other.page, direction, other.hasSteps()));
+      }
+    }
+    return null;
   }
 
-  /** Finds out what the demanded pages are, and goes on with what follows from that. */
-  private final class Demand implements Plan {
-    private final List<PageImage> pages;
-    private int at;
-    private @Nullable Plan follows;
-
-    Demand(List<PageImage> pages) {
-      this.pages = pages;
-    }
-
-    @Override
-    public boolean advance(Round round) {
-      Hand hand = round.hand();
-      Step learnt = roots.learn(hand);
-      if (learnt != Step.DONE) {
-        return learnt == Step.NONE;
-      }
-      for (; at < pages.size(); at++) {
-        if (note(round, pages.get(at)) == Step.BLOCKED) {
-          return false;
+  private @Nullable Plan tableLeaf(BtreePage page) {
+    for (int back = 1; back <= INDEX_LEAVES; back++) {
+      IndexLeaf index = indexLeaves[(indexLeavesAt + INDEX_LEAVES - back) % INDEX_LEAVES];
+      if (index != null && index.names(page)) {
+        IndexLeaf.Way way = index.step();
+        if (way.direction() != 0) {
+          return new Found(round -> rows(round, index.page, way, page.number));
         }
       }
-      return follows == null || follows.advance(round);
     }
-
-    private Step note(Round round, PageImage image) {
-      Hand hand = round.hand();
-      if (!hand.look(image.number())) {
-        return Step.BLOCKED;
-      }
-      BtreePage page = hand.tree(image.number());
-      Walk expecting = null;
-      for (Walk walk : walks) {
-        if (walk != null && walk.expects(image.number())) {
-          expecting = walk;
-        }
-      }
-      Step step = Step.DONE;
-      if (expecting != null) {
-        expecting.goOn(demands - expecting.lastUse);
-        follow(expecting);
-      } else if (page == null) {
-        step = overflow(hand, image.number());
-      } else if (!page.isLeaf()) {
-        step = interior(hand, page);
-      } else {
-        step = page.isIndex() ? indexLeaf(hand, page) : tableLeaf(hand, page);
-      }
-      if (step != Step.BLOCKED && page != null && page.isLeaf()) {
-        remember(page);
-      }
-      return step;
-    }
-
-    private void follow(Walk walk) {
-      walk.lastUse = demands;
-      int oldest = 0;
-      for (int i = 0; i < walks.length; i++) {
-        if (walks[i] == walk) {
-          follows = walk;
-          return;
-        }
-        if (isOlder(walks[i], walks[oldest])) {
-          oldest = i;
-        }
-      }
-      walks[oldest] = walk;
-      follows = walk;
-    }
-
-    private Step tableLeaf(Hand hand, BtreePage page) {
-      Step row = rowOfIndex(hand, page);
-      if (row != Step.NONE || page.cells() == 0) {
-        return row;
-      }
+    if (page.cells() > 0) {
       long first = page.rowid(0);
       long last = page.rowid(page.cells() - 1);
       for (int i = 0; i < RECENT; i++) {
-        int direction = 0;
-        if (leaf[i] != 0 && !leafOfIndex[i]) {
-          direction = near(firstRow[i], lastRow[i], first, last);
-        }
+        int direction = leaf[i] == 0 ? 0 : near(firstRow[i], lastRow[i], first, last);
         if (direction != 0) {
-          Step step = neighbour(hand, page, leaf[i], direction, false);
-          if (step != Step.NONE) {
-            return step;
-          }
+          long other = leaf[i];
+          return new Found(round -> along(round, page.number, other, direction, false));
         }
-      }
-      return Step.NONE;
-    }
-
-    private Step indexLeaf(Hand hand, BtreePage page) {
-      Cursor cursor = new Cursor();
-      Step step = roots.locate(hand, page, cursor);
-      for (int direction = 1; step == Step.DONE && direction >= -1; direction -= 2) {
-        Cursor before = cursor.copy();
-        Step found = before.next(hand, -direction);
-        if (found == Step.BLOCKED) {
-          return found;
-        }
-        if (found == Step.DONE && roots.located().lastLeaf == before.leaf) {
-          follow(Walk.along(roots.located(), cursor, direction, readRowsAt(before.leaf)));
-          begin();
-          step = Step.NONE;
-        }
-      }
-      if (cursor.leaf == page.number) {
-        roots.located().lastLeaf = page.number;
-      }
-      return step == Step.BLOCKED ? step : Step.NONE;
-    }
-
-    private void begin() {
-      if (follows instanceof Walk walk) {
-        walk.begin();
       }
     }
-
-    private boolean readRowsAt(long page) {
-      for (Walk walk : walks) {
-        if (walk != null && walk.leaf() == page && walk.hasRows()) {
-          return true;
-        }
-      }
-      return false;
-    }
-
-    private Step neighbour(Hand hand, BtreePage page, long other, int direction, boolean withRows) {
-      Cursor cursor = new Cursor();
-      Step step = roots.locate(hand, page, cursor);
-      if (step != Step.DONE) {
-        return step;
-      }
-      Cursor before = cursor.copy();
-      step = before.next(hand, -direction);
-      if (step != Step.DONE || before.leaf != other) {
-        return step == Step.BLOCKED ? step : Step.NONE;
-      }
-      follow(Walk.along(roots.located(), cursor, direction, withRows));
-      begin();
-      return Step.DONE;
-    }
-
-    /** Whether the leaf has a row that an entry of a recent leaf of an index names. */
-    private Step rowOfIndex(Hand hand, BtreePage page) {
-      int looked = 0;
-      for (int back = 1; back <= RECENT && looked < 2; back++) {
-        int i = Math.floorMod(leaves - back, RECENT);
-        if (leaf[i] == 0 || !leafOfIndex[i]) {
-          continue;
-        }
-        looked++;
-        if (!hand.look(leaf[i])) {
-          return Step.BLOCKED;
-        }
-        BtreePage index = hand.tree(leaf[i]);
-        if (index == null || !index.isIndex() || !index.isLeaf()) {
-          continue;
-        }
-        int first = -1;
-        int last = -1;
-        for (int cell = 0; cell < index.cells(); cell++) {
-          CellRecord entry = CellRecord.of(index, cell);
-          if (entry != null && page.find(entry.rowid()) >= 0) {
-            first = first < 0 ? cell : first;
-            last = cell;
-          }
-        }
-        if (first >= 0) {
-          return stepTo(hand, index, first, last, true, 0, 0);
-        }
-      }
-      return Step.NONE;
-    }
-
-    private Step stepTo(
-        Hand hand, BtreePage at, int first, int last, boolean rows, long head, long pages) {
-      Walk walk = null;
-      for (Walk each : walks) {
-        if (each != null && each.leaf() == at.number && each.tree.isIndex == at.isIndex()) {
-          walk = each;
-        }
-      }
-      if (walk == null) {
-        Cursor cursor = new Cursor();
-        Step step = roots.locate(hand, at, cursor);
-        if (step != Step.DONE) {
-          return step;
-        }
-        walk = Walk.at(roots.located(), cursor);
-      }
-      if (rows && walk.tree.table == 0) {
-        return Step.NONE;
-      }
-      walk.step(first, last);
-      if (rows) {
-        walk.readsRows();
-      } else {
-        walk.readsOverflow(head, pages);
-      }
-      follow(walk);
-      return Step.DONE;
-    }
-
-    private Step interior(Hand hand, BtreePage page) {
-      Cursor cursor = new Cursor();
-      Step step = roots.locate(hand, page, cursor);
-      if (step != Step.DONE || cursor.parent() == 0) {
-        return step;
-      }
-      Siblings found = null;
-      for (Siblings each : siblings) {
-        if (each != null && each.parent == cursor.parent()) {
-          found = each;
-        }
-      }
-      if (found == null) {
-        found = new Siblings(cursor.parent());
-        siblings[siblingsAt] = found;
-        siblingsAt = (siblingsAt + 1) % siblings.length;
-      }
-      if (found.demanded(cursor.indexInParent())) {
-        follows = found;
-      }
-      return Step.DONE;
-    }
-
-    private Step overflow(Hand hand, long page) {
-      long at = heads.leafOf(page);
-      if (at == 0 || at > hand.shape.pageCount()) {
-        return Step.NONE;
-      }
-      if (!hand.look(at)) {
-        return Step.BLOCKED;
-      }
-      BtreePage tree = hand.tree(at);
-      if (tree == null || !tree.isLeaf()) {
-        return Step.NONE;
-      }
-      for (int cell = 0; cell < tree.cells(); cell++) {
-        if (tree.overflow(cell) == page) {
-          return stepTo(hand, tree, cell, cell, false, page, tree.overflowPages(cell));
-        }
-      }
-      return Step.NONE;
-    }
-
-    private void remember(BtreePage page) {
-      int i = leaves++ & (RECENT - 1);
-      leaf[i] = page.number;
-      leafOfIndex[i] = page.isIndex();
-      boolean rows = !page.isIndex() && page.cells() > 0;
-      firstRow[i] = rows ? page.rowid(0) : 0;
-      lastRow[i] = rows ? page.rowid(page.cells() - 1) : 0;
-      heads.add(page);
-    }
+    return null;
   }
 
   /** Whether a leaf with rows from first to last may be the neighbour of another. 1: after it. */
@@ -374,5 +209,221 @@ public final class Predictor {
       return 1;
     }
     return last < otherFirst && otherFirst - last <= spans ? -1 : 0;
+  }
+
+  /** Returns it if its neighbours are to be found out. */
+  private @Nullable IndexLeaf remember(BtreePage page) {
+    heads.add(page);
+    if (page.isIndex()) {
+      for (IndexLeaf known : indexLeaves) {
+        if (known != null && known.page == page.number) {
+          return null;
+        }
+      }
+      IndexLeaf added = new IndexLeaf(page);
+      indexLeaves[indexLeavesAt] = added;
+      indexLeavesAt = (indexLeavesAt + 1) % INDEX_LEAVES;
+      return added;
+    }
+    if (page.cells() > 0) {
+      int i = leaves++ & (RECENT - 1);
+      leaf[i] = page.number;
+      firstRow[i] = page.rowid(0);
+      lastRow[i] = page.rowid(page.cells() - 1);
+    }
+    return null;
+  }
+
+  private void keep(Walk walk) {
+    walk.lastUse = demands;
+    int oldest = 0;
+    for (int i = 0; i < walks.length; i++) {
+      if (walks[i] == walk) {
+        return;
+      }
+      if (isOlder(walks[i], walks[oldest])) {
+        oldest = i;
+      }
+    }
+    walks[oldest] = walk;
+  }
+
+  private static boolean isOlder(@Nullable Walk walk, @Nullable Walk other) {
+    return other != null && (walk == null || walk.lastUse < other.lastUse);
+  }
+
+  private boolean findNeighbours(Round round, IndexLeaf index) {
+    Hand hand = round.hand();
+    if (!hand.look(index.page)) {
+      return false;
+    }
+    BtreePage page = hand.tree(index.page);
+    Cursor cursor = new Cursor();
+    Step step = page == null ? Step.NONE : roots.locate(hand, page, cursor);
+    if (step != Step.DONE) {
+      return step == Step.NONE;
+    }
+    Cursor after = cursor.copy();
+    Cursor before = cursor.copy();
+    Step next = after.next(hand, 1);
+    Step previous = before.next(hand, -1);
+    // Of each tree, the last leaf alone is where a walk may go on.
+    index.root = roots.located().root;
+    for (IndexLeaf other : indexLeaves) {
+      if (other != null && other != index && other.root == index.root) {
+        other.next = 0;
+        other.previous = 0;
+      }
+    }
+    index.next = next == Step.DONE ? after.leaf : index.next;
+    index.previous = previous == Step.DONE ? before.leaf : index.previous;
+    return next != Step.BLOCKED && previous != Step.BLOCKED;
+  }
+
+  /** Finds a walk, and then goes it. */
+  private final class Found implements Plan {
+    private final Search search;
+    private @Nullable Plan found;
+
+    Found(Search search) {
+      this.search = search;
+    }
+
+    @Override
+    public boolean advance(Round round) {
+      if (found == null) {
+        Result result = search.look(round);
+        if (result.plan == null) {
+          return result.step != Step.BLOCKED;
+        }
+        found = result.plan;
+        if (found instanceof Walk walk) {
+          keep(walk);
+        }
+      }
+      return found.advance(round);
+    }
+  }
+
+  private interface Search {
+    Result look(Round round);
+  }
+
+  private record Result(Step step, @Nullable Plan plan) {
+    static Result of(Step step) {
+      return new Result(step, null);
+    }
+
+    static Result of(Plan plan) {
+      return new Result(Step.DONE, plan);
+    }
+  }
+
+  /** Two neighbours were read. */
+  private Result along(Round round, long number, long other, int direction, boolean withRows) {
+    Hand hand = round.hand();
+    if (!hand.look(number)) {
+      return Result.of(Step.BLOCKED);
+    }
+    BtreePage page = hand.tree(number);
+    Cursor cursor = new Cursor();
+    Step step = page == null ? Step.NONE : roots.locate(hand, page, cursor);
+    if (step != Step.DONE) {
+      return Result.of(step);
+    }
+    Cursor before = cursor.copy();
+    step = before.next(hand, -direction);
+    if (step != Step.DONE || before.leaf != other) {
+      return Result.of(step == Step.DONE ? Step.NONE : step);
+    }
+    return Result.of(Walk.along(roots.located(), cursor, direction, withRows));
+  }
+
+  /** A leaf was read with rows that entries of an index's leaf name, if it is of that table. */
+  private Result rows(Round round, long number, IndexLeaf.Way way, long row) {
+    Result at = walkAt(round, number);
+    if (at.plan instanceof Walk walk) {
+      if (walk.tree.table == 0) {
+        return Result.of(Step.NONE);
+      }
+      Hand hand = round.hand();
+      if (!hand.look(row)) {
+        return Result.of(Step.BLOCKED);
+      }
+      BtreePage page = hand.tree(row);
+      long first = page == null ? 0 : page.rowid(0);
+      Step step =
+          new Cursor()
+              .findPage(hand, walk.tree.table, row, false, above -> above.childFor(first));
+      if (step != Step.DONE) {
+        return Result.of(step);
+      }
+      walk.readsRow(way);
+    }
+    return at;
+  }
+
+  /** The walk that is at a leaf, or a new one. */
+  private Result walkAt(Round round, long number) {
+    for (Walk walk : walks) {
+      if (walk != null && walk.leaf() == number) {
+        return Result.of(walk);
+      }
+    }
+    Hand hand = round.hand();
+    if (!hand.look(number)) {
+      return Result.of(Step.BLOCKED);
+    }
+    BtreePage page = hand.tree(number);
+    Cursor cursor = new Cursor();
+    Step step =
+        page == null || !page.isLeaf() ? Step.NONE : roots.locate(hand, page, cursor);
+    return step == Step.DONE ? Result.of(Walk.at(roots.located(), cursor)) : Result.of(step);
+  }
+
+  private Result overflow(Round round, long number, long head) {
+    Hand hand = round.hand();
+    if (number > hand.shape.pageCount()) {
+      return Result.of(Step.NONE);
+    }
+    if (!hand.look(number)) {
+      return Result.of(Step.BLOCKED);
+    }
+    BtreePage page = hand.tree(number);
+    for (int cell = 0; page != null && page.isLeaf() && cell < page.cells(); cell++) {
+      if (page.overflow(cell) == head) {
+        Result at = walkAt(round, number);
+        if (at.plan instanceof Walk walk) {
+          walk.readsOverflow(cell, head, page.overflowPages(cell));
+        }
+        return at;
+      }
+    }
+    return Result.of(Step.NONE);
+  }
+
+  private Result interior(Round round, long number) {
+    Hand hand = round.hand();
+    if (!hand.look(number)) {
+      return Result.of(Step.BLOCKED);
+    }
+    BtreePage page = hand.tree(number);
+    Cursor cursor = new Cursor();
+    Step step = page == null ? Step.NONE : roots.locate(hand, page, cursor);
+    if (step != Step.DONE || cursor.parent() == 0) {
+      return Result.of(step == Step.DONE ? Step.NONE : step);
+    }
+    Siblings found = null;
+    for (Siblings each : siblings) {
+      if (each != null && each.parent == cursor.parent()) {
+        found = each;
+      }
+    }
+    if (found == null) {
+      found = new Siblings(cursor.parent());
+      siblings[siblingsAt] = found;
+      siblingsAt = (siblingsAt + 1) % siblings.length;
+    }
+    return found.demanded(cursor.indexInParent()) ? Result.of(found) : Result.of(Step.NONE);
   }
 }

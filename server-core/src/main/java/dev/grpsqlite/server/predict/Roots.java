@@ -46,9 +46,6 @@ final class Roots {
 
     long lastUse;
 
-    /** Of an index: the leaf that was asked for last. */
-    long lastLeaf;
-
     Tree(long root, boolean isIndex, long table) {
       this.root = root;
       this.isIndex = isIndex;
@@ -163,6 +160,11 @@ final class Roots {
       }
     }
     return found;
+  }
+
+  /** Bytes of a page that SQLite uses; 0: not known yet. */
+  int usable() {
+    return known ? usable : 0;
   }
 
   List<Tree> trees() {

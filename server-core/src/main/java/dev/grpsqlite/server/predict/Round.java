@@ -18,16 +18,18 @@ public final class Round implements AutoCloseable {
   private final Predictor predictor;
   private final Hand hand;
   private final Plan plan;
+  private final boolean maySend;
   private final List<PageImage> sending = new ArrayList<>();
   private long credit;
   private long looksLeft;
   private boolean over;
 
-  Round(Predictor predictor, Hand hand, Plan plan, long credit) {
+  Round(Predictor predictor, Hand hand, Plan plan, long credit, boolean maySend) {
     this.predictor = predictor;
     this.hand = hand;
     this.plan = plan;
     this.credit = credit;
+    this.maySend = maySend;
     this.looksLeft = LOOKS + LOOKS_PER_PAGE * (credit / hand.shape.pageSize());
   }
 
@@ -37,6 +39,12 @@ public final class Round implements AutoCloseable {
    * @return pages to send, in this order
    */
   public List<PageImage> take(List<PageImage> pages) {
+    synchronized (predictor) {
+      return goOn(pages);
+    }
+  }
+
+  private List<PageImage> goOn(List<PageImage> pages) {
     for (PageImage page : pages) {
       hand.put(page);
     }
@@ -56,6 +64,14 @@ public final class Round implements AutoCloseable {
     return result;
   }
 
+  /**
+   * Whether pages may come of it. Else it only finds out what will be of use later, so that nobody
+   * need wait for it.
+   */
+  public boolean maySend() {
+    return maySend;
+  }
+
   /** The pages to read next, which all exist; none: it is over. */
   public long[] wanted() {
     return hand.wanted();
@@ -65,6 +81,7 @@ public final class Round implements AutoCloseable {
   @Override
   public void close() {
     over = true;
+    hand.wantNothing();
     predictor.roundIsOver(this);
   }
 

@@ -26,6 +26,9 @@ final class Walk implements Plan {
   /** Pages generated between two looks at the store. */
   private static final int MOST_STEPS = 4096;
 
+  /** Entries between two whose overflow is read may have none. */
+  private static final int NEAR = 8;
+
   private static final long END = 0;
   private static final long BLOCKED = -1;
   private static final long SKIPPED = -2;
@@ -39,10 +42,8 @@ final class Walk implements Plan {
   /** Only the rows of entries with the same key, or the overflow pages of the same entry. */
   private boolean sameKeyOnly;
 
-  /** The entries that the last demand may have come from; -1: none did. */
-  private int lowest = -1;
-
-  private int highest = -1;
+  /** The entry whose overflow was asked for last. */
+  private int entry;
 
   private int window = FIRST_WINDOW;
   private final long[] next = new long[NEXT_PAGES];
@@ -63,7 +64,7 @@ final class Walk implements Plan {
     Walk walk = new Walk(tree, position);
     walk.direction = direction;
     walk.withRows = withRows;
-    // The leaf itself was read; what it holds comes only with rows.
+    walk.left = walk.window;
     return walk;
   }
 
@@ -74,10 +75,6 @@ final class Walk implements Plan {
 
   long leaf() {
     return position.leaf;
-  }
-
-  boolean hasRows() {
-    return withRows || lowest >= 0;
   }
 
   boolean expects(long page) {
@@ -105,43 +102,28 @@ final class Walk implements Plan {
     left = window;
   }
 
-  /**
-   * A row was read that entries of this index's leaf name, or the overflow of an entry.
-   *
-   * @param first the entry, or the first of those that name rows of the same page
-   * @param last the last of them
-   * @return whether something follows from it
-   */
-  boolean step(int first, int last) {
-    boolean known = lowest >= 0;
-    boolean forward = known && first > lowest && first <= highest + NEAR;
-    boolean backward = known && last < highest && last >= lowest - NEAR;
-    lowest = first;
-    highest = last;
-    sameKeyOnly = !forward && !backward;
-    direction = backward && !forward ? -1 : 1;
-    position.fresh = false;
-    position.cell = direction > 0 ? first : last;
-    window = FIRST_WINDOW;
-    left = window;
-    return true;
-  }
-
-  /** Rows between two that were read may be on pages that the session had. */
-  private static final int NEAR = 8;
-
-  void readsRows() {
+  /** A row was read that an entry of this index's leaf names. */
+  void readsRow(IndexLeaf.Way way) {
     withRows = true;
+    begin(way.direction() > 0 ? way.first() : way.last(), way.direction(), way.sameKeyOnly());
   }
 
-  /** The overflow of the entry at which it is begins with this page. */
-  void readsOverflow(long head, long pages) {
+  /** The overflow of an entry was read, which begins with this page. */
+  void readsOverflow(int cell, long head, long pages) {
+    boolean another = withOverflow && cell > entry && cell <= entry + NEAR;
     withOverflow = true;
+    entry = cell;
+    begin(cell, 1, !another);
     position.chain = head;
     position.chainLeft = pages - 1;
   }
 
-  void begin() {
+  private void begin(int cell, int towards, boolean noFurther) {
+    position.fresh = false;
+    position.cell = cell;
+    direction = towards;
+    sameKeyOnly = noFurther;
+    window = FIRST_WINDOW;
     left = window;
   }
 
