@@ -66,7 +66,7 @@ class PrefetchTest {
   void aColdScanAndRangesTakeFewRoundTrips(Kind kind) throws Exception {
     Cold cold = make(kind, "scans");
     compare(cold, "SELECT count(*), sum(length(body)) FROM t NOT INDEXED", 25, 1000);
-    compare(cold, "SELECT sum(length(body)) FROM t WHERE at BETWEEN 3000 AND 4000", 30, 300);
+    compare(cold, "SELECT sum(length(body)) FROM t WHERE at BETWEEN 3000 AND 4000", 30, 250);
     compare(
         cold,
         "SELECT count(x) FROM (SELECT length(body) AS x FROM t ORDER BY id DESC LIMIT 4000)",
