@@ -87,16 +87,16 @@ final class CellRecord {
   /** The rowid, which an index has in its last column; {@link Long#MIN_VALUE} if it is not here. */
   long rowid() {
     Columns columns = columns();
-    int length = 0;
+    long type = -1;
+    long length = 0;
+    long body = 0;
     while (columns.next()) {
-      length++;
+      type = columns.type;
+      length = columns.length;
+      body = columns.body;
     }
-    Columns last = length == 0 ? null : at(length - 1);
-    if (last == null || last.body + last.length > limit) {
-      return Long.MIN_VALUE;
-    }
-    boolean isInteger = (last.type >= 1 && last.type <= 6) || last.type == 8 || last.type == 9;
-    return isInteger ? integer(last) : Long.MIN_VALUE;
+    boolean isInteger = (type >= 1 && type <= 6) || type == 8 || type == 9;
+    return isInteger && body + length <= limit ? integer(type, length, body) : Long.MIN_VALUE;
   }
 
   private @Nullable Columns at(int column) {
@@ -110,15 +110,19 @@ final class CellRecord {
   }
 
   private long integer(Columns column) {
-    if (column.type == 9) {
+    return integer(column.type, column.length, column.body);
+  }
+
+  private long integer(long type, long length, long body) {
+    if (type == 9) {
       return 1;
     }
-    if (column.type < 1 || column.type > 6 || column.body + column.length > limit) {
+    if (type < 1 || type > 6 || body + length > limit) {
       return 0;
     }
-    long value = bytes.get((int) column.body);
-    for (int i = 1; i < column.length; i++) {
-      value = (value << 8) | (bytes.get((int) column.body + i) & 0xff);
+    long value = bytes.get((int) body);
+    for (int i = 1; i < length; i++) {
+      value = (value << 8) | (bytes.get((int) body + i) & 0xff);
     }
     return value;
   }

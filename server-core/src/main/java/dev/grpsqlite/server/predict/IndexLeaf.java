@@ -64,8 +64,13 @@ final class IndexLeaf {
   boolean names(BtreePage table) {
     found = -1;
     foundLast = -1;
+    if (table.cells() == 0) {
+      return false;
+    }
+    long least = table.rowid(0);
+    long most = table.rowid(table.cells() - 1);
     for (int i = 0; i < rowids.length; i++) {
-      if (table.find(rowids[i]) >= 0) {
+      if (rowids[i] >= least && rowids[i] <= most && table.find(rowids[i]) >= 0) {
         found = found < 0 ? i : found;
         foundLast = i;
       }

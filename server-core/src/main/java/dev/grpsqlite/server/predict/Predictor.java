@@ -25,6 +25,8 @@ public final class Predictor {
   private static final int WALKS = 8;
   private static final int RECENT = 8;
   private static final int INDEX_LEAVES = 3;
+  private static final int PATIENCE = 8;
+  private static final int SELDOM = 4;
 
   private final Roots roots = new Roots();
   private final SentPages sent = new SentPages();
@@ -45,6 +47,9 @@ public final class Predictor {
 
   private final @Nullable IndexLeaf[] indexLeaves = new @Nullable IndexLeaf[INDEX_LEAVES];
   private int indexLeavesAt;
+
+  /** How many of them were asked for since two were neighbours. */
+  private int inVain;
 
   private @Nullable Round sending;
   private @Nullable Round learning;
@@ -91,13 +96,21 @@ public final class Predictor {
     }
     if (follows == null) {
       IndexLeaf index = unknown;
-      return index == null ? null : learn(shape, pages, round -> findNeighbours(round, index));
+      return index == null || !isWorthLearning()
+          ? null
+          : learn(shape, pages, round -> findNeighbours(round, index));
     }
     if (sending != null) {
       return null;
     }
     sending = new Round(this, hand(shape, pages), knowing(follows), creditBytes, true);
     return sending;
+  }
+
+  /** Where leaves of indexes are read that are no neighbours, it is seldom found out which are. */
+  private boolean isWorthLearning() {
+    inVain++;
+    return inVain <= PATIENCE || inVain % SELDOM == 0;
   }
 
   private @Nullable Round learn(Shape shape, List<PageImage> pages, Plan plan) {
@@ -169,6 +182,7 @@ public final class Predictor {
     for (IndexLeaf other : indexLeaves) {
       if (other != null && other.isNextTo(number)) {
         int direction = other.next == number ? 1 : -1;
+        inVain = 0;
         return new Found(round -> along(round, number, other.page, direction, other.hasSteps()));
       }
     }
