@@ -13,7 +13,7 @@ import java.util.Map;
  * whatever else. Immutable.
  */
 public final class Client {
-  private static final Duration DEADLINE = Duration.ofMinutes(2);
+  private static final Duration DEADLINE = Duration.ofMinutes(5);
 
   private final Path folder;
   private final Map<String, String> environment;

@@ -21,7 +21,7 @@ import org.jspecify.annotations.Nullable;
  * time.
  */
 public final class Program implements AutoCloseable {
-  private static final Duration DEADLINE = Duration.ofMinutes(2);
+  private static final Duration DEADLINE = Duration.ofMinutes(5);
   private static final String END = new String("end of output");
 
   private final Process process;

@@ -137,11 +137,15 @@ final class Pins {
     return answer;
   }
 
-  /** Writes down what is the lowest now, where it is another than was written. */
+  /**
+   * Writes down what is the lowest now, where it is another than was written. Complete when that is
+   * there, and what others were writing when this began.
+   */
   CompletableFuture<Void> refresh() {
     Set<DatabaseId> all = new HashSet<>(published.keySet());
     all.addAll(sessions.pinnedDatabases());
-    List<CompletableFuture<Void>> written = new ArrayList<>();
+    List<CompletableFuture<?>> written = new ArrayList<>();
+    last.values().forEach(turn -> written.add(turn.handle((done, error) -> done)));
     for (DatabaseId database : all) {
       if (needed(database) != published.getOrDefault(database, NONE)) {
         written.add(inTurn(database, () -> write(database)));

@@ -66,6 +66,7 @@ final class FakeCluster implements AutoCloseable {
           });
   private final Random random;
   private final double faults;
+  private volatile CompletableFuture<Void> committing = CompletableFuture.completedFuture(null);
 
   // Under the monitor.
   private final TreeMap<byte[], TreeMap<Long, byte[]>> data =
@@ -104,6 +105,11 @@ final class FakeCluster implements AutoCloseable {
   synchronized void loseWatches() {
     silent = true;
     watches.clear();
+  }
+
+  /** From here on, commits wait for this. */
+  void commitAfter(CompletableFuture<Void> go) {
+    committing = go;
   }
 
   /** How many keys there are now in a range. */
@@ -166,8 +172,9 @@ final class FakeCluster implements AutoCloseable {
     }
     CompletableFuture<Object> unused =
         result
-            .thenApplyAsync(
-                value -> {
+            .thenCombineAsync(
+                committing,
+                (value, go) -> {
                   attempt.commit();
                   return value;
                 },
