@@ -23,7 +23,7 @@ public final class Session {
   /** Open databases and fixed versions of one session; each takes some 200 bytes. */
   static final int MAX_VIEWS = 65_536;
 
-  /** Each takes 50 KiB at most, and 2 while little is read. */
+  /** Each takes 80 KiB at most, and some 4 while little is read. */
   static final int MAX_PREDICTORS = 16;
 
   private final SessionId id;
