@@ -11,12 +11,12 @@ import org.jspecify.annotations.Nullable;
  * from its own cache, nobody sees. So a walk shows itself by the first page that was not sent, and
  * {@link Walk} waits for just that.
  *
- * <p>Whether anything follows from a demand is seen from what is kept, without a look at other pages;
- * so a demand from which nothing follows costs nothing. What is found out for later demands, a round
- * finds out for which nobody waits.
+ * <p>Whether anything follows from a demand is seen from what is kept, without a look at other
+ * pages; so a demand from which nothing follows costs nothing. What is found out for later demands,
+ * a round finds out for which nobody waits.
  *
- * <p>Thread-safe: a round's steps are taken under this object's monitor, and never wait. One round of
- * either kind at a time: a demand that comes while one is under way predicts nothing.
+ * <p>Thread-safe: a round's steps are taken under this object's monitor, and never wait. One round
+ * of either kind at a time: a demand that comes while one is under way predicts nothing.
  */
 public final class Predictor {
   /** Demands of more pages are no application's steps. */
@@ -367,8 +367,7 @@ public final class Predictor {
       BtreePage page = hand.tree(row);
       long first = page == null ? 0 : page.rowid(0);
       Step step =
-          new Cursor()
-              .findPage(hand, walk.tree.table, row, false, above -> above.childFor(first));
+          new Cursor().findPage(hand, walk.tree.table, row, false, above -> above.childFor(first));
       if (step != Step.DONE) {
         return Result.of(step);
       }
@@ -390,8 +389,7 @@ public final class Predictor {
     }
     BtreePage page = hand.tree(number);
     Cursor cursor = new Cursor();
-    Step step =
-        page == null || !page.isLeaf() ? Step.NONE : roots.locate(hand, page, cursor);
+    Step step = page == null || !page.isLeaf() ? Step.NONE : roots.locate(hand, page, cursor);
     return step == Step.DONE ? Result.of(Walk.at(roots.located(), cursor)) : Result.of(step);
   }
 

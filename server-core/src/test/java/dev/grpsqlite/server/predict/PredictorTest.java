@@ -120,14 +120,16 @@ class PredictorTest {
       List<Long> scan = database.pagesRead("SELECT length(pad) FROM t WHERE id < 1500;");
       for (long page : scan) {
         if (had.add(page)) {
-          had.addAll(play(database, predictor, new PageImage(page, 1, 0, bytes(database, page)), 1));
+          had.addAll(
+              play(database, predictor, new PageImage(page, 1, 0, bytes(database, page)), 1));
         }
       }
       assertTrue(had.size() > 80, had.size() + " pages");
       // Of version 2 two leaves are read again; of what lies behind them, nothing else has changed.
       List<Long> again = new ArrayList<>();
       for (long page : scan.subList(scan.size() - 40, scan.size() - 36)) {
-        again.addAll(play(database, predictor, new PageImage(page, 2, 0, bytes(database, page)), 2));
+        again.addAll(
+            play(database, predictor, new PageImage(page, 2, 0, bytes(database, page)), 2));
       }
       assertFalse(again.isEmpty());
       again.retainAll(had);
