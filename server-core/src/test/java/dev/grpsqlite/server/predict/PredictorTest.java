@@ -13,6 +13,10 @@ import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -134,6 +138,34 @@ class PredictorTest {
       assertFalse(again.isEmpty());
       again.retainAll(had);
       assertEquals(List.of(), again);
+    }
+  }
+
+  @Test
+  void manyThreadsOfASessionShareOneAndLeaveItFree() throws Exception {
+    try (RealDatabase database = RealDatabase.make(folder, "threads.db", ROWS)) {
+      Predictor predictor = new Predictor();
+      List<Long> scan = database.pagesRead("SELECT length(pad) FROM t INDEXED BY t_a ORDER BY a;");
+      ExecutorService threads = Executors.newFixedThreadPool(4);
+      List<Future<?>> ends = new ArrayList<>();
+      for (int i = 0; i < 4; i++) {
+        int from = i * 50;
+        ends.add(
+            threads.submit(
+                () -> {
+                  for (long page : scan.subList(from, from + 150)) {
+                    play(database, predictor, database.page(page), 1 + page % 3);
+                  }
+                }));
+      }
+      for (Future<?> end : ends) {
+        end.get(1, TimeUnit.MINUTES);
+      }
+      threads.shutdown();
+      Replay replay = new Replay(database, predictor, 1 << 20);
+      replay.open(1 << 20);
+      replay.read(scan);
+      assertTrue(replay.roundTrips < 20, replay.roundTrips + " round trips");
     }
   }
 
