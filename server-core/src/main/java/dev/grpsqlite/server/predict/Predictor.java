@@ -86,19 +86,22 @@ public final class Predictor {
       return learn(shape, pages, round -> true);
     }
     Plan follows = null;
-    IndexLeaf unknown = null;
+    BtreePage index = null;
     for (PageImage image : pages) {
       BtreePage page = BtreePage.of(image, roots.usable(), shape.pageCount());
       Plan plan = plan(image.number(), page);
       follows = plan == null ? follows : plan;
-      IndexLeaf added = page == null || !page.isLeaf() ? null : remember(page);
-      unknown = added == null ? unknown : added;
+      if (page != null && page.isLeaf() && page.isIndex()) {
+        index = page;
+      } else if (page != null && page.isLeaf()) {
+        remember(page);
+      }
+    }
+    if (index != null && (follows != null || learning != null)) {
+      rememberIndex(index);
     }
     if (follows == null) {
-      IndexLeaf index = unknown;
-      return index == null || !isWorthLearning()
-          ? null
-          : learn(shape, pages, round -> findNeighbours(round, index));
+      return index == null || learning != null ? null : learn(shape, pages, new Learning(index));
     }
     if (sending != null) {
       return null;
@@ -225,27 +228,49 @@ public final class Predictor {
     return last < otherFirst && otherFirst - last <= spans ? -1 : 0;
   }
 
-  /** Returns it if its neighbours are to be found out. */
-  private @Nullable IndexLeaf remember(BtreePage page) {
+  /** Returns it if it was not known. */
+  private @Nullable IndexLeaf rememberIndex(BtreePage page) {
     heads.add(page);
-    if (page.isIndex()) {
-      for (IndexLeaf known : indexLeaves) {
-        if (known != null && known.page == page.number) {
-          return null;
-        }
+    for (IndexLeaf known : indexLeaves) {
+      if (known != null && known.page == page.number) {
+        return null;
       }
-      IndexLeaf added = new IndexLeaf(page);
-      indexLeaves[indexLeavesAt] = added;
-      indexLeavesAt = (indexLeavesAt + 1) % INDEX_LEAVES;
-      return added;
     }
+    IndexLeaf added = new IndexLeaf(page);
+    indexLeaves[indexLeavesAt] = added;
+    indexLeavesAt = (indexLeavesAt + 1) % INDEX_LEAVES;
+    return added;
+  }
+
+  /** A leaf of an index was read from which nothing follows now. */
+  private final class Learning implements Plan {
+    private final BtreePage page;
+    private boolean began;
+    private @Nullable IndexLeaf unknown;
+
+    Learning(BtreePage page) {
+      this.page = page;
+    }
+
+    @Override
+    public boolean advance(Round round) {
+      if (!began) {
+        began = true;
+        IndexLeaf added = rememberIndex(page);
+        unknown = added != null && isWorthLearning() ? added : null;
+      }
+      return unknown == null || findNeighbours(round, unknown);
+    }
+  }
+
+  private void remember(BtreePage page) {
+    heads.add(page);
     if (page.cells() > 0) {
       int i = leaves++ & (RECENT - 1);
       leaf[i] = page.number;
       firstRow[i] = page.rowid(0);
       lastRow[i] = page.rowid(page.cells() - 1);
     }
-    return null;
   }
 
   private void keep(Walk walk) {
