@@ -263,8 +263,7 @@ final class PageCommitRules {
       for (long version = 1; version <= 2; version++) {
         for (int i = 1; i <= count; i++) {
           List<Page> answer =
-              reader.read(
-                  reader.readRequest(version, range(i, 1)).setPrefetchCreditBytes(credit));
+              reader.read(reader.readRequest(version, range(i, 1)).setPrefetchCreditBytes(credit));
           areRight(reader, version, i, credit, answer);
         }
       }
