@@ -10,6 +10,8 @@
 
 /* Page ranges in one ReadPages: SQLite reads page by page, so this is seldom more than one. */
 #define MAX_RANGES 64
+/* What comes unasked may push out so much of the cache. */
+#define CACHE_PARTS 4
 
 /* Lifecycle. */
 
@@ -26,13 +28,27 @@ static int keep_first_page(void *arg, uint32_t number, uint64_t version, int ask
   const first_pages *pages = arg;
   const gsq_database *database = pages->database;
   const gsq_snapshot *at = &pages->answer->snapshot;
-  (void)asked;
   (void)error;
   if (!pages->is_new && !gsq_database_is(database, &pages->answer->database)) return 0;
   if (!pages->is_live) gsq_page_cache_advance(database->cache, at->version, 1, NULL, 0);
-  gsq_page_cache_put(database->cache, number, version, at->version, size ? data : NULL,
-                     at->page_size);
+  gsq_database_keep_page(database, at, number, version, asked, data, size);
   return 0;
+}
+
+void gsq_database_keep_page(const gsq_database *database, const gsq_snapshot *at,
+                            uint32_t number, uint64_t version, int asked, const uint8_t *data,
+                            uint32_t size) {
+  (asked ? gsq_page_cache_put : gsq_page_cache_put_unasked)(
+      database->cache, number, version, at->version, size ? data : NULL, at->page_size);
+}
+
+uint32_t gsq_database_credit(const gsq_database *database, int64_t prefetch_bytes) {
+  if (!database->server->info.prefetch) return 0;
+  gsq_page_cache_stats cache;
+  gsq_page_cache_stats_get(database->cache, &cache);
+  const int64_t most = (int64_t)(cache.max_bytes / CACHE_PARTS);
+  const int64_t credit = prefetch_bytes < most ? prefetch_bytes : most;
+  return credit > (int64_t)UINT32_MAX ? UINT32_MAX : (uint32_t)credit;
 }
 
 void gsq_database_free(gsq_database *database) {
@@ -62,11 +78,15 @@ static int make_database(gsq_server *server, const char *name, int64_t cache_byt
 }
 
 static int open_at_server(gsq_database *database, int is_new, int is_live, int create,
-                          int read_only, int64_t deadline_ms, gsq_open_answer *answer,
-                          gsq_error *error) {
+                          int read_only, int64_t prefetch_bytes, int64_t deadline_ms,
+                          gsq_open_answer *answer, gsq_error *error) {
   gsq_server *server = database->server;
-  const gsq_open_request request = {
-      .name = database->name, .create = create, .read_only = read_only};
+  /* Who follows the head already has what comes with an open. */
+  const uint32_t credit = is_live ? 0 : gsq_database_credit(database, prefetch_bytes);
+  const gsq_open_request request = {.name = database->name,
+                                    .create = create,
+                                    .read_only = read_only,
+                                    .prefetch_credit_bytes = credit};
   first_pages pages = {
       .database = database, .is_new = is_new, .is_live = is_live, .answer = answer};
   gsq_attempts attempts = gsq_server_attempts(server);
@@ -133,8 +153,8 @@ static void begin_live(gsq_database *database, int is_new, const gsq_open_answer
 }
 
 int gsq_database_open(gsq_server *server, const char *name, int create, int read_only,
-                      int64_t cache_bytes, int64_t deadline_ms, gsq_database **out,
-                      gsq_error *error) {
+                      int64_t cache_bytes, int64_t prefetch_bytes, int64_t deadline_ms,
+                      gsq_database **out, gsq_error *error) {
   gsq_database *database;
   gsq_open_answer answer;
   int is_new;
@@ -143,8 +163,8 @@ int gsq_database_open(gsq_server *server, const char *name, int create, int read
   if (code != GSQ_OK) goto out;
   const int is_live = database->live_references > 0;
   if (!is_live || (!read_only && !database->opened_for_writing)) {
-    code = open_at_server(database, is_new, is_live, create, read_only, deadline_ms, &answer,
-                          error);
+    code = open_at_server(database, is_new, is_live, create, read_only, prefetch_bytes,
+                          deadline_ms, &answer, error);
     if (code == GSQ_OK && !is_new) {
       code =
           gsq_database_check_is(database, &answer.database, GSQ_LIVE_VIEW, deadline_ms, error);
@@ -419,8 +439,7 @@ static int take_page(void *arg, uint32_t number, uint64_t version, int asked,
   const page_reader *reader = arg;
   const uint32_t page_size = reader->at->page_size;
   (void)error;
-  gsq_page_cache_put(reader->database->cache, number, version, reader->at->version,
-                     size ? data : NULL, page_size);
+  gsq_database_keep_page(reader->database, reader->at, number, version, asked, data, size);
   if (!asked) return 0;
   const uint64_t page_start = (uint64_t)(number - 1) * page_size;
   const uint64_t end = reader->offset + reader->size;
@@ -437,14 +456,15 @@ static int take_page(void *arg, uint32_t number, uint64_t version, int asked,
 }
 
 static int fetch(gsq_database *database, const gsq_snapshot *at, const gsq_page_range *ranges,
-                 size_t count, gsq_page_fn on_page, void *arg, int64_t deadline_ms,
-                 gsq_error *error) {
+                 size_t count, uint32_t credit, gsq_page_fn on_page, void *arg,
+                 int64_t deadline_ms, gsq_error *error) {
   gsq_server *server = database->server;
   const gsq_read_request request = {.database = database->id,
                                     .version = at->version,
                                     .page_size = at->page_size,
                                     .ranges = ranges,
-                                    .range_count = count};
+                                    .range_count = count,
+                                    .prefetch_credit_bytes = credit};
   gsq_attempts attempts = gsq_server_attempts(server);
   int code;
   do {
@@ -454,7 +474,8 @@ static int fetch(gsq_database *database, const gsq_snapshot *at, const gsq_page_
 }
 
 int gsq_database_read(gsq_database *database, const gsq_snapshot *at, uint64_t offset, void *to,
-                      uint32_t size, int64_t deadline_ms, gsq_error *error) {
+                      uint32_t size, int64_t prefetch_bytes, int64_t deadline_ms,
+                      gsq_error *error) {
   if (size == 0) return GSQ_OK;
   page_reader reader = {
       .database = database, .at = at, .offset = offset, .to = to, .size = size};
@@ -473,8 +494,8 @@ int gsq_database_read(gsq_database *database, const gsq_snapshot *at, uint64_t o
         last->count++;
       } else {
         if (range_count == MAX_RANGES) {
-          int code =
-              fetch(database, at, ranges, range_count, take_page, &reader, deadline_ms, error);
+          int code = fetch(database, at, ranges, range_count, 0, take_page, &reader,
+                           deadline_ms, error);
           if (code != GSQ_OK) return code;
           range_count = 0;
         }
@@ -484,7 +505,8 @@ int gsq_database_read(gsq_database *database, const gsq_snapshot *at, uint64_t o
     from = until;
   }
   if (range_count == 0) return GSQ_OK;
-  return fetch(database, at, ranges, range_count, take_page, &reader, deadline_ms, error);
+  return fetch(database, at, ranges, range_count, gsq_database_credit(database, prefetch_bytes),
+               take_page, &reader, deadline_ms, error);
 }
 
 int gsq_database_read_pages(gsq_database *database, const gsq_snapshot *at,
@@ -502,7 +524,7 @@ int gsq_database_read_pages(gsq_database *database, const gsq_snapshot *at,
     }
   }
   if (missing_count == 0) return GSQ_OK;
-  return fetch(database, at, ranges, gsq_page_ranges(missing, missing_count, ranges),
+  return fetch(database, at, ranges, gsq_page_ranges(missing, missing_count, ranges), 0,
                gsq_page_list_take, &list, deadline_ms, error);
 }
 

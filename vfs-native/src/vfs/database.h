@@ -21,8 +21,8 @@
 
 /* One connection's place in the history. Embedded in its file; zeroed before the first use. */
 typedef struct gsq_pin {
-  gsq_snapshot snapshot;           /* the connection's own, while it is pinned */
-  int pinned;                      /* protected by database->mutex, like what follows */
+  gsq_snapshot snapshot;    /* the connection's own, while it is pinned */
+  int pinned;               /* protected by database->mutex, like what follows */
   int64_t intends_until_ms; /* it has the lease on its way to RESERVED: see lease.h; 0: not */
   struct gsq_pin *next, *previous; /* in database->pins */
 } gsq_pin;
@@ -62,22 +62,22 @@ struct gsq_database {
   uint64_t lease_session; /* server->session in which it was granted */
   uint64_t wanted_epoch;  /* someone waits for the lease of this epoch; 0: nobody said so */
   uint64_t lost_epoch;    /* up to this one they are ours no more */
-  int committing;         /* a commit is under way, which others may see before its answer is here */
-  int doubtful;           /* a commit's outcome is unknown: the epoch must not be used again */
-  int64_t confirmed_ms;   /* what was acknowledged before that time is known; 0: never */
+  int committing; /* a commit is under way, which others may see before its answer is here */
+  int doubtful;   /* a commit's outcome is unknown: the epoch must not be used again */
+  int64_t confirmed_ms;         /* what was acknowledged before that time is known; 0: never */
   int64_t unconfirmed_until_ms; /* what confirms a moment up to this does not count */
   unsigned watchers;            /* connections that have max_staleness_ms, */
   int64_t least_staleness_ms;   /* and the least that one asked for */
   uint64_t watched_in;          /* number of the last stream that began with it; see watch.c */
-  int refreshing;         /* a Refresh is under way */
+  int refreshing;               /* a Refresh is under way */
   uint64_t refresh_begun, refresh_ended; /* number of the last one that began, that succeeded */
   uint64_t floor_told;                   /* the highest floor that the server confirmed */
 };
 
-/* Opens it, or shares the one that is open. */
+/* Opens it, or shares the one that is open. prefetch_bytes: as in gsq_database_read. */
 int gsq_database_open(gsq_server *server, const char *name, int create, int read_only,
-                      int64_t cache_bytes, int64_t deadline_ms, gsq_database **out,
-                      gsq_error *error);
+                      int64_t cache_bytes, int64_t prefetch_bytes, int64_t deadline_ms,
+                      gsq_database **out, gsq_error *error);
 /* Ends one use. The last one gives the lease back. No pin may be left. */
 void gsq_database_close(gsq_database *database, int64_t deadline_ms);
 
@@ -91,6 +91,10 @@ void gsq_database_link_(gsq_database *database, const gsq_id *id);
 int gsq_database_unlink_if_unused_(gsq_database *database);
 void gsq_database_free(gsq_database *database);
 int gsq_database_is(const gsq_database *database, const gsq_id *id);
+/* Puts a page that came into the cache. */
+void gsq_database_keep_page(const gsq_database *database, const gsq_snapshot *at,
+                            uint32_t number, uint64_t version, int asked, const uint8_t *data,
+                            uint32_t size);
 /* The name was found to be that of `id`. Fails if that is another database; the view of it, which
 ** was opened, is closed then. */
 int gsq_database_check_is(const gsq_database *database, const gsq_id *id, uint32_t view,
@@ -99,7 +103,7 @@ int gsq_database_check_is(const gsq_database *database, const gsq_id *id, uint32
 /* How a transaction begins; all zero: with what is the newest version now. */
 typedef struct gsq_beginning {
   int want_lease; /* it will write: asks for the lease on the way. That it is refused is no error */
-  uint32_t wait_ms; /* for the lease, if another client has it */
+  uint32_t wait_ms;         /* for the lease, if another client has it */
   int64_t max_staleness_ms; /* what was the newest so long ago will do; not with want_lease */
 } gsq_beginning;
 
@@ -138,9 +142,13 @@ int gsq_database_epoch(gsq_database *database, const gsq_pin *pin, uint64_t *epo
 /* The lowest version that anyone here may still read. */
 uint64_t gsq_database_floor(gsq_database *database);
 
-/* Reads bytes of a snapshot, all below its size, through the cache. */
+/* How many bytes of pages the server may send without being asked, if as many are wanted. */
+uint32_t gsq_database_credit(const gsq_database *database, int64_t prefetch_bytes);
+/* Reads bytes of a snapshot, all below its size, through the cache; where the server is asked, it
+** may send prefetch_bytes more, which get into the cache. */
 int gsq_database_read(gsq_database *database, const gsq_snapshot *at, uint64_t offset, void *to,
-                      uint32_t size, int64_t deadline_ms, gsq_error *error);
+                      uint32_t size, int64_t prefetch_bytes, int64_t deadline_ms,
+                      gsq_error *error);
 /* Reads whole pages of a snapshot, one behind the other: ascending, at most GSQ_BATCH_PAGES. What
 ** is not in the cache does not get there: it is for reading once. */
 int gsq_database_read_pages(gsq_database *database, const gsq_snapshot *at,

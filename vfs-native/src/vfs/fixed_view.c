@@ -14,15 +14,13 @@ static int keep_page(void *arg, uint32_t number, uint64_t version, int asked,
                      const uint8_t *data, uint32_t size, gsq_error *error) {
   const opening *to = arg;
   const gsq_snapshot *at = &to->answer.snapshot;
-  (void)asked;
   (void)error;
   if (!to->is_new && !gsq_database_is(to->database, &to->answer.database)) return 0;
-  gsq_page_cache_put(to->database->cache, number, version, at->version, size ? data : NULL,
-                     at->page_size);
+  gsq_database_keep_page(to->database, at, number, version, asked, data, size);
   return 0;
 }
 
-static int open_at_server(opening *to, const gsq_moment *at, uint32_t view,
+static int open_at_server(opening *to, const gsq_moment *at, uint32_t view, uint32_t credit,
                           gsq_attempts *attempts, int64_t deadline_ms, gsq_error *error) {
   gsq_server *server = to->database->server;
   const gsq_open_request request = {.name = to->database->name,
@@ -32,7 +30,8 @@ static int open_at_server(opening *to, const gsq_moment *at, uint32_t view,
                                     .at_version = at->version,
                                     .at_time_given = at->is_time,
                                     .at_time_seconds = at->time.seconds,
-                                    .at_time_nanos = at->time.nanos};
+                                    .at_time_nanos = at->time.nanos,
+                                    .prefetch_credit_bytes = credit};
   int code;
   do {
     code = gsq_open_database(&server->client, &request, &to->answer, keep_page, to, deadline_ms,
@@ -48,8 +47,8 @@ static void unlink_view(gsq_database *database, gsq_fixed_view *view) {
 }
 
 int gsq_fixed_open(gsq_server *server, const char *name, const gsq_moment *at,
-                   int64_t cache_bytes, int64_t deadline_ms, gsq_fixed_view *view,
-                   gsq_database **out, gsq_error *error) {
+                   int64_t cache_bytes, int64_t prefetch_bytes, int64_t deadline_ms,
+                   gsq_fixed_view *view, gsq_database **out, gsq_error *error) {
   opening to;
   int is_open = 0;
   if (!server->info.time_travel) {
@@ -64,7 +63,8 @@ int gsq_fixed_open(gsq_server *server, const char *name, const gsq_moment *at,
   if (code != GSQ_OK) goto out;
   view->number = gsq_views_next(server);
   gsq_attempts attempts = gsq_server_attempts(server);
-  code = open_at_server(&to, at, view->number, &attempts, deadline_ms, error);
+  const uint32_t credit = to.is_new ? gsq_database_credit(to.database, prefetch_bytes) : 0;
+  code = open_at_server(&to, at, view->number, credit, &attempts, deadline_ms, error);
   if (code == GSQ_OK && !to.is_new) {
     code = gsq_database_check_is(to.database, &to.answer.database, view->number, deadline_ms,
                                  error);

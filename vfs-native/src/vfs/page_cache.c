@@ -24,6 +24,8 @@
 #define BLOCK_OVERHEAD_BYTES 16
 #define FIRST_BUCKETS 64u
 #define MAX_BUCKETS (1u << 26)
+/* How often an interior page of a b-tree is passed over when something has to go. */
+#define REPRIEVES 3
 
 enum state { PAST, CURRENT, AHEAD };
 
@@ -37,6 +39,9 @@ struct entry {
   uint32_t size;       /* of the page, bytes */
   unsigned char state; /* enum state */
   unsigned char zeros; /* 1: bytes[] is absent, the page is all zeros */
+  unsigned char interior;  /* it looks like an interior page of a b-tree, */
+  unsigned char reprieves; /* and is passed over so often */
+  unsigned char unasked;   /* nobody asked for it, nor has read it since */
   unsigned char bytes[];
 };
 
@@ -50,6 +55,7 @@ struct gsq_page_cache {
   entry *ahead;
   size_t bytes, max_bytes; /* entries and the table, with BLOCK_OVERHEAD_BYTES each */
   uint64_t hits, misses, evictions;
+  uint64_t unasked, unasked_used;
 };
 
 static size_t entry_cost(const entry *e) {
@@ -159,6 +165,13 @@ static void drop(gsq_page_cache *cache, entry *e, entry **dropped) {
 
 static void evict(gsq_page_cache *cache, entry **dropped) {
   while (cache->bytes > cache->max_bytes && cache->oldest) {
+    entry *e = cache->oldest;
+    if (e->reprieves > 0) {
+      e->reprieves--;
+      lru_remove(cache, e);
+      lru_add(cache, e);
+      continue;
+    }
     drop(cache, cache->oldest, dropped);
     cache->evictions++;
   }
@@ -226,6 +239,12 @@ int gsq_page_cache_get(gsq_page_cache *cache, uint32_t page, uint64_t snapshot, 
       memset(to, 0, size);
     else
       memcpy(to, e->bytes + offset, size);
+    if (e->unasked) {
+      e->unasked = 0;
+      cache->unasked_used++;
+    }
+    if (e->interior)
+      e->reprieves = REPRIEVES;
     /* One that was read at a version which the cache reached later. */
     if (e->to == cache->version)
       e->state = CURRENT;
@@ -256,8 +275,13 @@ static entry *new_entry(uint32_t page, uint64_t from, uint64_t to, enum state st
   e->state = (unsigned char)state;
   e->size = size;
   e->zeros = !data;
-  if (data)
+  if (data) {
     memcpy(e->bytes, data, size);
+    const uint32_t header = page == 1 ? 100 : 0;
+    e->interior = size > header && (e->bytes[header] == 2 || e->bytes[header] == 5);
+    if (e->interior)
+      e->reprieves = REPRIEVES;
+  }
   return e;
 }
 
@@ -283,21 +307,34 @@ static void absorb(gsq_page_cache *cache, entry *e, entry **dropped) {
   }
 }
 
-void gsq_page_cache_put(gsq_page_cache *cache, uint32_t page, uint64_t from_version,
-                        uint64_t snapshot, const void *data, uint32_t size) {
+static void put(gsq_page_cache *cache, uint32_t page, uint64_t from_version, uint64_t snapshot,
+                const void *data, uint32_t size, int unasked) {
   if (from_version > snapshot)
     return;
   entry *e = new_entry(page, from_version, snapshot, PAST, data, size);
   if (!e)
     return;
+  e->unasked = unasked != 0;
   entry *dropped = NULL;
   pthread_mutex_lock(&cache->mutex);
+  if (unasked)
+    cache->unasked++;
   if (snapshot == cache->version)
     e->state = CURRENT;
   absorb(cache, e, &dropped);
   add(cache, e, &dropped);
   pthread_mutex_unlock(&cache->mutex);
   free_chain(dropped);
+}
+
+void gsq_page_cache_put(gsq_page_cache *cache, uint32_t page, uint64_t from_version,
+                        uint64_t snapshot, const void *data, uint32_t size) {
+  put(cache, page, from_version, snapshot, data, size, 0);
+}
+
+void gsq_page_cache_put_unasked(gsq_page_cache *cache, uint32_t page, uint64_t from_version,
+                                uint64_t snapshot, const void *data, uint32_t size) {
+  put(cache, page, from_version, snapshot, data, size, 1);
 }
 
 void gsq_page_cache_put_ahead(gsq_page_cache *cache, uint32_t page, uint64_t version,
@@ -392,6 +429,8 @@ void gsq_page_cache_stats_get(gsq_page_cache *cache, gsq_page_cache_stats *out) 
   out->hits = cache->hits;
   out->misses = cache->misses;
   out->evictions = cache->evictions;
+  out->unasked = cache->unasked;
+  out->unasked_used = cache->unasked_used;
   out->bytes = cache->bytes;
   out->max_bytes = cache->max_bytes;
   pthread_mutex_unlock(&cache->mutex);

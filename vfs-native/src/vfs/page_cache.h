@@ -7,7 +7,8 @@
 ** change them. Several entries of one page may exist, for readers at older snapshots.
 **
 ** Pure: no I/O, no SQLite. Thread-safe by one mutex of its own, which is held for a copy at most.
-** Bounded: beyond max_bytes the least recently used entries go.
+** Bounded: beyond max_bytes the least recently used entries go; interior pages of b-trees, without
+** which nothing is found, a few times later than others.
 */
 #ifndef GSQ_VFS_PAGE_CACHE_H
 #define GSQ_VFS_PAGE_CACHE_H
@@ -32,6 +33,10 @@ int gsq_page_cache_get(gsq_page_cache *cache, uint32_t page, uint64_t snapshot, 
 void gsq_page_cache_put(gsq_page_cache *cache, uint32_t page, uint64_t from_version,
                         uint64_t snapshot, const void *data, uint32_t size);
 
+/* The same of a page that nobody asked for. */
+void gsq_page_cache_put_unasked(gsq_page_cache *cache, uint32_t page, uint64_t from_version,
+                                uint64_t snapshot, const void *data, uint32_t size);
+
 /* Remembers what the next version will have, ahead of gsq_page_cache_advance to it: put as
 ** current from `version` on, invisible until then, dropped by advancing to another version. */
 void gsq_page_cache_put_ahead(gsq_page_cache *cache, uint32_t page, uint64_t version,
@@ -49,6 +54,7 @@ void gsq_page_cache_clear(gsq_page_cache *cache, uint64_t version);
 
 typedef struct gsq_page_cache_stats {
   uint64_t hits, misses, evictions;
+  uint64_t unasked, unasked_used; /* pages that nobody asked for; those of them that were read */
   size_t bytes, max_bytes;
 } gsq_page_cache_stats;
 void gsq_page_cache_stats_get(gsq_page_cache *cache, gsq_page_cache_stats *out);

@@ -52,11 +52,13 @@ char *gsq_remote_stats(gsq_remote_file *file) {
       "rpcs %llu\nround_trips %llu\nretries %llu\nconnects %llu\nserver_changes %llu\n"
       "bytes_sent %llu\nbytes_received %llu\n"
       "cache_hits %llu\ncache_misses %llu\ncache_evictions %llu\ncache_bytes %llu\n"
+      "prefetch_used %llu\nprefetch_unused %llu\n"
       "commits %llu\npages_committed %llu\npages_staged %llu\n"
       "watch_events %llu\ntransactions_unasked %llu\nleases_yielded %llu",
       channel.calls, channel.calls + channel.retries, channel.retries, channel.connects,
       channel.moves, channel.bytes_sent, channel.bytes_received, cache.hits, cache.misses,
-      cache.evictions, (sqlite3_uint64)cache.bytes, atomic_load(&server->commits),
+      cache.evictions, (sqlite3_uint64)cache.bytes, cache.unasked_used,
+      cache.unasked - cache.unasked_used, atomic_load(&server->commits),
       atomic_load(&server->pages_committed), atomic_load(&server->pages_staged),
       atomic_load(&server->watch_events), atomic_load(&server->unasked),
       atomic_load(&server->yields));

@@ -83,7 +83,7 @@ int gsq_remote_is_inherited(gsq_remote_file *file) {
 static int read_base(void *arg, uint64_t offset, void *to, uint32_t size, gsq_error *error) {
   gsq_remote_file *file = arg;
   return gsq_database_read(file->database, &file->pin.snapshot, offset, to, size,
-                           gsq_remote_deadline(file), error);
+                           file->settings.prefetch_bytes, gsq_remote_deadline(file), error);
 }
 
 static int read_stage(void *arg, const gsq_id *stage, uint32_t unit_size,
@@ -547,12 +547,13 @@ static int open_there(gsq_remote_file *file, gsq_server *server, const gsq_setti
   file->fixed = settings->at || settings->version_given;
   if (!file->fixed) {
     return gsq_database_open(server, settings->name, create, read_only, settings->cache_bytes,
-                             deadline_ms, &file->database, error);
+                             settings->prefetch_bytes, deadline_ms, &file->database, error);
   }
   const gsq_moment moment = {
       .is_time = settings->at != NULL, .version = settings->version, .time = settings->at_time};
-  return gsq_fixed_open(server, settings->name, &moment, settings->cache_bytes, deadline_ms,
-                        &file->view, &file->database, error);
+  return gsq_fixed_open(server, settings->name, &moment, settings->cache_bytes,
+                        settings->prefetch_bytes, deadline_ms, &file->view, &file->database,
+                        error);
 }
 
 int gsq_remote_open(gsq_remote_file *file, gsq_server *server, gsq_settings *settings,

@@ -28,6 +28,7 @@ typedef struct gsq_settings {
   int64_t connect_timeout_ms; /* of a server's first answer, and of each connect(); default 5000.
                               ** 0: that, but does not wait for a server that refuses */
   int64_t cache_bytes;      /* cache_mb; default 64 MiB */
+  int64_t prefetch_bytes;   /* prefetch_mb: that one answer may bring unasked; default 4 MiB */
   int64_t buffer_bytes;     /* buffer_mb: of a transaction, before it is staged; default 16 MiB */
   int64_t batch_bytes;      /* max_batch_mb: of one message of the file service; default 4 MiB */
   char service;             /* service=auto|page|file: 'a', 'p', 'f' */

@@ -219,6 +219,57 @@ static void the_least_recently_used_go_and_the_bound_holds(void) {
   gsq_page_cache_free(cache);
 }
 
+static void interior_pages_of_btrees_stay_longer_but_not_for_ever(void) {
+  gsq_page_cache *cache = gsq_page_cache_new(64 * 1024);
+  unsigned char bytes[SIZE];
+  for (uint32_t page = 1000; page < 1003; page++) {
+    fill(bytes, page, 0);
+    bytes[0] = page == 1000 ? 2 : page == 1001 ? 5 : 13;
+    gsq_page_cache_put(cache, page, 0, 0, bytes, SIZE);
+  }
+  fill(bytes, 1, 0);
+  bytes[100] = 5;
+  gsq_page_cache_put(cache, 1, 0, 0, bytes, SIZE);
+  memset(bytes, 0xff, SIZE);
+  uint32_t page = 2000;
+  for (; page < 2200; page++) gsq_page_cache_put(cache, page, 0, 0, bytes, SIZE);
+  CHECK(gsq_page_cache_get(cache, 1, 0, 0, bytes, 8));
+  CHECK(gsq_page_cache_get(cache, 1000, 0, 0, bytes, 8));
+  CHECK(gsq_page_cache_get(cache, 1001, 0, 0, bytes, 8));
+  CHECK(!gsq_page_cache_get(cache, 1002, 0, 0, bytes, 8));
+  memset(bytes, 0xff, SIZE);
+  for (; page < 4000; page++) gsq_page_cache_put(cache, page, 0, 0, bytes, SIZE);
+  CHECK(!gsq_page_cache_get(cache, 1000, 0, 0, bytes, 8));
+  /* Where there is nothing else, they go like others. */
+  bytes[0] = 5;
+  for (page = 1; page < 2000; page++) gsq_page_cache_put(cache, page, 0, 0, bytes, SIZE);
+  gsq_page_cache_stats stats;
+  gsq_page_cache_stats_get(cache, &stats);
+  CHECK(stats.bytes <= stats.max_bytes);
+  CHECK(gsq_page_cache_get(cache, 1999, 0, 0, bytes, 8));
+  gsq_page_cache_free(cache);
+}
+
+static void what_nobody_asked_for_is_counted_and_once_more_when_it_is_read(void) {
+  gsq_page_cache *cache = gsq_page_cache_new(1 << 20);
+  gsq_page_cache_stats stats;
+  unsigned char bytes[SIZE];
+  for (uint32_t page = 1; page <= 3; page++) {
+    fill(bytes, page, 0);
+    gsq_page_cache_put_unasked(cache, page, 0, 0, bytes, SIZE);
+  }
+  put(cache, 4, 0, 0);
+  for (int i = 0; i < 2; i++) {
+    CHECK_INT(0, written_by(cache, 1, 0));
+    CHECK_INT(0, written_by(cache, 3, 0));
+    CHECK_INT(0, written_by(cache, 4, 0));
+  }
+  gsq_page_cache_stats_get(cache, &stats);
+  CHECK_INT(3, stats.unasked);
+  CHECK_INT(2, stats.unasked_used);
+  gsq_page_cache_free(cache);
+}
+
 /* ---- Against a naive model ------------------------------------------------------------------ */
 
 enum { PAGES = 12, VERSIONS = 80 };
@@ -419,6 +470,8 @@ int main(void) {
   RUN(a_page_of_another_size_takes_the_place);
   RUN(clearing_forgets_all_and_may_go_back);
   RUN(the_least_recently_used_go_and_the_bound_holds);
+  RUN(interior_pages_of_btrees_stay_longer_but_not_for_ever);
+  RUN(what_nobody_asked_for_is_counted_and_once_more_when_it_is_read);
   RUN(random_histories_agree_with_a_naive_model);
   RUN(many_readers_beside_a_writer_see_their_snapshots);
   return check_done();

@@ -49,6 +49,7 @@ static void without_anything_the_defaults_hold(void) {
   CHECK_INT(30000, settings.timeout_ms);
   CHECK_INT(5000, settings.connect_timeout_ms);
   CHECK_INT(64 << 20, settings.cache_bytes);
+  CHECK_INT(4 << 20, settings.prefetch_bytes);
   CHECK_INT(16 << 20, settings.buffer_bytes);
   CHECK_INT(4 << 20, settings.batch_bytes);
   CHECK_INT('a', settings.service);
@@ -295,6 +296,7 @@ static void a_bad_number_is_named_with_its_bounds(void) {
       {"max_staleness_ms", "86400001", "0 to 86400000"},
       {"timeout_ms", "0", "1 to 86400000"},
       {"connect_timeout_ms", "86400001", "0 to 86400000"},
+      {"prefetch_mb", "65", "0 to 64"},
       {"cache_mb", "1048577", "0 to 1048576"},
       {"buffer_mb", "0", "1 to 65536"},
       {"max_batch_mb", "1025", "1 to 1024"},

@@ -19,6 +19,7 @@ import io.grpc.Status.Code;
 import io.grpc.StatusRuntimeException;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 
@@ -53,6 +54,13 @@ final class PageCommitRules {
               Need.PAGE,
               "Many pages come in as many messages as it takes, none above 4 MiB.",
               PageCommitRules::longReads),
+          required(
+              "PAGE-44",
+              Need.PAGE,
+              "With prefetch_credit_bytes, ReadPages answers what was asked for, and then pages that"
+                  + " were not, each once, as they are in that version, of so many bytes at most;"
+                  + " OpenDatabase answers page 1, and then the like.",
+              PageCommitRules::readsAhead),
           required(
               "PAGE-50",
               Need.PAGE,
@@ -249,6 +257,52 @@ final class PageCommitRules {
         Reason.NO_SUCH_DATABASE,
         "ReadPages of an id that nobody has",
         () -> client.read(client.readRequest(1, range(1, 1)).setDatabaseId(PageClient.id())));
+  }
+
+  private static void readsAhead(Trial trial) throws Exception {
+    PageClient client = trial.pages().acquire();
+    int count = 12;
+    Page[] pages = new Page[count];
+    for (int i = 1; i <= count; i++) {
+      pages[i - 1] = page(i, 1);
+    }
+    client.commit(count, pages);
+    PageClient reader = client.another();
+    client.commit(count, page(1, 2), page(5, 2), page(9, 2));
+    for (int credit : new int[] {0, 1, PageClient.PAGE, 5 * PageClient.PAGE}) {
+      for (long version = 1; version <= 2; version++) {
+        for (int i = 1; i <= count; i++) {
+          List<Page> answer =
+              reader.read(reader.readRequest(version, range(i, 1)).setPrefetchCreditBytes(credit));
+          areRight(reader, version, i, credit, answer);
+        }
+      }
+      PageClient another = client.another();
+      areRight(
+          another,
+          2,
+          1,
+          credit,
+          another.open(another.openRequest().setPrefetchCreditBytes(credit)).getPagesList());
+    }
+  }
+
+  /** The page asked for, and then whatever the server thinks. */
+  private static void areRight(
+      PageClient client, long version, int asked, int credit, List<Page> answer) throws Violation {
+    Expect.that(!answer.isEmpty(), "page " + asked + " does not come");
+    Expect.equal(asked, answer.get(0).getNumber(), "the first page that comes");
+    Expect.that(
+        (answer.size() - 1) * PageClient.PAGE <= credit,
+        answer.size() - 1 + " more pages come for a credit of " + credit + " bytes");
+    Set<Integer> numbers = new HashSet<>();
+    for (Page page : answer) {
+      Expect.that(numbers.add(page.getNumber()), "page " + page.getNumber() + " comes twice");
+      Expect.equal(
+          PageClient.shown(client.read(version, page.getNumber(), 1).get(0)),
+          PageClient.shown(page),
+          "page " + page.getNumber() + " ahead of page " + asked + ", with a credit of " + credit);
+    }
   }
 
   private static void longReads(Trial trial) throws Exception {

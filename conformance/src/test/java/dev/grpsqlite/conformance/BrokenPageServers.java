@@ -233,6 +233,18 @@ final class BrokenPageServers {
                                       .toList())
                               .build())),
           Broken.of(
+              "PAGE-44",
+              "what comes ahead is of another version",
+              f ->
+                  f.told(
+                      PageStoreGrpc.getReadPagesMethod(),
+                      answer ->
+                          answer.getPagesCount() != 1 || answer.getPages(0).getNumber() > 2
+                              ? answer
+                              : answer.toBuilder()
+                                  .addPages(answer.getPages(0).toBuilder().setNumber(3))
+                                  .build())),
+          Broken.of(
               "PAGE-50",
               "a commit skips a version",
               f ->

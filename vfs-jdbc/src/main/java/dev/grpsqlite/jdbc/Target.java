@@ -48,6 +48,7 @@ record Target(
           "connect_timeout_ms",
           "timeout_ms",
           "cache_mb",
+          "prefetch_mb",
           "buffer_mb",
           "max_batch_mb",
           "max_staleness_ms",

@@ -75,6 +75,11 @@ final class Metrics implements Traffic, Refusals, ServerInterceptor {
           .name("grpsqlite_page_read_bytes_total")
           .help("Bytes of them.")
           .register(registry);
+  private final Counter pagesAhead =
+      Counter.builder()
+          .name("grpsqlite_pages_ahead_total")
+          .help("Of the pages read, those that were sent before a client asked for them.")
+          .register(registry);
   private final Counter pagesWritten =
       Counter.builder()
           .name("grpsqlite_pages_written_total")
@@ -200,6 +205,11 @@ final class Metrics implements Traffic, Refusals, ServerInterceptor {
   public void pageRead(long bytes) {
     pagesRead.inc();
     bytesRead.inc(bytes);
+  }
+
+  @Override
+  public void pagesAhead(long pages) {
+    pagesAhead.inc(pages);
   }
 
   @Override

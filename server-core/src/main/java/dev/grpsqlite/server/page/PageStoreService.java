@@ -34,6 +34,8 @@ import dev.grpsqlite.proto.v1.WatchRequest;
 import dev.grpsqlite.proto.v1.WatchResponse;
 import dev.grpsqlite.server.auth.Caller;
 import dev.grpsqlite.server.auth.Right;
+import dev.grpsqlite.server.predict.Round;
+import dev.grpsqlite.server.predict.Shape;
 import dev.grpsqlite.server.session.Heads;
 import dev.grpsqlite.server.session.LeaseAnswer;
 import dev.grpsqlite.server.session.LeaseWish;
@@ -155,6 +157,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
                 .setCommitGroup(store.capabilities().commitGroup())
                 .setWatch(true)
                 .setTimeTravel(store.capabilities().timeTravel())
+                .setPrefetch(true)
                 .setFork(store.capabilities().fork()))
         .setMaxMessageBytes(limits.messageBytes())
         .setServerName(serverName)
@@ -309,6 +312,8 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
                   return wanted.thenCompose(
                       snapshot ->
                           firstPage(database, snapshot)
+                              .thenCompose(
+                                  first -> withAhead(session, request, info, snapshot, first))
                               .thenApply(pages -> opened(info, snapshot, pages)));
                 });
     return answer.whenComplete(
@@ -325,6 +330,35 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
     return snapshot.pageCount() == 0
         ? CompletableFuture.completedFuture(List.of())
         : store.read(database, snapshot.version(), new long[] {1});
+  }
+
+  /** What the first query will want comes along, as far as the client wants that. */
+  private CompletableFuture<List<PageImage>> withAhead(
+      Session session,
+      OpenDatabaseRequest request,
+      DatabaseInfo info,
+      Snapshot snapshot,
+      List<PageImage> first) {
+    long credit = Ahead.creditAtOpen(request.getPrefetchCreditBytes());
+    Round round =
+        credit == 0 || first.isEmpty()
+            ? null
+            : session.predictor(info.id()).opened(shape(snapshot), first.get(0), credit);
+    if (round == null) {
+      return done(first);
+    }
+    return Ahead.collect(round, pages -> store.read(info.id(), snapshot.version(), pages))
+        .thenApply(
+            ahead -> {
+              traffic.pagesAhead(ahead.size());
+              List<PageImage> all = new ArrayList<>(first);
+              all.addAll(ahead);
+              return all;
+            });
+  }
+
+  private static Shape shape(Snapshot snapshot) {
+    return new Shape(snapshot.version(), snapshot.pageSize(), snapshot.pageCount());
   }
 
   private OpenDatabaseResponse opened(DatabaseInfo info, Snapshot snapshot, List<PageImage> pages) {
@@ -393,6 +427,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
       long version = Fields.version(request.getVersion());
       StageId stage = request.getStageId().isEmpty() ? null : Ids.stage(request.getStageId());
       PageRanges ranges = PageRanges.of(request.getRangesList(), limits.pagesPerRead());
+      long credit = Ahead.credit(request.getPrefetchCreditBytes());
       CompletableFuture<Snapshot> unused =
           caller
               .require(store, database, Right.READ)
@@ -414,13 +449,20 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
                       stream.start(
                           ranges,
                           snapshot.pageSize(),
-                          pages -> store.read(database, version, pages));
+                          pages -> store.read(database, version, pages),
+                          pages ->
+                              credit == 0
+                                  ? null
+                                  : session
+                                      .predictor(database)
+                                      .demanded(shape(snapshot), pages, credit));
                     } else {
                       // The stage may be of larger pages than the version.
                       stream.start(
                           ranges,
                           Pages.MAX_PAGE_SIZE,
-                          pages -> store.readStaged(database, session.id(), stage, version, pages));
+                          pages -> store.readStaged(database, session.id(), stage, version, pages),
+                          pages -> null);
                     }
                   });
     } catch (RuntimeException e) {

@@ -1,11 +1,16 @@
 package dev.grpsqlite.server.page;
 
 import dev.grpsqlite.proto.v1.ReadPagesResponse;
+import dev.grpsqlite.server.predict.Predictor;
+import dev.grpsqlite.server.predict.Round;
 import dev.grpsqlite.server.spi.PageImage;
 import dev.grpsqlite.server.wire.Pages;
 import dev.grpsqlite.server.wire.Statuses;
 import dev.grpsqlite.server.wire.Traffic;
 import io.grpc.stub.ServerCallStreamObserver;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -14,8 +19,9 @@ import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The answer to one ReadPages: one message's worth of pages is read when the client has room for
- * it, so that a slow client costs the server one message.
+ * The answer to one ReadPages: what was asked for, and then what is thought to be asked for next.
+ * One message's worth of pages is read when the client has room for it, so that a slow client costs
+ * the server one message.
  *
  * <p>Whatever happens (room, a finished read, the end of the call) calls {@link #advance}; one
  * thread at a time takes the steps that are then possible.
@@ -33,13 +39,29 @@ final class PageStream {
   private record Source(
       PageRanges ranges,
       int pagesPerMessage,
-      Function<long[], CompletableFuture<List<PageImage>>> read) {}
+      Function<long[], CompletableFuture<List<PageImage>>> read,
+      Function<List<PageImage>, @Nullable Round> predict) {}
 
   private volatile @Nullable Source source;
 
   // Of the thread that is in advance().
   private boolean reading;
   private boolean finished;
+
+  /** What was asked for, if it is little. */
+  private final List<PageImage> demanded = new ArrayList<>();
+
+  private @Nullable Round round;
+  private boolean roundBegan;
+
+  /** The client has its answer; what the round finds out is for later. */
+  private boolean completed;
+
+  /** What the round wanted to see, once it is here. */
+  private @Nullable List<PageImage> seen;
+
+  /** What the round wants to be sent. */
+  private final Deque<PageImage> ahead = new ArrayDeque<>();
 
   /** To be made while the RPC's method runs: handlers cannot be set later. */
   PageStream(ServerCallStreamObserver<ReadPagesResponse> call, Traffic traffic) {
@@ -49,9 +71,18 @@ final class PageStream {
     call.setOnCancelHandler(this::advance);
   }
 
+  /**
+   * Begins to answer.
+   *
+   * @param predict what follows from the pages that were asked for; null: nothing does
+   */
   void start(
-      PageRanges ranges, int pageSize, Function<long[], CompletableFuture<List<PageImage>>> read) {
-    source = new Source(ranges, MESSAGE_BYTES / Math.max(pageSize, Pages.MIN_PAGE_SIZE), read);
+      PageRanges ranges,
+      int pageSize,
+      Function<long[], CompletableFuture<List<PageImage>>> read,
+      Function<List<PageImage>, @Nullable Round> predict) {
+    int pagesPerMessage = MESSAGE_BYTES / Math.max(pageSize, Pages.MIN_PAGE_SIZE);
+    source = new Source(ranges, pagesPerMessage, read, predict);
     advance();
   }
 
@@ -64,13 +95,13 @@ final class PageStream {
     if (calls.getAndIncrement() != 0) {
       return; // The thread that is in here takes another round.
     }
-    int seen = 1;
+    int seenCalls = 1;
     do {
       while (step()) {
         // As far as it goes.
       }
-      seen = calls.addAndGet(-seen);
-    } while (seen != 0);
+      seenCalls = calls.addAndGet(-seenCalls);
+    } while (seenCalls != 0);
   }
 
   /** Returns whether another step may be possible. */
@@ -78,30 +109,76 @@ final class PageStream {
     if (finished) {
       return false;
     }
-    if (call.isCancelled()) {
-      finished = true;
+    if (call.isCancelled() && !completed) {
+      finish();
       return false;
     }
     Arrival arrived = arrival.getAndSet(null);
     if (arrived != null) {
       reading = false;
-      if (arrived.pages == null) {
-        finished = true;
-        call.onError(Statuses.of(arrived.error == null ? new AssertionError() : arrived.error));
-        return false;
-      }
-      send(arrived.pages);
+      take(arrived);
+      return true;
     }
     Source from = source;
-    if (from == null || reading || !call.isReady()) {
+    if (from == null || reading || !(completed || call.isReady())) {
       return false;
     }
-    long[] pages = from.ranges.take(from.pagesPerMessage);
-    if (pages.length == 0) {
-      finished = true;
-      call.onCompleted();
+    if (!ahead.isEmpty()) {
+      sendAhead(from.pagesPerMessage);
+      return true;
+    }
+    if (!roundBegan) {
+      long[] pages = from.ranges.take(from.pagesPerMessage);
+      if (pages.length > 0) {
+        read(from, pages);
+        return true;
+      }
+      roundBegan = true;
+      round = from.predict.apply(demanded);
+      seen = List.of();
+      if (round != null && !round.maySend()) {
+        completed = true;
+        call.onCompleted();
+      }
+    }
+    if (round == null) {
+      complete();
       return false;
     }
+    if (seen != null) {
+      // Nothing, if the call is completed.
+      ahead.addAll(round.take(seen));
+      seen = null;
+      return true;
+    }
+    long[] wanted = round.wanted();
+    if (wanted.length == 0) {
+      complete();
+      return false;
+    }
+    read(from, wanted);
+    return true;
+  }
+
+  private void take(Arrival arrived) {
+    if (roundBegan) {
+      if (arrived.pages == null) {
+        complete(); // What was asked for is there, and the rest was a favour.
+      } else {
+        seen = arrived.pages;
+      }
+    } else if (arrived.pages == null) {
+      finish();
+      call.onError(Statuses.of(arrived.error == null ? new AssertionError() : arrived.error));
+    } else {
+      send(arrived.pages);
+      if (demanded.size() <= Predictor.MOST_PAGES) {
+        demanded.addAll(arrived.pages);
+      }
+    }
+  }
+
+  private void read(Source from, long[] pages) {
     reading = true;
     CompletableFuture<List<PageImage>> unused =
         from.read
@@ -111,7 +188,15 @@ final class PageStream {
                   arrival.set(new Arrival(images, error));
                   advance();
                 });
-    return true;
+  }
+
+  private void sendAhead(int atMost) {
+    List<PageImage> pages = new ArrayList<>();
+    while (pages.size() < atMost && !ahead.isEmpty()) {
+      pages.add(ahead.removeFirst());
+    }
+    traffic.pagesAhead(pages.size());
+    send(pages);
   }
 
   private void send(List<PageImage> pages) {
@@ -121,5 +206,19 @@ final class PageStream {
       traffic.pageRead(page.data().remaining());
     }
     call.onNext(message.build());
+  }
+
+  private void complete() {
+    finish();
+    if (!completed) {
+      call.onCompleted();
+    }
+  }
+
+  private void finish() {
+    finished = true;
+    if (round != null) {
+      round.close();
+    }
   }
 }

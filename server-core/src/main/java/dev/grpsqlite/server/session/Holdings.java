@@ -7,5 +7,6 @@ import java.util.concurrent.atomic.AtomicLong;
 final class Holdings {
   final AtomicInteger sessions = new AtomicInteger();
   final AtomicInteger views = new AtomicInteger();
+  final AtomicInteger predictors = new AtomicInteger();
   final AtomicLong stagedBytes = new AtomicLong();
 }

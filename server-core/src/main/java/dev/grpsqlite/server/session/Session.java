@@ -1,11 +1,13 @@
 package dev.grpsqlite.server.session;
 
+import dev.grpsqlite.server.predict.Predictor;
 import dev.grpsqlite.server.session.SessionException.Code;
 import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.SessionId;
 import dev.grpsqlite.server.spi.StageId;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.OptionalLong;
 import java.util.Set;
@@ -25,6 +27,12 @@ public final class Session {
 
   /** Databases that are to go if nothing is committed to them; see {@link #dropUnlessCommitted}. */
   static final int MAX_DROPPED = 64;
+
+  /** Each takes 80 KiB at most, and some 4 while little is read. */
+  static final int MAX_PREDICTORS = 16;
+
+  /** Of all sessions: 320 MiB at the very most. Who comes later is sent what it asks for. */
+  static final int MAX_PREDICTORS_OF_ALL = 4096;
 
   private final SessionId id;
   private volatile long incarnation;
@@ -49,6 +57,19 @@ public final class Session {
   private final Set<DatabaseId> droppedUnlessCommitted = new HashSet<>();
   private long stagedBytes;
   private @Nullable Watch watch;
+
+  /** Of the databases that were read last. What one of them forgets, costs round trips. */
+  private final Map<DatabaseId, Predictor> predictors =
+      new LinkedHashMap<>(16, 0.75f, true) {
+        @Override
+        protected boolean removeEldestEntry(Map.Entry<DatabaseId, Predictor> eldest) {
+          boolean tooMany = size() > MAX_PREDICTORS;
+          if (tooMany) {
+            all.predictors.decrementAndGet();
+          }
+          return tooMany;
+        }
+      };
 
   Session(
       SessionId id,
@@ -145,6 +166,8 @@ public final class Session {
     views.forEach((key, view) -> floors.remove(key.database, view.effective()));
     countViews(-views.size());
     views.clear();
+    all.predictors.addAndGet(-predictors.size());
+    predictors.clear();
     return true;
   }
 
@@ -210,7 +233,24 @@ public final class Session {
     if (view != null) {
       floors.remove(database, view.effective());
       countViews(-1);
+      if (number == 0 && predictors.remove(database) != null) {
+        all.predictors.decrementAndGet();
+      }
     }
+  }
+
+  /** What is thought to be read next in a database. */
+  public synchronized Predictor predictor(DatabaseId database) {
+    Predictor known = predictors.get(database);
+    if (known != null) {
+      return known;
+    }
+    Predictor added = new Predictor();
+    if (!ended && all.predictors.get() < MAX_PREDICTORS_OF_ALL) {
+      all.predictors.incrementAndGet();
+      predictors.put(database, added);
+    }
+    return added;
   }
 
   private void countViews(int more) {

@@ -4,6 +4,9 @@ package dev.grpsqlite.server.wire;
 public interface Traffic {
   void pageRead(long bytes);
 
+  /** Of the pages read, those that were sent without being asked for. */
+  void pagesAhead(long pages);
+
   void pagesWritten(long pages, long bytes);
 
   void committed();

@@ -2,10 +2,12 @@ package dev.grpsqlite.server.session;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotSame;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.grpsqlite.server.predict.Predictor;
 import dev.grpsqlite.server.session.Session.PendingView;
 import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.SessionId;
@@ -304,5 +306,31 @@ class SessionTableTest {
     small.expire();
     assertEquals(0, small.views());
     assertEquals(0, small.stagedBytes());
+  }
+
+  @Test
+  void p9_whatIsKeptToPredictIsBounded() {
+    int sessions = Session.MAX_PREDICTORS_OF_ALL / Session.MAX_PREDICTORS;
+    SessionTable many =
+        new SessionTable(
+            now::get,
+            Duration.ofSeconds(10),
+            new SessionLimits(sessions + 1, sessions + 1, 2, 150, 150, 1000));
+    for (int i = 0; i < sessions; i++) {
+      Session session = many.open(new SessionId(9, i), "test", "");
+      for (int j = 0; j <= Session.MAX_PREDICTORS; j++) {
+        Predictor kept = session.predictor(new DatabaseId(8, j));
+        assertSame(kept, session.predictor(new DatabaseId(8, j)));
+      }
+    }
+    Session late = many.open(A, "test", "");
+    assertNotSame(late.predictor(DATABASE), late.predictor(DATABASE));
+    many.close(new SessionId(9, 0), "").join();
+    Predictor kept = late.predictor(DATABASE);
+    assertSame(kept, late.predictor(DATABASE));
+    for (int j = 1; j < Session.MAX_PREDICTORS; j++) {
+      late.predictor(new DatabaseId(8, j));
+    }
+    assertNotSame(late.predictor(OTHER), late.predictor(OTHER), "one more of all");
   }
 }

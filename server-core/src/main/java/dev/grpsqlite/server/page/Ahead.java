@@ -1,0 +1,51 @@
+package dev.grpsqlite.server.page;
+
+import dev.grpsqlite.server.predict.Round;
+import dev.grpsqlite.server.spi.PageImage;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.Function;
+
+/** Pages that nobody asked for yet. */
+final class Ahead {
+  /** Of one answer, whatever the client says. */
+  private static final long MOST_BYTES = 16L << 20;
+
+  /** What comes with an open is one message. */
+  private static final long MOST_AT_OPEN_BYTES = 3L << 20;
+
+  private Ahead() {}
+
+  static long credit(int unsigned) {
+    return Math.min(Integer.toUnsignedLong(unsigned), MOST_BYTES);
+  }
+
+  static long creditAtOpen(int unsigned) {
+    return Math.min(Integer.toUnsignedLong(unsigned), MOST_AT_OPEN_BYTES);
+  }
+
+  /** All that a round wants to be sent. That a read fails ends it early, and is no error. */
+  static CompletableFuture<List<PageImage>> collect(
+      Round round, Function<long[], CompletableFuture<List<PageImage>>> read) {
+    List<PageImage> sent = new ArrayList<>();
+    return collect(round, read, List.of(), sent)
+        .handle(
+            (done, error) -> {
+              round.close();
+              return sent;
+            });
+  }
+
+  private static CompletableFuture<Void> collect(
+      Round round,
+      Function<long[], CompletableFuture<List<PageImage>>> read,
+      List<PageImage> pages,
+      List<PageImage> sent) {
+    sent.addAll(round.take(pages));
+    long[] wanted = round.wanted();
+    return wanted.length == 0
+        ? CompletableFuture.completedFuture(null)
+        : read.apply(wanted).thenCompose(images -> collect(round, read, images, sent));
+  }
+}

@@ -1,0 +1,243 @@
+package dev.grpsqlite.server.predict;
+
+import java.util.function.ToIntFunction;
+
+/**
+ * A place in a b-tree: a leaf, the way to it from the root, and an entry in it. Also pages that
+ * were passed and come before it in the order of reading.
+ */
+final class Cursor {
+  private static final int MOST_LEVELS = 20;
+
+  /** The way to the leaf: interior pages and which of their children was taken. */
+  private final long[] node = new long[MOST_LEVELS];
+
+  private final int[] index = new int[MOST_LEVELS];
+
+  /** 0: the leaf is the root, or the way is not known. */
+  private int depth;
+
+  long leaf;
+
+  /** The entry that was passed last. */
+  int cell;
+
+  /** No entry of the leaf was passed yet. */
+  boolean fresh;
+
+  /** The entry between this leaf and the next was passed. */
+  boolean separated;
+
+  /** In the overflow pages of the entry: the one that was passed last, and how many may follow. */
+  long chain;
+
+  long chainLeft;
+
+  private final long[] passed = new long[2 * MOST_LEVELS];
+  private int passedFrom;
+  private int passedTo;
+
+  void set(Cursor other) {
+    System.arraycopy(other.node, 0, node, 0, other.depth);
+    System.arraycopy(other.index, 0, index, 0, other.depth);
+    depth = other.depth;
+    leaf = other.leaf;
+    cell = other.cell;
+    fresh = other.fresh;
+    separated = other.separated;
+    chain = other.chain;
+    chainLeft = other.chainLeft;
+    System.arraycopy(other.passed, 0, passed, 0, other.passedTo);
+    passedFrom = other.passedFrom;
+    passedTo = other.passedTo;
+  }
+
+  Cursor copy() {
+    Cursor copy = new Cursor();
+    copy.set(this);
+    return copy;
+  }
+
+  /** The next of the pages passed; 0: none. */
+  long takePassed() {
+    return passedFrom < passedTo ? passed[passedFrom++] : 0;
+  }
+
+  private void pass(long page) {
+    if (passedFrom == passedTo) {
+      passedFrom = 0;
+      passedTo = 0;
+    }
+    if (passedTo < passed.length) {
+      passed[passedTo++] = page;
+    }
+  }
+
+  /** The page above this one; 0: none. */
+  long parent() {
+    return depth == 0 ? 0 : node[depth - 1];
+  }
+
+  int indexInParent() {
+    return depth == 0 ? 0 : index[depth - 1];
+  }
+
+  /**
+   * Goes from a root down to a page, which may be of any level.
+   *
+   * @param choose which child to take
+   */
+  Step findPage(
+      Hand hand, long root, long target, boolean inIndex, ToIntFunction<BtreePage> choose) {
+    depth = 0;
+    long page = root;
+    while (page != target) {
+      if (page == 0 || depth == MOST_LEVELS) {
+        return Step.NONE;
+      }
+      if (!hand.look(page)) {
+        return Step.BLOCKED;
+      }
+      BtreePage tree = hand.interior(page);
+      if (tree == null || tree.isIndex() != inIndex) {
+        return Step.NONE;
+      }
+      node[depth] = page;
+      index[depth] = choose.applyAsInt(tree);
+      page = tree.child(index[depth]);
+      depth++;
+    }
+    settle(target);
+    return Step.DONE;
+  }
+
+  private void settle(long page) {
+    leaf = page;
+    fresh = true;
+    separated = false;
+    chain = 0;
+    chainLeft = 0;
+  }
+
+  /** The way is not known. */
+  void atPage(long page) {
+    depth = 0;
+    settle(page);
+  }
+
+  /** Moves to the next page of the same level; after BLOCKED it is to be thrown away. */
+  Step next(Hand hand, int direction) {
+    for (int level = depth - 1; level >= 0; level--) {
+      if (!hand.look(node[level])) {
+        return Step.BLOCKED;
+      }
+      BtreePage above = hand.interior(node[level]);
+      if (above == null) {
+        return Step.NONE;
+      }
+      int next = index[level] + direction;
+      if (next >= 0 && next <= above.cells()) {
+        index[level] = next;
+        return down(hand, level, above.child(next), direction);
+      }
+    }
+    return Step.NONE;
+  }
+
+  private Step down(Hand hand, int from, long child, int direction) {
+    long page = child;
+    for (int level = from + 1; level < depth; level++) {
+      if (page == 0) {
+        return Step.NONE;
+      }
+      if (!hand.look(page)) {
+        return Step.BLOCKED;
+      }
+      BtreePage tree = hand.interior(page);
+      if (tree == null) {
+        return Step.NONE;
+      }
+      pass(page);
+      node[level] = page;
+      index[level] = direction > 0 ? 0 : tree.cells();
+      page = tree.child(index[level]);
+    }
+    if (page == 0) {
+      return Step.NONE;
+    }
+    settle(page);
+    pass(page);
+    return Step.DONE;
+  }
+
+  /**
+   * The entry of an index between this leaf and the next: of which page. The cell is in {@link
+   * #cellOfSeparator}.
+   */
+  Step separator(Hand hand, int direction) {
+    for (int level = depth - 1; level >= 0; level--) {
+      if (!hand.look(node[level])) {
+        return Step.BLOCKED;
+      }
+      BtreePage above = hand.interior(node[level]);
+      if (above == null) {
+        return Step.NONE;
+      }
+      int entry = direction > 0 ? index[level] : index[level] - 1;
+      if (entry >= 0 && entry < above.cells()) {
+        separatorPage = node[level];
+        separatorCell = entry;
+        return Step.DONE;
+      }
+    }
+    return Step.NONE;
+  }
+
+  private long separatorPage;
+  private int separatorCell;
+
+  long pageOfSeparator() {
+    return separatorPage;
+  }
+
+  int cellOfSeparator() {
+    return separatorCell;
+  }
+
+  /**
+   * Passes the pages on the way to a row of another tree, which is a table.
+   *
+   * @param roots knows how deep that is
+   */
+  Step passRow(Hand hand, Roots roots, long table, long rowid) {
+    int levels = roots.levels(table);
+    long[] way = new long[MOST_LEVELS];
+    long page = table;
+    int level = 0;
+    while (page != 0 && level < MOST_LEVELS) {
+      way[level++] = page;
+      if (level > levels && levels >= 0) {
+        break;
+      }
+      if (!hand.look(page)) {
+        return Step.BLOCKED;
+      }
+      BtreePage tree = hand.tree(page);
+      if (tree == null || tree.isIndex()) {
+        return Step.NONE;
+      }
+      if (tree.isLeaf()) {
+        roots.setLevels(table, level - 1);
+        break;
+      }
+      page = tree.child(tree.childFor(rowid));
+    }
+    if (page == 0) {
+      return Step.NONE;
+    }
+    for (int i = 0; i < level; i++) {
+      pass(way[i]);
+    }
+    return Step.DONE;
+  }
+}

@@ -1,0 +1,466 @@
+package dev.grpsqlite.server.predict;
+
+import dev.grpsqlite.server.spi.PageImage;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What one session will want to read next in one database.
+ *
+ * <p>It is told of the pages that the session asked for, and only of those: what the session reads
+ * from its own cache, nobody sees. So a walk shows itself by the first page that was not sent, and
+ * {@link Walk} waits for just that.
+ *
+ * <p>Whether anything follows from a demand is seen from what is kept, without a look at other
+ * pages; so a demand from which nothing follows costs nothing. What is found out for later demands,
+ * a round finds out for which nobody waits.
+ *
+ * <p>Thread-safe: a round's steps are taken under this object's monitor, and never wait. One round
+ * of either kind at a time: a demand that comes while one is under way predicts nothing.
+ */
+public final class Predictor {
+  /** Demands of more pages are no application's steps. */
+  public static final int MOST_PAGES = 4;
+
+  private static final int WALKS = 8;
+  private static final int RECENT = 8;
+  private static final int INDEX_LEAVES = 3;
+  private static final int PATIENCE = 8;
+  private static final int SELDOM = 4;
+
+  private final Roots roots = new Roots();
+  private final SentPages sent = new SentPages();
+  private final OverflowHeads heads = new OverflowHeads();
+  private final @Nullable Walk[] walks = new @Nullable Walk[WALKS];
+  private final @Nullable Siblings[] siblings = new @Nullable Siblings[WALKS];
+  private int siblingsAt;
+
+  /** How many there were. */
+  private long demands;
+
+  /** Leaves of tables that were asked for, and their first and last rows. */
+  private final long[] leaf = new long[RECENT];
+
+  private final long[] firstRow = new long[RECENT];
+  private final long[] lastRow = new long[RECENT];
+  private int leaves;
+
+  private final @Nullable IndexLeaf[] indexLeaves = new @Nullable IndexLeaf[INDEX_LEAVES];
+  private int indexLeavesAt;
+
+  /** How many of them were asked for since two were neighbours. */
+  private int inVain;
+
+  private @Nullable Round sending;
+  private @Nullable Round learning;
+
+  /** The database was opened, with its page 1. Null: nothing can be predicted now. */
+  public synchronized @Nullable Round opened(Shape shape, PageImage first, long creditBytes) {
+    if (sending != null) {
+      return null;
+    }
+    Hand hand = new Hand(shape, shape.pageSize());
+    hand.put(first);
+    // A client that opens anew has nothing.
+    sent.clear();
+    sent.add(1, shape.version());
+    Opening opening = new Opening();
+    sending = new Round(this, hand, knowing(opening), creditBytes, true);
+    return sending;
+  }
+
+  /** Pages were asked for, and sent. Null: nothing follows from it. */
+  public synchronized @Nullable Round demanded(
+      Shape shape, List<PageImage> pages, long creditBytes) {
+    for (PageImage page : pages) {
+      if (sent.has(page.number(), page.version())) {
+        sent.clear(); // The client has lost it, and so others.
+      }
+    }
+    pages.forEach(page -> sent.add(page.number(), shape.version()));
+    if (pages.size() > MOST_PAGES || pages.isEmpty()) {
+      return null;
+    }
+    demands++;
+    if (roots.usable() == 0) {
+      return learn(shape, pages, round -> true);
+    }
+    Plan follows = null;
+    BtreePage index = null;
+    for (PageImage image : pages) {
+      BtreePage page = BtreePage.of(image, roots.usable(), shape.pageCount());
+      Plan plan = plan(image.number(), page);
+      follows = plan == null ? follows : plan;
+      if (page != null && page.isLeaf() && page.isIndex()) {
+        index = page;
+      } else if (page != null && page.isLeaf()) {
+        remember(page);
+      }
+    }
+    if (index != null && (follows != null || learning != null)) {
+      rememberIndex(index);
+    }
+    if (follows == null) {
+      return index == null || learning != null ? null : learn(shape, pages, new Learning(index));
+    }
+    if (sending != null) {
+      return null;
+    }
+    sending = new Round(this, hand(shape, pages), knowing(follows), creditBytes, true);
+    return sending;
+  }
+
+  /** Where leaves of indexes are read that are no neighbours, it is seldom found out which are. */
+  private boolean isWorthLearning() {
+    inVain++;
+    return inVain <= PATIENCE || inVain % SELDOM == 0;
+  }
+
+  private @Nullable Round learn(Shape shape, List<PageImage> pages, Plan plan) {
+    if (learning != null) {
+      return null;
+    }
+    learning = new Round(this, hand(shape, pages), knowing(plan), 0, false);
+    return learning;
+  }
+
+  private Hand hand(Shape shape, List<PageImage> pages) {
+    Hand hand = new Hand(shape, Math.max(roots.usable(), 1));
+    pages.forEach(hand::put);
+    return hand;
+  }
+
+  /** The plan, once it is known which trees there are. */
+  private Plan knowing(Plan plan) {
+    return round ->
+        switch (roots.learn(round.hand())) {
+          case DONE -> plan.advance(round);
+          case NONE -> true;
+          case BLOCKED -> false;
+        };
+  }
+
+  synchronized void roundIsOver(Round round) {
+    if (sending == round) {
+      sending = null;
+    }
+    if (learning == round) {
+      learning = null;
+    }
+  }
+
+  Roots roots() {
+    return roots;
+  }
+
+  SentPages sent() {
+    return sent;
+  }
+
+  void wasSent(PageImage image, Hand hand) {
+    sent.add(image.number(), hand.shape.version());
+    heads.add(hand.tree(image.number()));
+  }
+
+  /** What follows from the demand of a page, as far as it is a page of a b-tree. */
+  private @Nullable Plan plan(long number, @Nullable BtreePage page) {
+    for (Walk walk : walks) {
+      if (walk != null && walk.expects(number)) {
+        walk.goOn(demands - walk.lastUse);
+        keep(walk);
+        return walk;
+      }
+    }
+    if (page == null) {
+      long at = heads.leafOf(number);
+      return at == 0 ? null : new Found(round -> overflow(round, at, number));
+    }
+    if (!page.isLeaf()) {
+      return new Found(round -> interior(round, number));
+    }
+    return page.isIndex() ? indexLeaf(number) : tableLeaf(page);
+  }
+
+  private @Nullable Plan indexLeaf(long number) {
+    for (IndexLeaf other : indexLeaves) {
+      if (other != null && other.isNextTo(number)) {
+        int direction = other.next == number ? 1 : -1;
+        inVain = 0;
+        return new Found(round -> along(round, number, other.page, direction, other.hasSteps()));
+      }
+    }
+    return null;
+  }
+
+  private @Nullable Plan tableLeaf(BtreePage page) {
+    for (int back = 1; back <= INDEX_LEAVES; back++) {
+      IndexLeaf index = indexLeaves[(indexLeavesAt + INDEX_LEAVES - back) % INDEX_LEAVES];
+      if (index != null && index.names(page)) {
+        IndexLeaf.Way way = index.step();
+        if (way.direction() != 0) {
+          return new Found(round -> rows(round, index.page, way, page.number));
+        }
+      }
+    }
+    if (page.cells() > 0) {
+      long first = page.rowid(0);
+      long last = page.rowid(page.cells() - 1);
+      for (int i = 0; i < RECENT; i++) {
+        int direction = leaf[i] == 0 ? 0 : near(firstRow[i], lastRow[i], first, last);
+        if (direction != 0) {
+          long other = leaf[i];
+          return new Found(round -> along(round, page.number, other, direction, false));
+        }
+      }
+    }
+    return null;
+  }
+
+  /** Whether a leaf with rows from first to last may be the neighbour of another. 1: after it. */
+  private static int near(long otherFirst, long otherLast, long first, long last) {
+    long spans = (otherLast - otherFirst) + (last - first) + 2;
+    if (spans < 0) {
+      return 0;
+    }
+    if (first > otherLast && first - otherLast <= spans) {
+      return 1;
+    }
+    return last < otherFirst && otherFirst - last <= spans ? -1 : 0;
+  }
+
+  /** Returns it if it was not known. */
+  private @Nullable IndexLeaf rememberIndex(BtreePage page) {
+    heads.add(page);
+    for (IndexLeaf known : indexLeaves) {
+      if (known != null && known.page == page.number) {
+        return null;
+      }
+    }
+    IndexLeaf added = new IndexLeaf(page);
+    indexLeaves[indexLeavesAt] = added;
+    indexLeavesAt = (indexLeavesAt + 1) % INDEX_LEAVES;
+    return added;
+  }
+
+  /** A leaf of an index was read from which nothing follows now. */
+  private final class Learning implements Plan {
+    private final BtreePage page;
+    private boolean began;
+    private @Nullable IndexLeaf unknown;
+
+    Learning(BtreePage page) {
+      this.page = page;
+    }
+
+    @Override
+    public boolean advance(Round round) {
+      if (!began) {
+        began = true;
+        IndexLeaf added = rememberIndex(page);
+        unknown = added != null && isWorthLearning() ? added : null;
+      }
+      return unknown == null || findNeighbours(round, unknown);
+    }
+  }
+
+  private void remember(BtreePage page) {
+    heads.add(page);
+    if (page.cells() > 0) {
+      int i = leaves++ & (RECENT - 1);
+      leaf[i] = page.number;
+      firstRow[i] = page.rowid(0);
+      lastRow[i] = page.rowid(page.cells() - 1);
+    }
+  }
+
+  private void keep(Walk walk) {
+    walk.lastUse = demands;
+    int oldest = 0;
+    for (int i = 0; i < walks.length; i++) {
+      if (walks[i] == walk) {
+        return;
+      }
+      if (isOlder(walks[i], walks[oldest])) {
+        oldest = i;
+      }
+    }
+    walks[oldest] = walk;
+  }
+
+  private static boolean isOlder(@Nullable Walk walk, @Nullable Walk other) {
+    return other != null && (walk == null || walk.lastUse < other.lastUse);
+  }
+
+  private boolean findNeighbours(Round round, IndexLeaf index) {
+    Hand hand = round.hand();
+    if (!hand.look(index.page)) {
+      return false;
+    }
+    BtreePage page = hand.tree(index.page);
+    Cursor cursor = new Cursor();
+    Step step = page == null ? Step.NONE : roots.locate(hand, page, cursor);
+    if (step != Step.DONE) {
+      return step == Step.NONE;
+    }
+    Cursor after = cursor.copy();
+    Cursor before = cursor.copy();
+    Step next = after.next(hand, 1);
+    Step previous = before.next(hand, -1);
+    // Of each tree, the last leaf alone is where a walk may go on.
+    index.root = roots.located().root;
+    for (IndexLeaf other : indexLeaves) {
+      if (other != null && other != index && other.root == index.root) {
+        other.next = 0;
+        other.previous = 0;
+      }
+    }
+    index.next = next == Step.DONE ? after.leaf : index.next;
+    index.previous = previous == Step.DONE ? before.leaf : index.previous;
+    return next != Step.BLOCKED && previous != Step.BLOCKED;
+  }
+
+  /** Finds a walk, and then goes it. */
+  private final class Found implements Plan {
+    private final Search search;
+    private @Nullable Plan found;
+
+    Found(Search search) {
+      this.search = search;
+    }
+
+    @Override
+    public boolean advance(Round round) {
+      if (found == null) {
+        Result result = search.look(round);
+        if (result.plan == null) {
+          return result.step != Step.BLOCKED;
+        }
+        found = result.plan;
+        if (found instanceof Walk walk) {
+          keep(walk);
+        }
+      }
+      return found.advance(round);
+    }
+  }
+
+  private interface Search {
+    Result look(Round round);
+  }
+
+  private record Result(Step step, @Nullable Plan plan) {
+    static Result of(Step step) {
+      return new Result(step, null);
+    }
+
+    static Result of(Plan plan) {
+      return new Result(Step.DONE, plan);
+    }
+  }
+
+  /** Two neighbours were read. */
+  private Result along(Round round, long number, long other, int direction, boolean withRows) {
+    Hand hand = round.hand();
+    if (!hand.look(number)) {
+      return Result.of(Step.BLOCKED);
+    }
+    BtreePage page = hand.tree(number);
+    Cursor cursor = new Cursor();
+    Step step = page == null ? Step.NONE : roots.locate(hand, page, cursor);
+    if (step != Step.DONE) {
+      return Result.of(step);
+    }
+    Cursor before = cursor.copy();
+    step = before.next(hand, -direction);
+    if (step != Step.DONE || before.leaf != other) {
+      return Result.of(step == Step.DONE ? Step.NONE : step);
+    }
+    return Result.of(Walk.along(roots.located(), cursor, direction, withRows));
+  }
+
+  /** A leaf was read with rows that entries of an index's leaf name, if it is of that table. */
+  private Result rows(Round round, long number, IndexLeaf.Way way, long row) {
+    Result at = walkAt(round, number);
+    if (at.plan instanceof Walk walk) {
+      if (walk.tree.table == 0) {
+        return Result.of(Step.NONE);
+      }
+      Hand hand = round.hand();
+      if (!hand.look(row)) {
+        return Result.of(Step.BLOCKED);
+      }
+      BtreePage page = hand.tree(row);
+      long first = page == null ? 0 : page.rowid(0);
+      Step step =
+          new Cursor().findPage(hand, walk.tree.table, row, false, above -> above.childFor(first));
+      if (step != Step.DONE) {
+        return Result.of(step);
+      }
+      walk.readsRow(way);
+    }
+    return at;
+  }
+
+  /** The walk that is at a leaf, or a new one. */
+  private Result walkAt(Round round, long number) {
+    for (Walk walk : walks) {
+      if (walk != null && walk.leaf() == number) {
+        return Result.of(walk);
+      }
+    }
+    Hand hand = round.hand();
+    if (!hand.look(number)) {
+      return Result.of(Step.BLOCKED);
+    }
+    BtreePage page = hand.tree(number);
+    Cursor cursor = new Cursor();
+    Step step = page == null || !page.isLeaf() ? Step.NONE : roots.locate(hand, page, cursor);
+    return step == Step.DONE ? Result.of(Walk.at(roots.located(), cursor)) : Result.of(step);
+  }
+
+  private Result overflow(Round round, long number, long head) {
+    Hand hand = round.hand();
+    if (number > hand.shape.pageCount()) {
+      return Result.of(Step.NONE);
+    }
+    if (!hand.look(number)) {
+      return Result.of(Step.BLOCKED);
+    }
+    BtreePage page = hand.tree(number);
+    for (int cell = 0; page != null && page.isLeaf() && cell < page.cells(); cell++) {
+      if (page.overflow(cell) == head) {
+        Result at = walkAt(round, number);
+        if (at.plan instanceof Walk walk) {
+          walk.readsOverflow(cell, head, page.overflowPages(cell));
+        }
+        return at;
+      }
+    }
+    return Result.of(Step.NONE);
+  }
+
+  private Result interior(Round round, long number) {
+    Hand hand = round.hand();
+    if (!hand.look(number)) {
+      return Result.of(Step.BLOCKED);
+    }
+    BtreePage page = hand.tree(number);
+    Cursor cursor = new Cursor();
+    Step step = page == null ? Step.NONE : roots.locate(hand, page, cursor);
+    if (step != Step.DONE || cursor.parent() == 0) {
+      return Result.of(step == Step.DONE ? Step.NONE : step);
+    }
+    Siblings found = null;
+    for (Siblings each : siblings) {
+      if (each != null && each.parent == cursor.parent()) {
+        found = each;
+      }
+    }
+    if (found == null) {
+      found = new Siblings(cursor.parent());
+      siblings[siblingsAt] = found;
+      siblingsAt = (siblingsAt + 1) % siblings.length;
+    }
+    return found.demanded(cursor.indexInParent()) ? Result.of(found) : Result.of(Step.NONE);
+  }
+}
