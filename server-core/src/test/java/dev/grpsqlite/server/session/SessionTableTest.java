@@ -318,7 +318,7 @@ class SessionTableTest {
             new SessionLimits(sessions + 1, sessions + 1, 2, 150, 150, 1000));
     for (int i = 0; i < sessions; i++) {
       Session session = many.open(new SessionId(9, i), "test", "");
-      for (int j = 0; j <= Session.MAX_PREDICTORS; j++) {
+      for (int j = 0; j < Session.MAX_PREDICTORS; j++) {
         Predictor kept = session.predictor(new DatabaseId(8, j));
         assertSame(kept, session.predictor(new DatabaseId(8, j)));
       }
