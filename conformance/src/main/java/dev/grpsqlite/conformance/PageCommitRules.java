@@ -143,14 +143,6 @@ final class PageCommitRules {
               "A commit of several times a message's size goes through by stages (P1).",
               PageCommitRules::largeCommits),
           required(
-              "PAGE-67",
-              Need.PAGE,
-              "What is staged in bulk is committed as any stage is: whole, of a page staged twice"
-                  + " the later, whatever the order. If such a stage is lost, as when its session"
-                  + " ends, its lease has ended too: to go on with it is LEASE_LOST, never a stage"
-                  + " of what comes later alone (P1).",
-              PageCommitRules::bulk),
-          required(
               "PAGE-65",
               Need.PAGE,
               "Bytes that are no message are refused, and harm nobody else (P9).",
@@ -161,6 +153,14 @@ final class PageCommitRules {
               "A message above max_message_bytes is RESOURCE_EXHAUSTED, and the session goes on"
                   + " (P9).",
               PageCommitRules::tooLarge),
+          required(
+              "PAGE-67",
+              Need.PAGE,
+              "What is staged in bulk is committed as any stage is: whole, of a page staged twice"
+                  + " the later, whatever the order. If such a stage is lost, as when its session"
+                  + " ends, its lease has ended too: to go on with it is LEASE_LOST, never a stage"
+                  + " of what comes later alone (P1).",
+              PageCommitRules::bulk),
           required(
               "PAGE-70",
               Need.PAGE_GROUP,
