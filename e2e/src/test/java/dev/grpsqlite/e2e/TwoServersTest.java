@@ -82,10 +82,10 @@ class TwoServersTest {
     }
 
     @Override
-    public void close() throws Exception {
+    public void close() {
       over.complete(null);
       CompletableFuture<Void> ended = killing.handle((done, error) -> null);
-      ended.get(1, TimeUnit.MINUTES);
+      ended.orTimeout(1, TimeUnit.MINUTES).join();
       servers.forEach(ServerProcess::close);
     }
   }
