@@ -243,7 +243,8 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
           Caller caller = Callers.current();
           Session session = session(caller, request.getSessionId());
           String name = Names.checked(request.getName());
-          boolean reads = request.getReadOnly() && !request.getCreate();
+          boolean reads =
+              request.getReadOnly() && !request.getCreate() && !request.getDropUnlessCommitted();
           caller.require(name, reads ? Right.READ : Right.WRITE);
           switch (request.getAtCase()) {
             case AT_VERSION, AT_TIME -> {

@@ -111,11 +111,13 @@ public final class Versions {
 
   private CompletableFuture<Boolean> isUnwanted(DatabaseId database) {
     return store
-        .head(database)
+        .info(database)
         .thenApply(
-            head ->
-                head.version() == 0
-                    && head.pageCount() == 0
+            info ->
+                info.head().version() == 0
+                    && info.head().pageCount() == 0
+                    && info.retention() == null
+                    && info.forkedFrom() == null
                     && sessions.oldestPinned(database) == Long.MAX_VALUE);
   }
 

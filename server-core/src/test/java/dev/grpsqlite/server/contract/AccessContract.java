@@ -619,6 +619,17 @@ public abstract class AccessContract {
             "readerreader",
             "grpsqlite.v1.PageStore/OpenDatabase",
             OpenDatabaseRequest.newBuilder().setSessionId(id(1)).setName(NAME).build()));
+    assertEquals(
+        "NOT_ALLOWED",
+        refusal(
+            "readerreader",
+            "grpsqlite.v1.PageStore/OpenDatabase",
+            OpenDatabaseRequest.newBuilder()
+                .setSessionId(id(1))
+                .setName(NAME)
+                .setReadOnly(true)
+                .setDropUnlessCommitted(true)
+                .build()));
   }
 
   @Test

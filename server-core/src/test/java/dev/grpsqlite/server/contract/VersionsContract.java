@@ -18,6 +18,7 @@ import dev.grpsqlite.proto.file.ReadRequest;
 import dev.grpsqlite.proto.file.ReadResponse;
 import dev.grpsqlite.proto.v1.AcquireLeaseResponse.Outcome;
 import dev.grpsqlite.proto.v1.CloseSessionRequest;
+import dev.grpsqlite.proto.v1.CloseSessionResponse;
 import dev.grpsqlite.proto.v1.CommitRequest;
 import dev.grpsqlite.proto.v1.DatabaseInfo;
 import dev.grpsqlite.proto.v1.DropDatabaseRequest;
@@ -44,6 +45,7 @@ import dev.grpsqlite.server.spi.Retention;
 import dev.grpsqlite.server.spi.SnapshotPins;
 import dev.grpsqlite.server.wire.Pages;
 import io.grpc.Status;
+import io.grpc.StatusRuntimeException;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
@@ -200,6 +202,33 @@ public abstract class VersionsContract extends ServedContract {
   }
 
   // ---- Retention
+
+  @Test
+  void whatHasARetentionOfItsOwnIsNotDroppedForWantOfACommit() {
+    ByteString session = id();
+    assertNotEquals(
+        0,
+        pages()
+            .openSession(OpenSessionRequest.newBuilder().setSessionId(session).build())
+            .getTtlMs());
+    openForOneCommit(session, "set-up");
+    openForOneCommit(session, "unused");
+    setRetention("set-up", retention(2));
+    assertEquals(
+        CloseSessionResponse.getDefaultInstance(),
+        pages().closeSession(CloseSessionRequest.newBuilder().setSessionId(session).build()));
+    await(() -> !isThere("unused"));
+    assertEquals(retention(2), stat("set-up").getRetention());
+  }
+
+  private boolean isThere(String name) {
+    try {
+      return stat(name).getName().equals(name);
+    } catch (StatusRuntimeException e) {
+      assertEquals(Status.Code.NOT_FOUND, e.getStatus().getCode());
+      return false;
+    }
+  }
 
   @Test
   void retentionIsSetAndToldAndUnset() {
@@ -727,6 +756,21 @@ public abstract class VersionsContract extends ServedContract {
       token = answer.getNextPageToken();
     } while (!token.isEmpty());
     return result;
+  }
+
+  private void openForOneCommit(ByteString session, String name) {
+    assertEquals(
+        0,
+        pages()
+            .openDatabase(
+                OpenDatabaseRequest.newBuilder()
+                    .setSessionId(session)
+                    .setName(name)
+                    .setCreate(true)
+                    .setDropUnlessCommitted(true)
+                    .build())
+            .getSnapshot()
+            .getVersion());
   }
 
   private List<Long> numbers(String name) {
