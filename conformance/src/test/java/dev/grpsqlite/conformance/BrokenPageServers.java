@@ -612,6 +612,13 @@ final class BrokenPageServers {
                       ListVersionsResponse.getDefaultInstance(),
                       Code.UNIMPLEMENTED)),
           Broken.of(
+              "ADMIN-17",
+              "a restore does not look at whose lease it is",
+              f ->
+                  f.asked(
+                      AdminGrpc.getRestoreDatabaseMethod(),
+                      request -> request.toBuilder().clearSessionId().clearEpoch().build())),
+          Broken.of(
               "ADMIN-20",
               "the head is forked",
               f ->
@@ -635,7 +642,14 @@ final class BrokenPageServers {
                   f.swallow(
                       AdminGrpc.getForkDatabaseMethod(),
                       ForkDatabaseResponse.getDefaultInstance(),
-                      Code.UNIMPLEMENTED)));
+                      Code.UNIMPLEMENTED)),
+          Broken.of(
+              "ADMIN-24",
+              "ids of forks are not remembered",
+              f ->
+                  f.asked(
+                      AdminGrpc.getForkDatabaseMethod(),
+                      request -> request.toBuilder().setCommitId(PageClient.id()).build())));
 
   // ---- Faults
 

@@ -286,12 +286,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
         ? store.findOrCreate(name)
         : store
             .find(name)
-            .thenApply(
-                found ->
-                    found.orElseThrow(
-                        () ->
-                            new StoreException(
-                                Code.NO_SUCH_DATABASE, "no database is called " + name)));
+            .thenApply(found -> found.orElseThrow(() -> StoreException.noSuchDatabase(name)));
   }
 
   private CompletableFuture<OpenDatabaseResponse> open(

@@ -143,8 +143,9 @@ public abstract class ForwardingPageStore implements PageStore {
   }
 
   @Override
-  public CompletableFuture<DatabaseInfo> fork(DatabaseId parent, long version, String newName) {
-    return store.fork(parent, version, newName);
+  public CompletableFuture<DatabaseInfo> fork(
+      DatabaseId parent, long version, String newName, CommitId id) {
+    return store.fork(parent, version, newName, id);
   }
 
   @Override

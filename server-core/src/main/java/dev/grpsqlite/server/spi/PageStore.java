@@ -196,8 +196,12 @@ public interface PageStore extends AutoCloseable {
    * time; neither sees what is committed to the other, and either can be dropped. Durable. Fails
    * with NO_SUCH_DATABASE, NO_SUCH_VERSION, SNAPSHOT_TOO_OLD, and ALREADY_EXISTS if there is a
    * database of that name; UNSUPPORTED without {@link StoreCapabilities#fork}.
+   *
+   * @param id of whoever asks, who can tell by it, from {@link DatabaseInfo#forkedFrom}, that a
+   *     database is what this made
    */
-  default CompletableFuture<DatabaseInfo> fork(DatabaseId parent, long version, String newName) {
+  default CompletableFuture<DatabaseInfo> fork(
+      DatabaseId parent, long version, String newName, CommitId id) {
     return unsupported("forking a database");
   }
 

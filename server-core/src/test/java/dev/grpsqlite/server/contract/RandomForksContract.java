@@ -176,7 +176,7 @@ public abstract class RandomForksContract<S extends PageStore> {
 
   private void fork(S store, Model model) {
     int version = (int) readable(model);
-    DatabaseInfo info = get(store.fork(model.id, version, "fork" + ids++));
+    DatabaseInfo info = get(store.fork(model.id, version, "fork" + ids, new CommitId(1, ids++)));
     int pageSize = model.pageSizes.get(version);
     byte[][] pages = model.versions.get(version);
     assertEquals(new Snapshot(0, pageSize, pages.length), info.head());

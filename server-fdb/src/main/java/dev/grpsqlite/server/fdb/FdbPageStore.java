@@ -289,8 +289,9 @@ final class FdbPageStore implements PageStore {
   }
 
   @Override
-  public CompletableFuture<DatabaseInfo> fork(DatabaseId parent, long version, String newName) {
-    return catalog.fork(parent, version, newName);
+  public CompletableFuture<DatabaseInfo> fork(
+      DatabaseId parent, long version, String newName, CommitId id) {
+    return catalog.fork(parent, version, newName, id);
   }
 
   @Override

@@ -375,8 +375,9 @@ final class RocksPageStore implements PageStore {
   }
 
   @Override
-  public CompletableFuture<DatabaseInfo> fork(DatabaseId parent, long version, String newName) {
-    return catalog.fork(parent, version, newName);
+  public CompletableFuture<DatabaseInfo> fork(
+      DatabaseId parent, long version, String newName, CommitId id) {
+    return catalog.fork(parent, version, newName, id);
   }
 
   @Override

@@ -119,13 +119,14 @@ final class VersionedDatabase {
   }
 
   /** A database that begins with the content of a version of this one. In constant time. */
-  VersionedDatabase fork(DatabaseId forkId, String forkName, long nowMillis, long version) {
+  VersionedDatabase fork(
+      DatabaseId forkId, String forkName, long nowMillis, long version, CommitId commit) {
     checkExists();
     Version parent = lookUp(version);
     Snapshot snapshot =
         new Snapshot(0, parent.snapshot().pageSize(), parent.snapshot().pageCount());
     return new VersionedDatabase(
-        forkId, forkName, nowMillis, new ForkPoint(name, version), snapshot, pages(parent));
+        forkId, forkName, nowMillis, new ForkPoint(name, version, commit), snapshot, pages(parent));
   }
 
   DatabaseId id() {

@@ -296,13 +296,14 @@ final class VersionedPageStore implements PageStore {
   }
 
   @Override
-  public CompletableFuture<DatabaseInfo> fork(DatabaseId parent, long version, String newName) {
+  public CompletableFuture<DatabaseInfo> fork(
+      DatabaseId parent, long version, String newName, CommitId id) {
     return answer(
         () -> {
           synchronized (byName) {
             VersionedDatabase from = get(parent);
             VersionedDatabase fork =
-                from.fork(DatabaseId.random(random), newName, clock.millis(), version);
+                from.fork(DatabaseId.random(random), newName, clock.millis(), version, id);
             if (byName.containsKey(newName)) {
               throw new StoreException(Code.ALREADY_EXISTS, newName + " exists already");
             }

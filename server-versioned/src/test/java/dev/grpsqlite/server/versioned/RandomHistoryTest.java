@@ -106,7 +106,8 @@ final class RandomHistoryTest {
       if (what == 0 && models.size() < 30) {
         int oldest = (int) answer(fixture.store.info(model.id)).oldestVersion();
         int version = oldest + random.nextInt(model.head() - oldest + 1);
-        DatabaseId fork = answer(fixture.store.fork(model.id, version, "fork" + i)).id();
+        DatabaseId fork =
+            answer(fixture.store.fork(model.id, version, "fork" + i, fixture.nextCommitId())).id();
         fixture.lease(fork);
         models.add(new Model(fork, model.pageSize(version), model.pages(version)));
       } else if (what == 1 && models.size() > 1) {
