@@ -253,7 +253,8 @@ static const char *problem_release(const uint8_t *data, size_t size) {
 
 static int call_stage(gsq_channel *channel, int64_t deadline_ms, gsq_error *error) {
   gsq_page_client it = client(channel);
-  return gsq_stage_pages(&it, &database, 3, &stage, 512, three_pages(), 3, deadline_ms, error);
+  return gsq_stage_pages(&it, &database, 3, &stage, 7, 512, three_pages(), 3, deadline_ms,
+                         error);
 }
 
 static void answer_commit_group(builder *b) {
@@ -306,7 +307,7 @@ static const char *problem_commit_group(const uint8_t *message, size_t message_s
 
 static const char *problem_stage(const uint8_t *data, size_t size) {
   WANT(database_problem(data, size) == NULL);
-  WANT(IS_UINT(3, 3) && IS_ID(4, stage) && IS_UINT(5, 512));
+  WANT(IS_UINT(3, 3) && IS_ID(4, stage) && IS_UINT(5, 512) && IS_UINT(8, 7));
   WANT(size <= GSQ_MESSAGE_OVERHEAD_BYTES + gsq_pages_wire_size(512, 3));
   return pages_problem(data, size, 6);
 }

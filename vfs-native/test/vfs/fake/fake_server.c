@@ -68,6 +68,7 @@ typedef struct session {
 typedef struct stage {
   int used;
   gsq_id session, id, database;
+  uint64_t calls; /* the number of the last one */
   uint32_t page_size;
   gsq_page_ref *pages; /* by number; 0: not staged */
   size_t room;
@@ -621,8 +622,8 @@ static void *copy_bytes(const void *data, uint32_t size) {
 }
 
 static int stage_pages(const gsq_page_client *client, const gsq_id *id, uint64_t epoch,
-                       const gsq_id *stage_id, uint32_t page_size, const gsq_page_ref *pages,
-                       size_t count, gsq_error *error) {
+                       const gsq_id *stage_id, uint64_t call, uint32_t page_size,
+                       const gsq_page_ref *pages, size_t count, gsq_error *error) {
   NEED(client, s, d, id);
   if (!is_current(d, client, epoch))
     return refuse(error, GSQ_FAILED_PRECONDITION, "LEASE_LOST");
@@ -630,6 +631,9 @@ static int stage_pages(const gsq_page_client *client, const gsq_id *id, uint64_t
     return refuse(error, GSQ_RESOURCE_EXHAUSTED, "");
   }
   stage *st = find_stage(&client->session, stage_id);
+  const uint64_t before = st ? st->calls : 0;
+  if (call > before + 1) return refuse(error, GSQ_FAILED_PRECONDITION, "NO_SUCH_STAGE");
+  if (call <= before) return GSQ_OK;
   for (int i = 0; !st && i < MAX_STAGES; i++) {
     if (stages[i].used) continue;
     st = &stages[i];
@@ -640,6 +644,7 @@ static int stage_pages(const gsq_page_client *client, const gsq_id *id, uint64_t
     st->page_size = page_size;
   }
   if (!st) return refuse(error, GSQ_RESOURCE_EXHAUSTED, "LIMIT");
+  st->calls = call;
   for (size_t i = 0; i < count; i++) {
     if (pages[i].number >= st->room) {
       const size_t room = (size_t)pages[i].number * 2 + 64;
@@ -656,10 +661,11 @@ static int stage_pages(const gsq_page_client *client, const gsq_id *id, uint64_t
 }
 
 int gsq_stage_pages(const gsq_page_client *client, const gsq_id *id, uint64_t epoch,
-                    const gsq_id *stage_id, uint32_t page_size, const gsq_page_ref *pages,
-                    size_t count, int64_t deadline_ms, gsq_error *error) {
+                    const gsq_id *stage_id, uint64_t call, uint32_t page_size,
+                    const gsq_page_ref *pages, size_t count, int64_t deadline_ms,
+                    gsq_error *error) {
   SERVE(FAKE_STAGE_PAGES,
-        stage_pages(client, id, epoch, stage_id, page_size, pages, count, error));
+        stage_pages(client, id, epoch, stage_id, call, page_size, pages, count, error));
 }
 
 static int drop_stage(const gsq_page_client *client, const gsq_id *stage_id) {

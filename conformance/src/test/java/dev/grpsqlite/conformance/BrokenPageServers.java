@@ -386,6 +386,13 @@ final class BrokenPageServers {
                       StagePagesResponse.getDefaultInstance(),
                       Code.FAILED_PRECONDITION)),
           Broken.of(
+              "PAGE-68",
+              "what comes late is applied",
+              f ->
+                  f.asked(
+                      PageStoreGrpc.getStagePagesMethod(),
+                      request -> request.toBuilder().clearCall().build())),
+          Broken.of(
               "PAGE-65",
               "garbage is answered",
               f -> {

@@ -24,6 +24,9 @@ import org.junit.jupiter.api.io.TempDir;
 class TwoServersTest {
   private static final int MOST_PAUSE_MS = 1500;
   private static final int FORKS = 20;
+  private static final int COPIES = 3;
+  private static final int MEBIBYTES = 1024;
+  private static final int MEBIBYTE = 1 << 20;
   private static final int VERSIONS = 100;
 
   @TempDir Path folder;
@@ -95,6 +98,49 @@ class TwoServersTest {
     try (Pair pair = new Pair()) {
       SqlLogicTest.assertAllPass(pair.client(folder));
       pair.endKilling(2);
+    }
+  }
+
+  @Test
+  void aDatabaseIsCopiedThereAndBack() throws Exception {
+    try (Pair pair = new Pair()) {
+      Client client = pair.client(folder);
+      Path chinook = TestData.require("chinook.sqlite");
+      String dump = client.localShell(chinook, ".dump\n").ok();
+      for (int i = 1; i <= COPIES || pair.kills.get() < 5; i++) {
+        String copy = "copy-" + i + ".db";
+        client.shell(copy, dump).ok();
+        assertEquals("ok\n", client.shell(copy, "PRAGMA integrity_check;").ok());
+        assertEquals(dump, client.shell(copy, ".dump\n").ok());
+      }
+      pair.endKilling(5);
+    }
+  }
+
+  /**
+   * What is uploaded before the commit is in the cluster, too, so either server goes on with it.
+   */
+  @Test
+  void p1_aGibibyteIsOneTransaction() throws Exception {
+    try (Pair pair = new Pair()) {
+      Client client = pair.client(folder);
+      int before = pair.kills.get();
+      try (Program writer = client.startPython("big.py", "big.db", "" + MEBIBYTES)) {
+        writer.readTo("written", Duration.ofMinutes(10));
+        assertTrue(pair.kills.get() >= before + 5, "nobody was killed meanwhile");
+        assertEquals("0\n", client.shell("big.db", "SELECT count(*) FROM big;").ok());
+        writer.send("COMMIT\n");
+        writer.readTo("done", Duration.ofMinutes(5));
+        assertEquals("", writer.finish().ok());
+      }
+      pair.endKilling(5);
+      assertEquals(
+          "ok\n" + MEBIBYTES + "|" + MEBIBYTES * (long) MEBIBYTE + "\n",
+          client
+              .shell(
+                  "big.db",
+                  "PRAGMA integrity_check; SELECT count(*), sum(length(content)) FROM big;")
+              .ok());
     }
   }
 

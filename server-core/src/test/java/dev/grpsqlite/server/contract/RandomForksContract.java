@@ -17,6 +17,7 @@ import dev.grpsqlite.server.spi.PageStore;
 import dev.grpsqlite.server.spi.Retention;
 import dev.grpsqlite.server.spi.SessionId;
 import dev.grpsqlite.server.spi.Snapshot;
+import dev.grpsqlite.server.spi.StageCalls;
 import dev.grpsqlite.server.spi.StageId;
 import dev.grpsqlite.server.spi.StoreException;
 import dev.grpsqlite.server.wire.Pages;
@@ -241,7 +242,7 @@ public abstract class RandomForksContract<S extends PageStore> {
     long epoch = get(store.lease(model.id)).epoch();
     StageId stage = staged.isEmpty() ? null : new StageId(1, ids++);
     if (stage != null) {
-      get(store.stage(model.id, SESSION, epoch, stage, pageSize, staged));
+      get(store.stage(model.id, SESSION, epoch, stage, StageCalls.UNCOUNTED, pageSize, staged));
     }
     CommitId id = new CommitId(2, ids++);
     Commit commit =

@@ -385,7 +385,7 @@ public abstract class VersionsContract extends ServedContract {
 
     // What it has become since is told, whatever became of the parent.
     Client copy = new Client("copy");
-    copy.commit(3, 1);
+    copy.commit(1, 1);
     client.end();
     admin().dropDatabase(DropDatabaseRequest.newBuilder().setName(NAME).build());
     DatabaseInfo later = admin().forkDatabase(request).getDatabase();
@@ -627,7 +627,7 @@ public abstract class VersionsContract extends ServedContract {
           () -> pragma("grpsqlite_restore", wrong, ""));
     }
     refused(
-        "NO_SUCH_VERSION", Status.Code.OUT_OF_RANGE, () -> pragma("grpsqlite_restore", "6", ""));
+        "NO_SUCH_VERSION", Status.Code.OUT_OF_RANGE, () -> pragma("grpsqlite_restore", "6", lease));
     // NOT_FOUND would be "no pragma of this server's".
     PragmaRequest ofNothing =
         PragmaRequest.newBuilder()

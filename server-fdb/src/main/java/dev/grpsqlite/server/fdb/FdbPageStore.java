@@ -253,9 +253,10 @@ final class FdbPageStore implements PageStore {
       SessionId session,
       long epoch,
       StageId stage,
+      long call,
       int pageSize,
       List<PageImage> pages) {
-    return stages.stage(database, session, epoch, stage, pageSize, pages);
+    return stages.stage(database, session, epoch, stage, call, pageSize, pages);
   }
 
   @Override

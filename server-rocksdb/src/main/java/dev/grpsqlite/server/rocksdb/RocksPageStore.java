@@ -325,9 +325,10 @@ final class RocksPageStore implements PageStore {
       SessionId session,
       long epoch,
       StageId stage,
+      long call,
       int pageSize,
       List<PageImage> pages) {
-    return stages.stage(database, session, epoch, stage, pageSize, false, pages);
+    return stages.stage(database, session, epoch, stage, call, pageSize, false, pages);
   }
 
   @Override
@@ -336,9 +337,10 @@ final class RocksPageStore implements PageStore {
       SessionId session,
       long epoch,
       StageId stage,
+      long call,
       int pageSize,
       List<PageImage> pages) {
-    return stages.stage(database, session, epoch, stage, pageSize, true, pages);
+    return stages.stage(database, session, epoch, stage, call, pageSize, true, pages);
   }
 
   @Override

@@ -227,6 +227,7 @@ final class VersionedPageStore implements PageStore {
       SessionId session,
       long epoch,
       StageId stage,
+      long call,
       int pageSize,
       List<PageImage> pages) {
     List<PageImage> own = pages.stream().map(PageImage::copy).toList();
@@ -234,7 +235,7 @@ final class VersionedPageStore implements PageStore {
         () -> {
           VersionedDatabase database = get(id);
           staging.computeIfAbsent(session, absent -> ConcurrentHashMap.newKeySet()).add(database);
-          database.stage(session, epoch, stage, pageSize, own);
+          database.stage(session, epoch, stage, call, pageSize, own);
         });
   }
 
