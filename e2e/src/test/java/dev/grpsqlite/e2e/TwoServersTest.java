@@ -25,8 +25,7 @@ class TwoServersTest {
   private static final int MOST_PAUSE_MS = 1500;
   private static final int FORKS = 20;
   private static final int COPIES = 3;
-  private static final int MEBIBYTES = 1024;
-  private static final int MEBIBYTE = 1 << 20;
+  private static final long MEBIBYTE = 1 << 20;
   private static final int VERSIONS = 100;
 
   @TempDir Path folder;
@@ -117,31 +116,33 @@ class TwoServersTest {
     }
   }
 
-  /**
-   * What is uploaded before the commit is in the cluster, too, so either server goes on with it.
-   */
+  /** What is uploaded ahead of the commit is in the cluster: either server goes on with it. */
   @Test
   void p1_aGibibyteIsOneTransaction() throws Exception {
     try (Pair pair = new Pair()) {
       Client client = pair.client(folder);
-      int before = pair.kills.get();
-      try (Program writer = client.startPython("big.py", "big.db", "" + MEBIBYTES)) {
-        writer.readTo("written", Duration.ofMinutes(10));
-        assertTrue(pair.kills.get() >= before + 5, "nobody was killed meanwhile");
-        assertEquals("0\n", client.shell("big.db", "SELECT count(*) FROM big;").ok());
-        writer.send("COMMIT\n");
-        writer.readTo("done", Duration.ofMinutes(5));
-        assertEquals("", writer.finish().ok());
-      }
-      pair.endKilling(5);
-      assertEquals(
-          "ok\n" + MEBIBYTES + "|" + MEBIBYTES * (long) MEBIBYTE + "\n",
-          client
-              .shell(
-                  "big.db",
-                  "PRAGMA integrity_check; SELECT count(*), sum(length(content)) FROM big;")
-              .ok());
+      commitAtOnce(pair, client, "big.db", 1024, 5);
+      // Here each page is looked at.
+      commitAtOnce(pair, client, "smaller.db", 256, 1);
+      assertEquals("ok\n", client.shell("smaller.db", "PRAGMA integrity_check;").ok());
+      pair.endKilling(10);
     }
+  }
+
+  private static void commitAtOnce(Pair pair, Client client, String name, long mebibytes, int kills)
+      throws Exception {
+    int before = pair.kills.get();
+    try (Program writer = client.startPython("big.py", name, "" + mebibytes)) {
+      writer.readTo("written", Duration.ofMinutes(10));
+      assertTrue(pair.kills.get() >= before + kills, "hardly anybody was killed meanwhile");
+      assertEquals("0\n", client.shell(name, "SELECT count(*) FROM big;").ok());
+      writer.send("COMMIT\n");
+      writer.readTo("done", Duration.ofMinutes(5));
+      assertEquals("", writer.finish().ok());
+    }
+    assertEquals(
+        mebibytes + "|" + mebibytes * MEBIBYTE + "\n",
+        client.shell(name, "SELECT count(*), sum(length(content)) FROM big;").ok());
   }
 
   @Test

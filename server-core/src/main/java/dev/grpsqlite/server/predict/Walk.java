@@ -45,6 +45,9 @@ final class Walk implements Plan {
   /** The entry whose overflow was asked for last. */
   private int entry;
 
+  /** How many overflow pages have followed one another, each the page behind. */
+  private int straight;
+
   private int window = FIRST_WINDOW;
   private final long[] next = new long[NEXT_PAGES];
   private int nextCount;
@@ -193,9 +196,11 @@ final class Walk implements Plan {
       }
       if (cursor.chainLeft > 0) {
         if (!hand.look(cursor.chain)) {
+          lookBehind(cursor, hand);
           return BLOCKED;
         }
         long after = BtreePage.nextOverflow(hand.image(cursor.chain), hand.shape.pageCount());
+        straight = after == cursor.chain + 1 ? Math.min(straight + 1, hand.batch()) : 0;
         cursor.chain = after;
         cursor.chainLeft = after == 0 ? 0 : cursor.chainLeft - 1;
         if (after != 0) {
@@ -245,6 +250,18 @@ final class Walk implements Plan {
       if (step != Step.DONE) {
         return step == Step.BLOCKED ? BLOCKED : END;
       }
+    }
+  }
+
+  /**
+   * Only an overflow page tells the next one. Where they have come in a row, as many more are
+   * looked at together, for one at a time is slow in a store that is far away.
+   */
+  private void lookBehind(Cursor cursor, Hand hand) {
+    long most = Math.min(Math.min(straight, left), cursor.chainLeft);
+    long last = Math.min(cursor.chain + most, hand.shape.pageCount());
+    for (long page = cursor.chain + 1; page <= last; page++) {
+      hand.look(page);
     }
   }
 

@@ -33,6 +33,9 @@ final class Replay {
   /** Pages that the server read to find out what to send. */
   int looked;
 
+  /** How often it did: one after the other, so each is as slow as its store. */
+  int reads;
+
   Replay(RealDatabase database, Predictor predictor, long creditBytes) {
     this(database, predictor, creditBytes, Integer.MAX_VALUE);
   }
@@ -89,6 +92,7 @@ final class Replay {
           receive(page.number());
         }
         read.clear();
+        reads += round.wanted().length > 0 ? 1 : 0;
         for (long page : round.wanted()) {
           looked++;
           read.add(database.page(page));
