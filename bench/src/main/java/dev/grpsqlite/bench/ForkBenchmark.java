@@ -1,5 +1,8 @@
 package dev.grpsqlite.bench;
 
+import dev.grpsqlite.bench.report.Bar;
+import dev.grpsqlite.bench.report.Figure;
+import dev.grpsqlite.bench.workload.Sizes;
 import dev.grpsqlite.e2e.Client;
 import dev.grpsqlite.e2e.ServerProcess;
 import java.nio.file.Path;
@@ -7,7 +10,6 @@ import java.util.List;
 
 /** Forks of a large and of a small database, durable on disk: the time does not tell the size. */
 final class ForkBenchmark implements Benchmark {
-  private static final int LARGE_MIB = 1024;
   private static final int SMALL_MIB = 1;
   private static final int FORKS = 21;
   private static final double BAR_MS = 100;
@@ -18,20 +20,20 @@ final class ForkBenchmark implements Benchmark {
   }
 
   @Override
-  public List<Figure> run(Path folder) throws Exception {
+  public List<Figure> run(Path folder, Sizes sizes) throws Exception {
     try (ServerProcess server = ServerProcess.rocksdbAsShipped(folder)) {
       Client client = new Client(folder, server.url());
       return List.of(
           new Figure(
-              "fork of " + LARGE_MIB + " MiB, rocksdb-server",
+              "fork of " + sizes.forkMiB() + " MiB, rocksdb-server",
               "ms",
-              Scripts.run(client, "fork.py", "large.db", LARGE_MIB, FORKS),
-              BAR_MS),
+              Scripts.run(client, "fork.py", "large.db", sizes.forkMiB(), FORKS),
+              Bar.below(BAR_MS)),
           new Figure(
               "fork of " + SMALL_MIB + " MiB, rocksdb-server",
               "ms",
               Scripts.run(client, "fork.py", "small.db", SMALL_MIB, FORKS),
-              BAR_MS));
+              Bar.below(BAR_MS)));
     }
   }
 }
