@@ -19,7 +19,7 @@
 #include "base/clock.h"
 #include "rpc/channel.h"
 
-enum { MAX_REQUEST_BYTES = 16 << 20, MAX_ANSWER_BYTES = 16 << 20, DEADLINE_MS = 60000 };
+enum { MAX_REQUEST_BYTES = 16 << 20, MAX_ANSWER_BYTES = 16 << 20, DEADLINE_MS = 240000 };
 
 static int64_t now_ns(void) {
   struct timespec now;

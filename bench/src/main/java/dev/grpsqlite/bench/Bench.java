@@ -1,5 +1,6 @@
 package dev.grpsqlite.bench;
 
+import dev.grpsqlite.bench.report.Comparison;
 import dev.grpsqlite.bench.report.Figure;
 import dev.grpsqlite.bench.report.Figure.Verdict;
 import dev.grpsqlite.bench.report.Report;
@@ -55,14 +56,26 @@ public final class Bench {
     Path reports = Files.createDirectories(Dist.root().resolve("build/bench"));
     Report report = new Report(Conditions.now(sizes));
     Path folder = Files.createTempDirectory(reports, "data-");
+    List<Comparison> compared = new ArrayList<>();
     List<Figure> strict = new ArrayList<>();
     try {
       try (Rig rig = new Rig(folder, sizes)) {
         for (Workload each : Comparing.ALL) {
           if (chosen.contains(each.name())) {
-            step(report, reports, each.name(), () -> report.add(Comparing.run(each, rig)));
+            step(
+                report,
+                reports,
+                each.name(),
+                () -> {
+                  Comparison comparison = Comparing.run(each, rig);
+                  compared.add(comparison);
+                  report.add(comparison);
+                });
           }
         }
+      }
+      if (!compared.isEmpty()) {
+        report.add("waste", "", List.of(Comparing.waste(compared)));
       }
       for (Benchmark each : SINGLE) {
         if (chosen.contains(each.name())) {

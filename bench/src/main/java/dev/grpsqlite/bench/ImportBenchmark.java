@@ -15,6 +15,7 @@ import java.util.List;
  * same disk, in turn; the start of the command is in its time.
  */
 final class ImportBenchmark implements Benchmark {
+  private static final int MIB = 1024;
   private static final int ROUNDS = 3;
   private static final double BAR = 2;
   private static final double NANOS = 1e9;
@@ -26,7 +27,6 @@ final class ImportBenchmark implements Benchmark {
 
   @Override
   public List<Figure> run(Path folder, Sizes sizes) throws Exception {
-    int mib = sizes.importMiB();
     Path source = folder.resolve("source.db");
     try (ServerProcess server = ServerProcess.rocksdbAsShipped(folder)) {
       Client client = new Client(folder, server.url());
@@ -35,7 +35,7 @@ final class ImportBenchmark implements Benchmark {
               source,
               "PRAGMA journal_mode = off; PRAGMA synchronous = off; CREATE TABLE t (b);"
                   + "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < "
-                  + mib * 256
+                  + MIB * 256
                   + ") INSERT INTO t SELECT randomblob(4000) FROM n;")
           .ok();
       List<Double> imports = new ArrayList<>();
@@ -57,8 +57,8 @@ final class ImportBenchmark implements Benchmark {
         ratios.add(imported / copied);
       }
       return List.of(
-          new Figure("cp and sync of " + mib + " MiB", "s", copies, Bar.NONE),
-          new Figure("grpsqlite import of " + mib + " MiB, rocksdb-server", "s", imports, Bar.NONE),
+          new Figure("cp and sync of " + MIB + " MiB", "s", copies, Bar.NONE),
+          new Figure("grpsqlite import of " + MIB + " MiB, rocksdb-server", "s", imports, Bar.NONE),
           new Figure("import to cp and sync", "", ratios, Bar.below(BAR)));
     }
   }

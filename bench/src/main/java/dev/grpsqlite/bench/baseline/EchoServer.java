@@ -36,7 +36,8 @@ public final class EchoServer {
   public static void main(String[] arguments) throws Exception {
     Server server =
         NettyServerBuilder.forAddress(
-                new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), InsecureServerCredentials.create())
+                new InetSocketAddress(InetAddress.getLoopbackAddress(), 0),
+                InsecureServerCredentials.create())
             .directExecutor()
             .flowControlWindow(FLOW_CONTROL_WINDOW_BYTES)
             .maxInboundMessageSize(MAX_MESSAGE_BYTES)

@@ -67,6 +67,6 @@ final class Range implements Workload {
             measured
                 .count(place, Statistics.PAGES_SENT)
                 .to(measured.count(place, Statistics.PAGES_NEEDED)),
-            Bar.below(1.3)));
+            Bar.NONE));
   }
 }

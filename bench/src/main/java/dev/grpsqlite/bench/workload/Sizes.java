@@ -20,8 +20,6 @@ import java.util.List;
  * @param databases of which one is opened
  * @param manyDatabases at one server; 0: not measured
  * @param scaleMiB of the tables whose times are compared, from small to large
- * @param forkMiB of the large database that is forked
- * @param importMiB of the file that is imported
  */
 public record Sizes(
     String name,
@@ -38,16 +36,14 @@ public record Sizes(
     int branches,
     int databases,
     int manyDatabases,
-    List<Integer> scaleMiB,
-    int forkMiB,
-    int importMiB) {
+    List<Integer> scaleMiB) {
   private static final List<Double> DELAYS_MS = List.of(0.0, 0.5, 2.0, 20.0);
 
   /** Under ten minutes, with everything in it. */
   public static final Sizes SHORT =
       new Sizes(
           "short",
-          3,
+          5,
           200,
           DELAYS_MS,
           32,
@@ -60,9 +56,7 @@ public record Sizes(
           2,
           100,
           0,
-          List.of(2, 32),
-          64,
-          64);
+          List.of(2, 32));
 
   /** What the bars are about. */
   public static final Sizes FULL =
@@ -81,9 +75,7 @@ public record Sizes(
           10,
           10_000,
           100_000,
-          List.of(10, 100, 1024, 10 * 1024),
-          1024,
-          1024);
+          List.of(10, 100, 1024, 10 * 1024));
 
   @Override
   public String toString() {

@@ -9,13 +9,17 @@ import java.io.IOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.Timeout.ThreadMode;
 
+@Timeout(value = 60, threadMode = ThreadMode.SEPARATE_THREAD)
 class DelayProxyTest {
   private static final int DEADLINE_MS = 30_000;
 
@@ -114,15 +118,11 @@ class DelayProxyTest {
       daemon(
           () -> {
             try (Socket socket = greeter.accept()) {
-              socket
-                  .getOutputStream()
-                  .write("bye".getBytes(java.nio.charset.StandardCharsets.UTF_8));
+              socket.getOutputStream().write("bye".getBytes(StandardCharsets.UTF_8));
             }
           });
       try (Socket socket = connect(proxy)) {
-        seen.add(
-            new String(
-                socket.getInputStream().readAllBytes(), java.nio.charset.StandardCharsets.UTF_8));
+        seen.add(new String(socket.getInputStream().readAllBytes(), StandardCharsets.UTF_8));
       }
     }
     assertEquals(List.of("bye"), seen);
