@@ -89,8 +89,8 @@ int main(int argc, char **argv) {
         call(channel, "/grpsqlite.bench.Echo/Unary", 0, request, first, second, second);
         calls++;
       } while (now_ns() - begun < ms * INT64_C(1000000));
-    } else if (sscanf(line, "stream %" SCNu32 " %" SCNu32, &first, &second) == 2 && second > 0 &&
-               second <= MAX_ANSWER_BYTES) {
+    } else if (sscanf(line, "stream %" SCNu32 " %" SCNu32, &first, &second) == 2 &&
+               second > 0 && second <= MAX_ANSWER_BYTES) {
       call(channel, "/grpsqlite.bench.Echo/Stream", GSQ_CALL_STREAM, request, 8, first, second);
       calls = 1;
     } else {
