@@ -10,9 +10,9 @@
 #define FIRST_SECOND (-62135596800LL)
 #define LAST_SECOND 253402300799LL
 
-static int malformed(gsq_error *error) {
-  return gsq_error_set(error, GSQ_BAD_ANSWER,
-                       "the server's answer to ListVersions cannot be decoded");
+static int malformed(gsq_error *error, const char *method) {
+  return gsq_error_set(error, GSQ_BAD_ANSWER, "the server's answer to %s cannot be decoded",
+                       method);
 }
 
 /* google.protobuf.Timestamp */
@@ -96,10 +96,10 @@ int gsq_decode_list_versions(const uint8_t *data, size_t size, uint32_t limit, u
   memset(out, 0, sizeof *out);
   while ((more = gsq_next_field(&reader, &field)) == 1) {
     if (field.number != 1) continue;
-    if (field.type != GSQ_BYTES) return malformed(error);
+    if (field.type != GSQ_BYTES) return malformed(error, "ListVersions");
     count++;
   }
-  if (more < 0) return malformed(error);
+  if (more < 0) return malformed(error, "ListVersions");
   if (count > limit) {
     return gsq_error_set(error, GSQ_BAD_ANSWER,
                          "the server listed %zu versions, where %u were asked for", count,
@@ -113,4 +113,29 @@ int gsq_decode_list_versions(const uint8_t *data, size_t size, uint32_t limit, u
     return gsq_error_set(error, GSQ_BAD_ANSWER, "the server's list of versions makes no sense");
   }
   return GSQ_OK;
+}
+
+int gsq_decode_fork(const uint8_t *data, size_t size, gsq_error *error) {
+  gsq_reader reader = gsq_reader_of(data, size);
+  gsq_field field;
+  int more, made = 0;
+  while ((more = gsq_next_field(&reader, &field)) == 1) {
+    if (field.number == 1) made = field.type == GSQ_BYTES;
+  }
+  return more < 0 || !made ? malformed(error, "ForkDatabase") : GSQ_OK;
+}
+
+int gsq_decode_restore(const uint8_t *data, size_t size, uint64_t *version, gsq_error *error) {
+  gsq_reader reader = gsq_reader_of(data, size);
+  gsq_field field;
+  int more;
+  *version = 0;
+  while ((more = gsq_next_field(&reader, &field)) == 1) {
+    if (field.number != 1) continue;
+    if (field.type != GSQ_VARINT) return malformed(error, "RestoreDatabase");
+    *version = field.value;
+  }
+  /* What is made is never the first. */
+  return more < 0 || *version == 0 || *version > INT64_MAX ? malformed(error, "RestoreDatabase")
+                                                           : GSQ_OK;
 }

@@ -8,5 +8,7 @@
 
 int gsq_decode_list_versions(const uint8_t *data, size_t size, uint32_t limit, uint64_t below,
                              gsq_version_list *out, gsq_error *error);
+int gsq_decode_fork(const uint8_t *data, size_t size, gsq_error *error);
+int gsq_decode_restore(const uint8_t *data, size_t size, uint64_t *version, gsq_error *error);
 
 #endif

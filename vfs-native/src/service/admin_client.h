@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "rpc/channel.h"
+#include "service/page_client.h"
 
 typedef struct gsq_version_info {
   uint64_t version; /* at most INT64_MAX */
@@ -36,5 +37,22 @@ void gsq_version_list_free(gsq_version_list *list);
 int gsq_list_versions(gsq_channel *channel, const char *name, uint32_t limit, const char *token,
                       uint64_t below, gsq_version_list *out, int64_t deadline_ms,
                       gsq_error *error);
+
+/* Makes a database of another's head. It is done once however often it is sent: `commit` is random,
+** and this fork's alone. */
+int gsq_fork_database(gsq_channel *channel, const char *name, const char *new_name,
+                      const gsq_id *commit, int64_t deadline_ms, gsq_error *error);
+
+/* Of a version, under a lease that the session has and keeps. */
+typedef struct gsq_restore_request {
+  const char *name;
+  uint64_t version;
+  gsq_id commit; /* as gsq_fork_database has it */
+  gsq_id session;
+  uint64_t epoch;
+} gsq_restore_request;
+/* *version: the one that was made. */
+int gsq_restore_database(gsq_channel *channel, const gsq_restore_request *request,
+                         uint64_t *version, int64_t deadline_ms, gsq_error *error);
 
 #endif

@@ -274,7 +274,8 @@ int gsq_file_pragma(gsq_channel *channel, const gsq_file_ref *file, const char *
   request.end = put_file(request.end, file);
   request.end = put_text(request.end, 5, name);
   request.end = put_text(request.end, 6, value);
-  request.flags = GSQ_CALL_PATIENT;
+  /* Whatever a server's own PRAGMA does, it may do it again if it is asked again. */
+  request.flags = GSQ_CALL_PATIENT | GSQ_CALL_ONCE;
   int code = head_call(channel, METHOD("Pragma"), &request, NULL, 0, on_pragma, response,
                        forget_pragma, deadline_ms, error);
   if (code != GSQ_OK) forget_pragma(response);

@@ -363,8 +363,9 @@ static int call_with_pages(const gsq_page_client *client, const char *method, in
 }
 
 int gsq_stage_pages(const gsq_page_client *client, const gsq_id *database, uint64_t epoch,
-                    const gsq_id *stage, uint32_t page_size, const gsq_page_ref *pages,
-                    size_t count, int64_t deadline_ms, gsq_error *error) {
+                    const gsq_id *stage, uint64_t call, uint32_t page_size,
+                    const gsq_page_ref *pages, size_t count, int64_t deadline_ms,
+                    gsq_error *error) {
   error->sent_before = 0;
   grpsqlite_v1_StagePagesRequest request = grpsqlite_v1_StagePagesRequest_init_zero;
   ID_TO(request.session_id, &client->session);
@@ -372,14 +373,14 @@ int gsq_stage_pages(const gsq_page_client *client, const gsq_id *database, uint6
   request.epoch = epoch;
   ID_TO(request.stage_id, stage);
   request.page_size = page_size;
+  request.call = call;
   uint8_t bytes[grpsqlite_v1_StagePagesRequest_size];
   size_t size;
   int code = encode(grpsqlite_v1_StagePagesRequest_fields, &request, bytes, sizeof bytes, &size,
                     error);
   if (code != GSQ_OK) return code;
-  /* A page may be staged again, with what it is by then. */
-  return call_with_pages(client, METHOD("StagePages"), GSQ_CALL_PATIENT, bytes, size, 6,
-                         page_size, pages, count, NULL, NULL, deadline_ms, error);
+  return call_with_pages(client, METHOD("StagePages"), 0, bytes, size, 6, page_size, pages,
+                         count, NULL, NULL, deadline_ms, error);
 }
 
 int gsq_drop_stage(const gsq_page_client *client, const gsq_id *database, const gsq_id *stage,

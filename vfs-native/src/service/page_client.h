@@ -154,8 +154,9 @@ int gsq_release_lease(const gsq_page_client *client, const gsq_id *database, uin
 /* The pages of one message; the caller keeps it within max_message_bytes, for which
 ** gsq_pages_wire_size tells how much pages need. */
 int gsq_stage_pages(const gsq_page_client *client, const gsq_id *database, uint64_t epoch,
-                    const gsq_id *stage, uint32_t page_size, const gsq_page_ref *pages,
-                    size_t count, int64_t deadline_ms, gsq_error *error);
+                    const gsq_id *stage, uint64_t call, uint32_t page_size,
+                    const gsq_page_ref *pages, size_t count, int64_t deadline_ms,
+                    gsq_error *error);
 
 int gsq_drop_stage(const gsq_page_client *client, const gsq_id *database, const gsq_id *stage,
                    int64_t deadline_ms, gsq_error *error);

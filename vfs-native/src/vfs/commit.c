@@ -31,12 +31,14 @@ static int stage_is_gone(gsq_error *error) {
 }
 
 /* Sends one message to the stage, which must be of this session and epoch, or not exist yet. */
-static int send_batch(gsq_stager *stager, const gsq_id *stage, uint32_t page_size,
+static int send_batch(gsq_stager *stager, gsq_stage *stage, uint32_t page_size,
                       const gsq_page_ref *pages, size_t count, gsq_error *error) {
   gsq_database *database = stager->database;
   gsq_server *server = database->server;
   const int64_t deadline_ms = gsq_now_ms() + stager->timeout_ms;
   gsq_attempts attempts = gsq_server_attempts(server);
+  /* Whatever becomes of this one: what comes later must not be taken for it. */
+  const uint64_t call = ++stage->calls;
   for (;;) {
     uint64_t epoch;
     int code = gsq_database_epoch(database, stager->pin, &epoch, deadline_ms, error);
@@ -45,8 +47,8 @@ static int send_batch(gsq_stager *stager, const gsq_id *stage, uint32_t page_siz
     if (stager->used && (stager->session != session || stager->epoch != epoch)) {
       return stage_is_gone(error);
     }
-    code = gsq_stage_pages(&server->client, &database->id, epoch, stage, page_size, pages,
-                           count, deadline_ms, error);
+    code = gsq_stage_pages(&server->client, &database->id, epoch, &stage->id, call, page_size,
+                           pages, count, deadline_ms, error);
     if (code == GSQ_OK) {
       stager->used = 1;
       stager->session = session;
@@ -59,7 +61,7 @@ static int send_batch(gsq_stager *stager, const gsq_id *stage, uint32_t page_siz
   }
 }
 
-int gsq_stager_send(gsq_stager *stager, const gsq_id *stage, uint32_t page_size,
+int gsq_stager_send(gsq_stager *stager, gsq_stage *stage, uint32_t page_size,
                     const gsq_page_ref *pages, size_t count, gsq_error *error) {
   const size_t batch = gsq_stager_batch(stager, page_size);
   for (size_t done = 0; done < count;) {
@@ -165,9 +167,8 @@ static enum gsq_commit_outcome send_until_known(gsq_server *server,
 }
 
 /* Stages what does not fit the commit's own message; *rest is what stays for that. */
-static int stage_all_but_last(gsq_stager *stager, const gsq_id *stage,
-                              const gsq_commit_plan *plan, size_t room, size_t *rest,
-                              gsq_error *error) {
+static int stage_all_but_last(gsq_stager *stager, gsq_stage *stage, const gsq_commit_plan *plan,
+                              size_t room, size_t *rest, gsq_error *error) {
   const size_t batch = gsq_stager_batch(stager, plan->page_size);
   *rest = plan->count > batch ? (plan->count - 1) % batch + 1 : plan->count;
   if (gsq_pages_wire_size(plan->page_size, *rest) > room) *rest = 0;
@@ -177,7 +178,7 @@ static int stage_all_but_last(gsq_stager *stager, const gsq_id *stage,
 
 /* Cuts all pages anew and stages them; if they fit one message they come back in `bytes` and
 ** `pages` instead, both malloc'ed. */
-static int cut_every_page(gsq_stager *stager, const gsq_id *stage, const gsq_commit_plan *plan,
+static int cut_every_page(gsq_stager *stager, gsq_stage *stage, const gsq_commit_plan *plan,
                           gsq_write_buffer *buffer, uint8_t **bytes, gsq_page_ref **pages,
                           size_t *count, gsq_error *error) {
   const uint32_t page_size = plan->page_size;
@@ -218,33 +219,32 @@ static int place_pages(gsq_prepared *p, gsq_write_buffer *buffer, size_t room,
   gsq_commit_request *request = &p->request;
   /* A stage that the buffer's units are in has their size; pages that are cut anew need
    * another. */
-  const gsq_id *old_stage = gsq_write_buffer_stage(buffer);
-  if (gsq_id_random(&request->commit) != 0 || gsq_id_random(&p->stage) != 0) {
+  gsq_stage *old_stage = gsq_write_buffer_stage(buffer);
+  if (gsq_id_random(&request->commit) != 0 || gsq_id_random(&p->own_stage.id) != 0) {
     return gsq_error_set(error, GSQ_INTERNAL, "the system gives no random bytes");
   }
   if (old_stage && plan->every_page) {
-    p->old_stage = *old_stage;
+    p->old_stage = old_stage->id;
     p->has_old_stage = 1;
     old_stage = NULL;
   }
-  if (old_stage) p->stage = *old_stage;
-  p->stage_is_own = !old_stage;
+  gsq_stage *stage = old_stage ? old_stage : &p->own_stage;
   size_t total = plan->count, rest;
   int code;
   if (plan->every_page) {
     total = plan->page_count;
-    code = cut_every_page(p->stager, &p->stage, plan, buffer, &p->bytes, &p->cut, &rest, error);
+    code = cut_every_page(p->stager, stage, plan, buffer, &p->bytes, &p->cut, &rest, error);
     if (code == GSQ_OK && gsq_pages_wire_size(plan->page_size, rest) > room) {
-      code = gsq_stager_send(p->stager, &p->stage, plan->page_size, p->cut, rest, error);
+      code = gsq_stager_send(p->stager, stage, plan->page_size, p->cut, rest, error);
       rest = 0;
     }
     request->pages = p->cut;
   } else {
-    code = stage_all_but_last(p->stager, &p->stage, plan, room, &rest, error);
+    code = stage_all_but_last(p->stager, stage, plan, room, &rest, error);
     request->pages = plan->pages + (total - rest);
   }
   request->count = rest;
-  request->stage = rest < total || old_stage ? &p->stage : NULL;
+  request->stage = rest < total || old_stage ? &stage->id : NULL;
   return code;
 }
 
@@ -327,8 +327,9 @@ enum gsq_commit_outcome gsq_commit_send(gsq_prepared *const *commits, size_t cou
 }
 
 void gsq_prepared_free(gsq_prepared *prepared, enum gsq_commit_outcome outcome) {
-  if (prepared->stage_is_own && outcome != GSQ_COMMIT_DONE && outcome != GSQ_COMMIT_UNKNOWN) {
-    gsq_stager_drop(prepared->stager, &prepared->stage);
+  if (prepared->own_stage.calls > 0 && outcome != GSQ_COMMIT_DONE &&
+      outcome != GSQ_COMMIT_UNKNOWN) {
+    gsq_stager_drop(prepared->stager, &prepared->own_stage.id);
   }
   if (prepared->has_old_stage && outcome == GSQ_COMMIT_DONE) {
     gsq_stager_drop(prepared->stager, &prepared->old_stage);

@@ -22,7 +22,7 @@ typedef struct gsq_stager {
 } gsq_stager;
 
 /* Sends pages, of any number, to a stage. */
-int gsq_stager_send(gsq_stager *stager, const gsq_id *stage, uint32_t page_size,
+int gsq_stager_send(gsq_stager *stager, gsq_stage *stage, uint32_t page_size,
                     const gsq_page_ref *pages, size_t count, gsq_error *error);
 /* Reads pages back, one behind the other: ascending, at most GSQ_BATCH_PAGES. */
 int gsq_stager_read(gsq_stager *stager, const gsq_id *stage, uint32_t page_size,
@@ -69,12 +69,11 @@ typedef struct gsq_prepared {
   gsq_stager *stager;
   gsq_commit_request request;
   gsq_commit_plan plan;
-  gsq_id stage;      /* request.stage, if there is one */
-  int stage_is_own;  /* it is not the buffer's */
-  gsq_id old_stage;  /* the buffer's, from which pages were cut anew: */
-  int has_old_stage; /* it goes with the commit */
-  uint8_t *bytes;    /* pages that were cut anew, malloc'ed: */
-  gsq_page_ref *cut; /* what request.pages is then */
+  gsq_stage own_stage; /* beside the buffer's; request.stage is of one of them */
+  gsq_id old_stage;    /* the buffer's, from which pages were cut anew: */
+  int has_old_stage;   /* it goes with the commit */
+  uint8_t *bytes;      /* pages that were cut anew, malloc'ed: */
+  gsq_page_ref *cut;   /* what request.pages is then */
 } gsq_prepared;
 
 /* Stages what has to be, and prepares the rest: NOTHING, PREPARED or REFUSED. room: bytes of pages

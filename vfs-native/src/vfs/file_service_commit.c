@@ -13,7 +13,7 @@ static int read_base(void *arg, uint64_t offset, void *to, uint32_t size, gsq_er
 }
 
 /* There is no staging here: the buffer is full. */
-static int stage(void *arg, const gsq_id *id, uint32_t unit_size, const gsq_page_ref *units,
+static int stage(void *arg, gsq_stage *id, uint32_t unit_size, const gsq_page_ref *units,
                  size_t count, gsq_error *error) {
   gsq_main_file *f = arg;
   (void)id, (void)unit_size, (void)units, (void)count;

@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "base/clock.h"
+#include "service/admin_client.h"
 #include "service/file_client.h"
 #include "vfs/restore.h"
 
@@ -64,9 +65,41 @@ char *gsq_remote_stats(gsq_remote_file *file) {
       atomic_load(&server->yields));
 }
 
+/* Forks what is the head. *result: the new name, or a sentence. */
+static int fork_database(gsq_remote_file *file, const char *new_name, char **result) {
+  const char *name = file->settings.name;
+  gsq_error error = {0};
+  gsq_id commit;
+  int rc;
+  if (file->fixed) {
+    /* Of what the server would fork this connection shows nothing. */
+    rc = gsq_fail(&file->report, SQLITE_READONLY,
+                  "%s is open at version %llu here, and PRAGMA grpsqlite_fork forks what is "
+                  "there now; open it without at= and version=",
+                  name, (unsigned long long)file->view.snapshot.version);
+  } else if (!new_name || !*new_name) {
+    rc = gsq_fail(&file->report, SQLITE_ERROR,
+                  "%s was not forked: PRAGMA grpsqlite_fork=NAME takes the new database's name",
+                  name);
+  } else if (gsq_id_random(&commit) != 0) {
+    rc = gsq_fail(&file->report, SQLITE_IOERR,
+                  "%s was not forked: the system gives no randomness", name);
+  } else if (gsq_fork_database(file->server->channel, name, new_name, &commit,
+                               gsq_remote_deadline(file), &error) != GSQ_OK) {
+    rc = gsq_fail_error(
+        &file->report, &error, GSQ_WRITING,
+        gsq_may_be_done(&error) ? "it is not known whether this was forked:" : "not forked:",
+        name);
+  } else {
+    return answer(result, sqlite3_mprintf("%s", new_name));
+  }
+  *result = sqlite3_mprintf("%s", file->report.text);
+  return rc;
+}
+
 /* A PRAGMA that neither we nor SQLite know may be the server's. */
-int gsq_remote_ask_server(gsq_remote_file *file, const char *lease_id, const char *name,
-                          const char *value, char **result) {
+static int ask_server(gsq_remote_file *file, const char *name, const char *value,
+                      char **result) {
   gsq_server *server = file->server;
   gsq_error error = {0};
   gsq_file_capabilities capabilities;
@@ -76,7 +109,7 @@ int gsq_remote_ask_server(gsq_remote_file *file, const char *lease_id, const cha
                                        &capabilities, deadline_ms, &error);
   if (code == GSQ_OK) {
     const gsq_file_ref ref = {.context = capabilities.context,
-                              .lease_id = lease_id,
+                              .lease_id = "",
                               .file_name = file->settings.name,
                               .database = file->settings.name};
     code = gsq_file_pragma(server->channel, &ref, name, value, &response, deadline_ms, &error);
@@ -118,15 +151,6 @@ int gsq_remote_pragma(gsq_remote_file *file, char **arguments) {
   if (strcasecmp(name, "grpsqlite_restore") == 0) {
     return gsq_remote_restore(file, value, result);
   }
-  if (file->fixed && strcasecmp(name, "grpsqlite_fork") == 0) {
-    /* The server would fork the head, of which this connection shows nothing. */
-    int rc =
-        gsq_fail(&file->report, SQLITE_READONLY,
-                 "%s is open at version %llu here, and PRAGMA grpsqlite_fork forks what is "
-                 "there now; open it without at= and version=",
-                 file->settings.name, (unsigned long long)file->view.snapshot.version);
-    *result = sqlite3_mprintf("%s", file->report.text);
-    return rc;
-  }
-  return gsq_remote_ask_server(file, "", name, value, result);
+  if (strcasecmp(name, "grpsqlite_fork") == 0) return fork_database(file, value, result);
+  return ask_server(file, name, value, result);
 }

@@ -10,11 +10,6 @@
 /* The file control PRAGMA: `arguments` as SQLite documents it. */
 int gsq_remote_pragma(gsq_remote_file *file, char **arguments);
 
-/* Asks the server, under a lease of the file service if lease_id is not empty. *result: its answer,
-** or a sentence. SQLITE_NOTFOUND: it knows no such PRAGMA. */
-int gsq_remote_ask_server(gsq_remote_file *file, const char *lease_id, const char *name,
-                          const char *value, char **result);
-
 /* True if SQLite itself knows a PRAGMA of this name, which therefore stays with it. Pure. */
 int gsq_is_sqlite_pragma(const char *name);
 

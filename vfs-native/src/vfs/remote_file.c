@@ -92,7 +92,7 @@ static int read_stage(void *arg, const gsq_id *stage, uint32_t unit_size,
   return gsq_stager_read(&file->stager, stage, unit_size, numbers, count, to, error);
 }
 
-static int stage_units(void *arg, const gsq_id *stage, uint32_t unit_size,
+static int stage_units(void *arg, gsq_stage *stage, uint32_t unit_size,
                        const gsq_page_ref *units, size_t count, gsq_error *error) {
   gsq_remote_file *file = arg;
   return gsq_stager_send(&file->stager, stage, unit_size, units, count, error);
@@ -119,8 +119,8 @@ void gsq_remote_drop_writes(gsq_remote_file *file) {
     gsq_group_leave(file);
     file->state = GSQ_REMOTE_GOOD;
   }
-  const gsq_id *stage = gsq_write_buffer_stage(file->buffer);
-  if (stage) gsq_stager_drop(&file->stager, stage);
+  const gsq_stage *stage = gsq_write_buffer_stage(file->buffer);
+  if (stage) gsq_stager_drop(&file->stager, &stage->id);
   reset_buffer(file);
 }
 

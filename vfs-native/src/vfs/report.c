@@ -42,6 +42,29 @@ int gsq_result_code(const gsq_error *error, enum gsq_operation operation) {
   return SQLITE_IOERR;
 }
 
+int gsq_may_be_done(const gsq_error *error) {
+  if (error->sent_before || gsq_error_is(error, "OUTCOME_UNKNOWN")) return 1;
+  switch (error->code) {
+    case GSQ_OK:
+    case GSQ_NOMEM:
+    case GSQ_INVALID_ARGUMENT:
+    case GSQ_NOT_FOUND:
+    case GSQ_ALREADY_EXISTS:
+    case GSQ_PERMISSION_DENIED:
+    case GSQ_RESOURCE_EXHAUSTED:
+    case GSQ_FAILED_PRECONDITION:
+    case GSQ_OUT_OF_RANGE:
+    case GSQ_UNIMPLEMENTED:
+    case GSQ_UNAUTHENTICATED:
+      return 0;
+    case GSQ_UNAVAILABLE:
+    case GSQ_DEADLINE_EXCEEDED:
+      return error->reason[0] != 0; /* else nothing was sent, or the answer would be missing */
+    default:
+      return 1;
+  }
+}
+
 int gsq_fail(gsq_report *file, int result_code, const char *format, ...) {
   char text[GSQ_REPORT_BYTES];
   va_list arguments;

@@ -21,6 +21,9 @@ enum gsq_operation { GSQ_OPENING, GSQ_LOCKING, GSQ_READING, GSQ_WRITING, GSQ_COM
 
 int gsq_result_code(const gsq_error *error, enum gsq_operation operation);
 
+/* Whether what a call that failed so was to do may have been done, or may yet be. */
+int gsq_may_be_done(const gsq_error *error);
+
 /* Remembers the sentence for the process and for the file (may be NULL), writes it to SQLite's
 ** log unless the code is SQLITE_BUSY, and returns the code. */
 int gsq_fail(gsq_report *file, int result_code, const char *format, ...)

@@ -7,28 +7,14 @@
 */
 #include "vfs/restore.h"
 
-#include <stdio.h>
-#include <string.h>
+#include <errno.h>
+#include <stdlib.h>
 
-#include "vfs/pragma.h"
-
-/* session_id, epoch, database_id */
-#define LEASE_BYTES (GSQ_ID_BYTES + 8 + GSQ_ID_BYTES)
-#define LEASE_TEXT_BYTES (2 * LEASE_BYTES + 1)
+#include "service/admin_client.h"
 
 /* For another client to give the lease back, each time. */
 #define WAIT_MS 1000
 #define MAX_ATTEMPTS 5
-
-/* How the file service names a lease of the page service: see grpc_vfs.proto. */
-static void lease_text(const gsq_database *database, uint64_t epoch,
-                       char out[LEASE_TEXT_BYTES]) {
-  uint8_t bytes[LEASE_BYTES];
-  memcpy(bytes, database->server->client.session.bytes, GSQ_ID_BYTES);
-  for (int i = 0; i < 8; i++) bytes[GSQ_ID_BYTES + i] = (uint8_t)(epoch >> (56 - 8 * i));
-  memcpy(bytes + GSQ_ID_BYTES + 8, database->id.bytes, GSQ_ID_BYTES);
-  for (int i = 0; i < LEASE_BYTES; i++) snprintf(out + 2 * i, 3, "%02x", bytes[i]);
-}
 
 static int told(gsq_remote_file *file, int rc, char **result) {
   *result = sqlite3_mprintf("%s", file->report.text);
@@ -36,10 +22,11 @@ static int told(gsq_remote_file *file, int rc, char **result) {
 }
 
 static int failed(gsq_remote_file *file, const gsq_error *error, char **result) {
-  return told(
-      file,
-      gsq_fail_error(&file->report, error, GSQ_WRITING, "not restored:", file->settings.name),
-      result);
+  const char *what =
+      gsq_may_be_done(error) ? "it is not known whether this was restored:" : "not restored:";
+  return told(file,
+              gsq_fail_error(&file->report, error, GSQ_WRITING, what, file->settings.name),
+              result);
 }
 
 static int refused(gsq_remote_file *file, int rc, const char *why, char **result) {
@@ -49,28 +36,33 @@ static int refused(gsq_remote_file *file, int rc, const char *why, char **result
 }
 
 /* With the lease and RESERVED, which the pin has. */
-static int restore_reserved(gsq_remote_file *file, const gsq_pin *pin, const char *value,
+static int restore_reserved(gsq_remote_file *file, const gsq_pin *pin, uint64_t version,
                             char **result) {
+  gsq_database *database = file->database;
+  gsq_restore_request request = {.name = file->settings.name,
+                                 .version = version,
+                                 .session = database->server->client.session};
   gsq_error error = {0};
-  char lease[LEASE_TEXT_BYTES];
-  uint64_t epoch;
-  if (gsq_database_epoch(file->database, pin, &epoch, gsq_remote_deadline(file), &error) !=
+  uint64_t made;
+  if (gsq_id_random(&request.commit) != 0) {
+    return refused(file, SQLITE_IOERR, "the system gives no randomness", result);
+  }
+  if (gsq_database_epoch(database, pin, &request.epoch, gsq_remote_deadline(file), &error) !=
       GSQ_OK) {
     return failed(file, &error, result);
   }
-  lease_text(file->database, epoch, lease);
-  gsq_database_commit_begins(file->database);
-  int rc = gsq_remote_ask_server(file, lease, "grpsqlite_restore", value, result);
-  gsq_database_doubt(file->database);
-  gsq_database_commit_ends(file->database);
-  return rc == SQLITE_NOTFOUND
-             ? refused(file, SQLITE_ERROR, "its server has no PRAGMA grpsqlite_restore", result)
-             : rc;
+  gsq_database_commit_begins(database);
+  int code = gsq_restore_database(database->server->channel, &request, &made,
+                                  gsq_remote_deadline(file), &error);
+  gsq_database_doubt(database);
+  gsq_database_commit_ends(database);
+  if (code != GSQ_OK) return failed(file, &error, result);
+  *result = sqlite3_mprintf("%llu", made);
+  return *result ? SQLITE_OK : SQLITE_NOMEM;
 }
 
 /* Settles the doubt, and learns the head for those who believe what is known. If that fails, the next
-** transaction does it. The server may have made our session for the request, if it had just
-** restarted; then it does not know what we read. */
+** transaction does it. */
 static void catch_up(gsq_remote_file *file) {
   gsq_error ignored = {0};
   gsq_pin pin = {0};
@@ -79,7 +71,14 @@ static void catch_up(gsq_remote_file *file) {
       GSQ_OK) {
     gsq_database_unpin(file->database, &pin);
   }
-  gsq_server_tell_views(file->server, gsq_remote_deadline(file), &ignored);
+}
+
+static int read_version(const char *text, uint64_t *version) {
+  char *end;
+  if (!text || text[0] < '0' || text[0] > '9') return 0;
+  errno = 0;
+  *version = strtoull(text, &end, 10);
+  return *end == 0 && errno == 0 && *version <= INT64_MAX;
 }
 
 int gsq_remote_restore(gsq_remote_file *file, const char *value, char **result) {
@@ -87,10 +86,11 @@ int gsq_remote_restore(gsq_remote_file *file, const char *value, char **result) 
   gsq_error error = {0};
   enum gsq_reserve_outcome outcome;
   gsq_pin pin = {0};
+  uint64_t version;
   if (file->read_only) {
     return refused(file, SQLITE_READONLY, "this connection is a read-only one", result);
   }
-  if (!value || !*value) {
+  if (!read_version(value, &version)) {
     return refused(file, SQLITE_ERROR, "PRAGMA grpsqlite_restore=N takes a version's number",
                    result);
   }
@@ -113,7 +113,7 @@ int gsq_remote_restore(gsq_remote_file *file, const char *value, char **result) 
       break;
     }
     if (outcome == GSQ_RESERVED) {
-      rc = restore_reserved(file, &pin, value, result);
+      rc = restore_reserved(file, &pin, version, result);
       gsq_database_unreserve(database, &pin);
       gsq_database_unpin(database, &pin);
       catch_up(file);
@@ -130,7 +130,8 @@ int gsq_remote_restore(gsq_remote_file *file, const char *value, char **result) 
                    result);
       break;
     }
-    gsq_database_unpin(database, &pin); /* what is restored does not depend on what is the head */
+    gsq_database_unpin(database,
+                       &pin); /* what is restored does not depend on what is the head */
   }
   gsq_database_unpin(database, &pin);
   return rc;

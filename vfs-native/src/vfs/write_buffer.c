@@ -33,7 +33,7 @@ struct gsq_write_buffer {
   uint32_t used;
   uint32_t in_memory; /* units with data */
   int staged;
-  gsq_id stage;
+  gsq_stage stage;
 };
 
 static int no_memory(gsq_error *error) {
@@ -138,7 +138,7 @@ uint32_t gsq_write_buffer_unit_size(const gsq_write_buffer *buffer) {
   return buffer->unit_size;
 }
 
-const gsq_id *gsq_write_buffer_stage(const gsq_write_buffer *buffer) {
+gsq_stage *gsq_write_buffer_stage(gsq_write_buffer *buffer) {
   return buffer->staged ? &buffer->stage : NULL;
 }
 
@@ -200,7 +200,8 @@ static int load(gsq_write_buffer *buffer, uint32_t number, int read, uint8_t **o
 /* Moves all units in memory to the server. */
 static int spill(gsq_write_buffer *buffer, gsq_error *error) {
   if (!buffer->staged) {
-    if (gsq_id_random(&buffer->stage) != 0) {
+    buffer->stage.calls = 0;
+    if (gsq_id_random(&buffer->stage.id) != 0) {
       return gsq_error_set(error, GSQ_INTERNAL, "the system gives no random bytes");
     }
     buffer->staged = 1;
@@ -304,7 +305,7 @@ int gsq_write_buffer_truncate(gsq_write_buffer *buffer, uint64_t size, gsq_error
 
 int gsq_write_buffer_read_staged(gsq_write_buffer *buffer, const uint32_t *numbers,
                                  size_t count, void *to, gsq_error *error) {
-  return buffer->io.read_stage(buffer->io.arg, &buffer->stage, buffer->unit_size, numbers,
+  return buffer->io.read_stage(buffer->io.arg, &buffer->stage.id, buffer->unit_size, numbers,
                                count, to, error);
 }
 

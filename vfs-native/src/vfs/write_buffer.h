@@ -18,6 +18,13 @@
 #include "service/page_client.h"
 #include "vfs/page_list.h"
 
+/* Pages at the server, ahead of a commit, and how many calls were made to put some there, whatever
+** became of them: each has its number, which no other one has. */
+typedef struct gsq_stage {
+  gsq_id id;
+  uint64_t calls;
+} gsq_stage;
+
 typedef struct gsq_buffer_io {
   void *arg;
   /* Reads bytes of the snapshot, all below its size. */
@@ -27,7 +34,7 @@ typedef struct gsq_buffer_io {
   int (*read_stage)(void *arg, const gsq_id *stage, uint32_t unit_size, const uint32_t *numbers,
                     size_t count, void *to, gsq_error *error);
   /* Stages units, of any number. */
-  int (*stage)(void *arg, const gsq_id *stage, uint32_t unit_size, const gsq_page_ref *units,
+  int (*stage)(void *arg, gsq_stage *stage, uint32_t unit_size, const gsq_page_ref *units,
                size_t count, gsq_error *error);
   /* How many units one call of stage should be given. */
   size_t (*stage_batch)(void *arg, uint32_t unit_size);
@@ -63,7 +70,7 @@ int gsq_write_buffer_read(gsq_write_buffer *buffer, uint64_t offset, void *to, u
 /* 0: nothing was written yet. */
 uint32_t gsq_write_buffer_unit_size(const gsq_write_buffer *buffer);
 /* The stage that has units of this buffer; NULL: there is none. */
-const gsq_id *gsq_write_buffer_stage(const gsq_write_buffer *buffer);
+gsq_stage *gsq_write_buffer_stage(gsq_write_buffer *buffer);
 /* Bytes of the snapshot from here on were cut off at some time. */
 uint64_t gsq_write_buffer_base_visible(const gsq_write_buffer *buffer);
 

@@ -253,7 +253,8 @@ static const char *problem_release(const uint8_t *data, size_t size) {
 
 static int call_stage(gsq_channel *channel, int64_t deadline_ms, gsq_error *error) {
   gsq_page_client it = client(channel);
-  return gsq_stage_pages(&it, &database, 3, &stage, 512, three_pages(), 3, deadline_ms, error);
+  return gsq_stage_pages(&it, &database, 3, &stage, 7, 512, three_pages(), 3, deadline_ms,
+                         error);
 }
 
 static void answer_commit_group(builder *b) {
@@ -306,7 +307,7 @@ static const char *problem_commit_group(const uint8_t *message, size_t message_s
 
 static const char *problem_stage(const uint8_t *data, size_t size) {
   WANT(database_problem(data, size) == NULL);
-  WANT(IS_UINT(3, 3) && IS_ID(4, stage) && IS_UINT(5, 512));
+  WANT(IS_UINT(3, 3) && IS_ID(4, stage) && IS_UINT(5, 512) && IS_UINT(8, 7));
   WANT(size <= GSQ_MESSAGE_OVERHEAD_BYTES + gsq_pages_wire_size(512, 3));
   return pages_problem(data, size, 6);
 }
@@ -569,6 +570,46 @@ static const char *problem_versions(const uint8_t *data, size_t size) {
   return NULL;
 }
 
+static void answer_fork(builder *b) {
+  b_bytes(b, 1,
+          "\x0a\x04"
+          "copy",
+          6);
+}
+
+static int call_fork(gsq_channel *channel, int64_t deadline_ms, gsq_error *error) {
+  return gsq_fork_database(channel, "a database", "a copy", &commit, deadline_ms, error);
+}
+
+static const char *problem_fork(const uint8_t *data, size_t size) {
+  WANT(IS_TEXT(1, "a database") && IS_TEXT(2, "a copy") && IS_ID(5, commit));
+  return NULL;
+}
+
+static void answer_restore(builder *b) {
+  b_uint(b, 1, 9);
+}
+
+static int call_restore(gsq_channel *channel, int64_t deadline_ms, gsq_error *error) {
+  const gsq_restore_request request = {.name = "a database",
+                                       .version = 0,
+                                       .commit = commit,
+                                       .session = client(channel).session,
+                                       .epoch = 12};
+  uint64_t version = 0;
+  int code = gsq_restore_database(channel, &request, &version, deadline_ms, error);
+  return code == GSQ_OK && version != 9 ? GSQ_UNKNOWN : code;
+}
+
+static const char *problem_restore(const uint8_t *data, size_t size) {
+  gsq_field version;
+  WANT(IS_TEXT(1, "a database") && IS_ID(4, commit) &&
+       is_bytes(data, size, 5, "session-id-.....", GSQ_ID_BYTES));
+  WANT(find(data, size, 2, 0, &version) && version.type == GSQ_VARINT && version.value == 0);
+  WANT(IS_UINT(6, 12));
+  return NULL;
+}
+
 #define PAGE(name) "/grpsqlite.v1.PageStore/" name
 #define ADMIN(name) "/grpsqlite.v1.Admin/" name
 #define FILE_SERVICE(name) "/grpc_vfs.Grpsqlite/" name
@@ -587,6 +628,8 @@ const service_call service_calls[] = {
     {PAGE("StagePages"), nothing, call_stage, problem_stage},
     {PAGE("DropStage"), nothing, call_drop, problem_drop},
     {ADMIN("ListVersions"), answer_versions, call_versions, problem_versions},
+    {ADMIN("ForkDatabase"), answer_fork, call_fork, problem_fork},
+    {ADMIN("RestoreDatabase"), answer_restore, call_restore, problem_restore},
     {FILE_SERVICE("GetCapabilities"), answer_capabilities, call_capabilities,
      problem_capabilities},
     {FILE_SERVICE("AcquireLease"), answer_file_lease, call_file_lease, problem_file_lease},

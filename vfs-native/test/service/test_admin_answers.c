@@ -156,9 +156,39 @@ static void cut(void) {
   }
 }
 
+static void forks_and_restores(void) {
+  CASE("the answers to ForkDatabase and RestoreDatabase");
+  gsq_error error;
+  uint64_t version;
+  b.size = 0;
+  b_bytes(&b, 1,
+          "\x0a\x04"
+          "copy",
+          6);
+  CHECK_INT(GSQ_OK, gsq_decode_fork(b.bytes, b.size, &error));
+  CHECK_INT(GSQ_BAD_ANSWER, gsq_decode_fork(b.bytes, b.size - 1, &error));
+  CHECK_INT(GSQ_BAD_ANSWER, gsq_decode_fork(b.bytes, 0, &error));
+  CHECK_HAS("ForkDatabase", error.message);
+  b.size = 0;
+  b_uint(&b, 1, 5);
+  CHECK_INT(GSQ_BAD_ANSWER, gsq_decode_fork(b.bytes, b.size, &error));
+  CHECK_INT(GSQ_OK, gsq_decode_restore(b.bytes, b.size, &version, &error));
+  CHECK_INT(5, version);
+  CHECK_INT(GSQ_BAD_ANSWER, gsq_decode_restore(b.bytes, b.size - 1, &version, &error));
+  CHECK_INT(GSQ_BAD_ANSWER, gsq_decode_restore(b.bytes, 0, &version, &error));
+  CHECK_HAS("RestoreDatabase", error.message);
+  b.size = 0;
+  b_uint(&b, 1, (uint64_t)INT64_MAX + 1);
+  CHECK_INT(GSQ_BAD_ANSWER, gsq_decode_restore(b.bytes, b.size, &version, &error));
+  b.size = 0;
+  b_bytes(&b, 1, "5", 1);
+  CHECK_INT(GSQ_BAD_ANSWER, gsq_decode_restore(b.bytes, b.size, &version, &error));
+}
+
 int main(void) {
   good();
   hostile();
   cut();
+  forks_and_restores();
   return check_done();
 }

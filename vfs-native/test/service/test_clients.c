@@ -36,14 +36,15 @@ static void black_hole(peer *self, int fd, int index) {
 
 /* Another one is asked, unless the first might yet undo what is newer. */
 static void goes_on_after_one_that_hangs(const service_call *one, const h2_script *lives) {
-  static const char *const patient[] = {"StagePages", "Write",  "AtomicWriteBatch",
-                                        "Truncate",   "Delete", "Pragma"};
+  static const char *const patient[] = {"Write", "AtomicWriteBatch", "Truncate", "Delete",
+                                        "Pragma"};
   const char *name = strrchr(one->method, '/') + 1;
   int is_patient = 0;
   for (size_t i = 0; i < sizeof patient / sizeof *patient; i++) {
     is_patient |= strcmp(name, patient[i]) == 0;
   }
-  if (!is_patient && strcmp(name, "Commit") != 0) return; /* the others are all alike */
+  if (!is_patient && strcmp(name, "Commit") != 0 && strcmp(name, "StagePages") != 0)
+    return; /* the others are all alike */
   h2_scripts all = {lives, 1};
   peer hangs, other;
   char urls[400];
@@ -58,6 +59,11 @@ static void goes_on_after_one_that_hangs(const service_call *one, const h2_scrip
   gsq_channel_free(channel);
   peer_stop(&hangs);
   peer_stop(&other);
+}
+
+/* What it does is the server's own, and may be done twice. */
+static int is_sent_once(const service_call *one) {
+  return strcmp(one->method, "/grpc_vfs.Grpsqlite/Pragma") == 0;
 }
 
 int main(void) {
@@ -76,10 +82,13 @@ int main(void) {
     peer server;
     peer_start(&server, h2_scripted, &all, NULL);
     gsq_channel *channel = channel_to(server.url);
-    if (!CHECK_INT(GSQ_OK, one->call(channel, gsq_now_ms() + 10000, &error))) {
+    const int once = is_sent_once(one);
+    if (!CHECK_INT(once ? GSQ_UNAVAILABLE : GSQ_OK,
+                   one->call(channel, gsq_now_ms() + 10000, &error))) {
       fprintf(stderr, "%s\n", error.message);
     }
     CHECK_INT(1, error.sent_before);
+    CHECK_INT(once ? 1 : 2, atomic_load(&server.requests));
     CHECK_STR(one->method, server.path);
     const char *problem =
         server.body_size < 5 ? "no body" : one->problem(server.body + 5, server.body_size - 5);
@@ -97,13 +106,16 @@ int main(void) {
     peer_start(&other, h2_scripted, &of_other, NULL);
     snprintf(urls, sizeof urls, "%s,%s", server.url, other.url);
     channel = channel_to(urls);
-    CHECK_INT(GSQ_OK, one->call(channel, gsq_now_ms() + 10000, &error));
+    CHECK_INT(once ? GSQ_UNAVAILABLE : GSQ_OK,
+              one->call(channel, gsq_now_ms() + 10000, &error));
     CHECK_INT(1, error.sent_before);
     CHECK_INT(1, atomic_load(&server.requests));
-    CHECK_INT(1, atomic_load(&other.requests));
-    CHECK_STR(one->method, other.path);
-    CHECK(server.body_size == other.body_size &&
-          memcmp(server.body, other.body, other.body_size) == 0);
+    CHECK_INT(once ? 0 : 1, atomic_load(&other.requests));
+    if (!once) {
+      CHECK_STR(one->method, other.path);
+      CHECK(server.body_size == other.body_size &&
+            memcmp(server.body, other.body, other.body_size) == 0);
+    }
     gsq_channel_free(channel);
     peer_stop(&server);
     peer_stop(&other);

@@ -44,7 +44,7 @@ static int read_stage(void *arg, const gsq_id *stage, uint32_t unit_size,
   return GSQ_OK;
 }
 
-static int stage(void *arg, const gsq_id *id, uint32_t unit_size, const gsq_page_ref *units,
+static int stage(void *arg, gsq_stage *id, uint32_t unit_size, const gsq_page_ref *units,
                  size_t count, gsq_error *error) {
   ground *g = arg;
   (void)id;

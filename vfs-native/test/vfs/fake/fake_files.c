@@ -41,13 +41,10 @@ static struct { int method, n, code, done; } fault;
 static file *find_file(const char *name, int make) {
   int i = 0;
   for (; i < MAX_FILES && files[i]; i++) {
-    if (!strcmp(files[i]->name, name))
-      return files[i];
+    if (!strcmp(files[i]->name, name)) return files[i];
   }
-  if (!make)
-    return NULL;
-  if (i == MAX_FILES || !(files[i] = calloc(1, sizeof *files[i])))
-    abort();
+  if (!make) return NULL;
+  if (i == MAX_FILES || !(files[i] = calloc(1, sizeof *files[i]))) abort();
   snprintf(files[i]->name, sizeof files[i]->name, "%s", name);
   return files[i];
 }
@@ -55,11 +52,9 @@ static file *find_file(const char *name, int make) {
 static char *lease_of(const char *database) {
   int i = 0;
   for (; i < MAX_FILES && leases[i].database[0]; i++) {
-    if (!strcmp(leases[i].database, database))
-      return leases[i].lease;
+    if (!strcmp(leases[i].database, database)) return leases[i].lease;
   }
-  if (i == MAX_FILES)
-    abort();
+  if (i == MAX_FILES) abort();
   snprintf(leases[i].database, sizeof leases[i].database, "%s", database);
   return leases[i].lease;
 }
@@ -67,8 +62,7 @@ static char *lease_of(const char *database) {
 static void resize(content *c, int64_t size) {
   if (size > c->size) {
     c->data = realloc(c->data, (size_t)size);
-    if (!c->data)
-      abort();
+    if (!c->data) abort();
     memset(c->data + c->size, 0, (size_t)(size - c->size));
   }
   c->size = size;
@@ -76,23 +70,18 @@ static void resize(content *c, int64_t size) {
 
 static void remember(file *f) {
   now_millis++;
-  if (!point_in_time)
-    return;
-  if (f->version_count == MAX_VERSIONS)
-    abort();
+  if (!point_in_time) return;
+  if (f->version_count == MAX_VERSIONS) abort();
   content *c = &f->versions[f->version_count].content;
   f->versions[f->version_count++].time = now_millis;
   c->size = f->now.size;
   c->data = malloc((size_t)c->size + 1);
-  if (c->size)
-    memcpy(c->data, f->now.data, (size_t)c->size);
+  if (c->size) memcpy(c->data, f->now.data, (size_t)c->size);
 }
 
 static void put(file *f, int64_t offset, const void *data, uint32_t size) {
-  if (offset + size > f->now.size)
-    resize(&f->now, offset + size);
-  if (size)
-    memcpy(f->now.data + offset, data, size);
+  if (offset + size > f->now.size) resize(&f->now, offset + size);
+  if (size) memcpy(f->now.data + offset, data, size);
 }
 
 /* Every call begins so, under the mutex: GSQ_OK, or what it is answered with. */
@@ -100,14 +89,11 @@ static int begin(enum fake_file_method method, gsq_error *error) {
   error->sent_before = 0;
   error->reason[0] = 0;
   calls[method]++;
-  if (method != FILE_HEARTBEAT)
-    calls[FILE_ANY]++;
+  if (method != FILE_HEARTBEAT) calls[FILE_ANY]++;
   int changes = method == FILE_WRITE || method == FILE_BATCH || method == FILE_TRUNCATE ||
                 method == FILE_DELETE;
-  if (changes && vanish_after >= 0 && vanish_after-- == 0)
-    vanished = 1;
-  if (vanished)
-    return gsq_error_set(error, GSQ_UNAVAILABLE, "the fake server is gone");
+  if (changes && vanish_after >= 0 && vanish_after-- == 0) vanished = 1;
+  if (vanished) return gsq_error_set(error, GSQ_UNAVAILABLE, "the fake server is gone");
   if (fault.n > 0 && fault.method == (int)method && --fault.n == 0 && !fault.done)
     return gsq_error_set(error, fault.code, "the fake server fails");
   return GSQ_OK;
@@ -130,17 +116,16 @@ static int check_lease(const gsq_file_ref *f, gsq_error *error) {
   return gsq_error_set(error, GSQ_FAILED_PRECONDITION, "no such lease");
 }
 
-#define BEGIN(method)                                                                          \
-  pthread_mutex_lock(&mutex);                                                                  \
-  int code = begin(method, error);                                                             \
-  (void)deadline_ms;                                                                           \
-  (void)channel;                                                                               \
-  if (code != GSQ_OK)                                                                          \
-    goto out;
-#define END(method)                                                                            \
-  code = end(method, error);                                                                   \
-  out:                                                                                         \
-  pthread_mutex_unlock(&mutex);                                                                \
+#define BEGIN(method)              \
+  pthread_mutex_lock(&mutex);      \
+  int code = begin(method, error); \
+  (void)deadline_ms;               \
+  (void)channel;                   \
+  if (code != GSQ_OK) goto out;
+#define END(method)             \
+  code = end(method, error);    \
+  out:                          \
+  pthread_mutex_unlock(&mutex); \
   return code;
 
 int gsq_file_get_capabilities(gsq_channel *channel, const char *token,
@@ -176,8 +161,7 @@ int gsq_file_acquire_lease(gsq_channel *channel, const char *context, const char
 int gsq_file_close(gsq_channel *channel, const gsq_file_ref *f, int64_t deadline_ms,
                    gsq_error *error) {
   BEGIN(FILE_CLOSE)
-  if (check_lease(f, error) == GSQ_OK)
-    *lease_of(f->database) = 0;
+  if (check_lease(f, error) == GSQ_OK) *lease_of(f->database) = 0;
   END(FILE_CLOSE)
 }
 
@@ -187,11 +171,9 @@ int gsq_file_heartbeat(gsq_channel *channel, const char *context, const char *le
   BEGIN(FILE_HEARTBEAT)
   code = gsq_error_set(error, GSQ_NOT_FOUND, "no such lease");
   for (int i = 0; i < MAX_FILES; i++) {
-    if (leases[i].lease[0] && !strcmp(leases[i].lease, lease_id))
-      code = GSQ_OK;
+    if (leases[i].lease[0] && !strcmp(leases[i].lease, lease_id)) code = GSQ_OK;
   }
-  if (code != GSQ_OK)
-    goto out;
+  if (code != GSQ_OK) goto out;
   END(FILE_HEARTBEAT)
 }
 
@@ -206,21 +188,18 @@ int gsq_file_read(gsq_channel *channel, const gsq_file_ref *f, int64_t offset, u
   *at_time_millis = 0;
   if (*f->lease_id || !point_in_time) {
     code = check_lease(f, error);
-    if (code != GSQ_OK)
-      goto out;
+    if (code != GSQ_OK) goto out;
   }
   file *it = find_file(f->file_name, 0);
   const content *c = it ? &it->now : NULL;
   if (point_in_time && it) {
     c = NULL;
     for (int i = 0; i < it->version_count; i++) {
-      if (time_millis && it->versions[i].time > time_millis)
-        break;
+      if (time_millis && it->versions[i].time > time_millis) break;
       c = &it->versions[i].content;
       *at_time_millis = it->versions[i].time;
     }
-    if (time_millis)
-      *at_time_millis = time_millis;
+    if (time_millis) *at_time_millis = time_millis;
   }
   if (c && offset < c->size) {
     *got = c->size - offset < length ? (uint32_t)(c->size - offset) : length;
@@ -233,8 +212,7 @@ int gsq_file_write(gsq_channel *channel, const gsq_file_ref *f, int64_t offset,
                    const void *data, uint32_t size, int64_t deadline_ms, gsq_error *error) {
   BEGIN(FILE_WRITE)
   code = check_lease(f, error);
-  if (code != GSQ_OK)
-    goto out;
+  if (code != GSQ_OK) goto out;
   file *it = find_file(f->file_name, 1);
   put(it, offset, data, size);
   remember(it);
@@ -248,15 +226,12 @@ int gsq_file_write_batch(gsq_channel *channel, const gsq_file_ref *f,
   code = atomic_batch ? check_lease(f, error)
                       : gsq_error_set(error, GSQ_UNIMPLEMENTED, "no batches here");
   size_t bytes = 0;
-  for (size_t i = 0; i < count; i++)
-    bytes += writes[i].size;
+  for (size_t i = 0; i < count; i++) bytes += writes[i].size;
   if (code == GSQ_OK && bytes > 4 << 20)
     code = gsq_error_set(error, GSQ_RESOURCE_EXHAUSTED, "message too large");
-  if (code != GSQ_OK)
-    goto out;
+  if (code != GSQ_OK) goto out;
   file *it = find_file(f->file_name, 1);
-  for (size_t i = 0; i < count; i++)
-    put(it, writes[i].offset, writes[i].data, writes[i].size);
+  for (size_t i = 0; i < count; i++) put(it, writes[i].offset, writes[i].data, writes[i].size);
   remember(it);
   END(FILE_BATCH)
 }
@@ -273,8 +248,7 @@ int gsq_file_truncate(gsq_channel *channel, const gsq_file_ref *f, int64_t size,
                       int64_t deadline_ms, gsq_error *error) {
   BEGIN(FILE_TRUNCATE)
   code = check_lease(f, error);
-  if (code != GSQ_OK)
-    goto out;
+  if (code != GSQ_OK) goto out;
   file *it = find_file(f->file_name, 1);
   resize(&it->now, size);
   remember(it);
@@ -285,8 +259,7 @@ int gsq_file_delete(gsq_channel *channel, const gsq_file_ref *f, int64_t deadlin
                     gsq_error *error) {
   BEGIN(FILE_DELETE)
   code = check_lease(f, error);
-  if (code != GSQ_OK)
-    goto out;
+  if (code != GSQ_OK) goto out;
   file *it = find_file(f->file_name, 0);
   if (it) {
     resize(&it->now, 0);
@@ -299,17 +272,7 @@ int gsq_file_pragma(gsq_channel *channel, const gsq_file_ref *f, const char *nam
                     const char *value, char **response, int64_t deadline_ms, gsq_error *error) {
   (void)channel, (void)deadline_ms;
   *response = NULL;
-  if (!strcmp(name, "grpsqlite_restore")) {
-    int code = fake_restore(f->database, f->lease_id, strtoull(value, NULL, 10), error);
-    if (code != GSQ_OK)
-      return code;
-    char version[24];
-    snprintf(version, sizeof version, "%llu", (unsigned long long)fake_head(f->database));
-    *response = strdup(version);
-    return GSQ_OK;
-  }
-  if (strcmp(name, "fake_echo"))
-    return gsq_error_set(error, GSQ_NOT_FOUND, "no such pragma");
+  if (strcmp(name, "fake_echo")) return gsq_error_set(error, GSQ_NOT_FOUND, "no such pragma");
   char text[256];
   snprintf(text, sizeof text, "%s: %s", f->database, value ? value : "");
   *response = strdup(text);
@@ -322,8 +285,7 @@ void fake_files_reset(int with_atomic_batch, int with_point_in_time_reads) {
   pthread_mutex_lock(&mutex);
   for (int i = 0; i < MAX_FILES && files[i]; i++) {
     free(files[i]->now.data);
-    for (int k = 0; k < files[i]->version_count; k++)
-      free(files[i]->versions[k].content.data);
+    for (int k = 0; k < files[i]->version_count; k++) free(files[i]->versions[k].content.data);
     free(files[i]);
     files[i] = NULL;
   }
@@ -408,8 +370,7 @@ void fake_files_put(const char *name, const void *data, int64_t size) {
 void fake_files_get(const char *name, void *to, int64_t size) {
   pthread_mutex_lock(&mutex);
   file *f = find_file(name, 0);
-  if (f && f->now.size >= size)
-    memcpy(to, f->now.data, (size_t)size);
+  if (f && f->now.size >= size) memcpy(to, f->now.data, (size_t)size);
   pthread_mutex_unlock(&mutex);
 }
 

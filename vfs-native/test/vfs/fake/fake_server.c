@@ -68,6 +68,7 @@ typedef struct session {
 typedef struct stage {
   int used;
   gsq_id session, id, database;
+  uint64_t calls; /* the number of the last one */
   uint32_t page_size;
   gsq_page_ref *pages; /* by number; 0: not staged */
   size_t room;
@@ -154,26 +155,27 @@ static void hold_answer(void) {
 }
 
 /* Runs one method under the mutex, with its fault. */
-#define SERVE(method, body)                                                    \
-  do {                                                                         \
-    begin();                                                                   \
-    memset(error, 0, sizeof *error);                                           \
-    pthread_mutex_lock(&mutex);                                                \
-    const fake_fault now = fault;                                              \
-    enum fake_kind kind = strike(method);                                      \
-    int code = GSQ_OK;                                                         \
-    if (kind == FAKE_REFUSE) {                                                 \
-      code = refuse(error, now.code, now.reason ? now.reason : "");            \
-    } else {                                                                   \
-      code = body;                                                             \
-      if (kind == FAKE_SEND_TWICE) code = body;                                \
-      if (kind == FAKE_HOLD_ANSWER) hold_answer();                             \
-      if (kind == FAKE_LOSE_ANSWER) code = refuse(error, GSQ_UNAVAILABLE, ""); \
-    }                                                                          \
-    pthread_mutex_unlock(&mutex);                                              \
-    (void)deadline_ms;                                                         \
-    end();                                                                     \
-    return code;                                                               \
+#define SERVE(method, body)                                                     \
+  do {                                                                          \
+    begin();                                                                    \
+    memset(error, 0, sizeof *error);                                            \
+    pthread_mutex_lock(&mutex);                                                 \
+    const fake_fault now = fault;                                               \
+    enum fake_kind kind = strike(method);                                       \
+    int code = GSQ_OK;                                                          \
+    if (kind == FAKE_REFUSE) {                                                  \
+      code = refuse(error, now.code, now.reason ? now.reason : "");             \
+    } else {                                                                    \
+      code = body;                                                              \
+      if (kind == FAKE_SEND_TWICE) code = body;                                 \
+      if (kind == FAKE_HOLD_ANSWER) hold_answer();                              \
+      if (kind == FAKE_LOSE_ANSWER) code = refuse(error, GSQ_UNAVAILABLE, "");  \
+      error->sent_before = kind == FAKE_SEND_TWICE || kind == FAKE_LOSE_ANSWER; \
+    }                                                                           \
+    pthread_mutex_unlock(&mutex);                                               \
+    (void)deadline_ms;                                                          \
+    end();                                                                      \
+    return code;                                                                \
   } while (0)
 
 static session *find_session(const gsq_id *id) {
@@ -620,8 +622,8 @@ static void *copy_bytes(const void *data, uint32_t size) {
 }
 
 static int stage_pages(const gsq_page_client *client, const gsq_id *id, uint64_t epoch,
-                       const gsq_id *stage_id, uint32_t page_size, const gsq_page_ref *pages,
-                       size_t count, gsq_error *error) {
+                       const gsq_id *stage_id, uint64_t call, uint32_t page_size,
+                       const gsq_page_ref *pages, size_t count, gsq_error *error) {
   NEED(client, s, d, id);
   if (!is_current(d, client, epoch))
     return refuse(error, GSQ_FAILED_PRECONDITION, "LEASE_LOST");
@@ -629,6 +631,9 @@ static int stage_pages(const gsq_page_client *client, const gsq_id *id, uint64_t
     return refuse(error, GSQ_RESOURCE_EXHAUSTED, "");
   }
   stage *st = find_stage(&client->session, stage_id);
+  const uint64_t before = st ? st->calls : 0;
+  if (call > before + 1) return refuse(error, GSQ_FAILED_PRECONDITION, "NO_SUCH_STAGE");
+  if (call <= before) return GSQ_OK;
   for (int i = 0; !st && i < MAX_STAGES; i++) {
     if (stages[i].used) continue;
     st = &stages[i];
@@ -639,6 +644,7 @@ static int stage_pages(const gsq_page_client *client, const gsq_id *id, uint64_t
     st->page_size = page_size;
   }
   if (!st) return refuse(error, GSQ_RESOURCE_EXHAUSTED, "LIMIT");
+  st->calls = call;
   for (size_t i = 0; i < count; i++) {
     if (pages[i].number >= st->room) {
       const size_t room = (size_t)pages[i].number * 2 + 64;
@@ -655,10 +661,11 @@ static int stage_pages(const gsq_page_client *client, const gsq_id *id, uint64_t
 }
 
 int gsq_stage_pages(const gsq_page_client *client, const gsq_id *id, uint64_t epoch,
-                    const gsq_id *stage_id, uint32_t page_size, const gsq_page_ref *pages,
-                    size_t count, int64_t deadline_ms, gsq_error *error) {
+                    const gsq_id *stage_id, uint64_t call, uint32_t page_size,
+                    const gsq_page_ref *pages, size_t count, int64_t deadline_ms,
+                    gsq_error *error) {
   SERVE(FAKE_STAGE_PAGES,
-        stage_pages(client, id, epoch, stage_id, page_size, pages, count, error));
+        stage_pages(client, id, epoch, stage_id, call, page_size, pages, count, error));
 }
 
 static int drop_stage(const gsq_page_client *client, const gsq_id *stage_id) {
@@ -1124,8 +1131,7 @@ void fake_take_lease(const char *name) {
   pthread_mutex_unlock(&mutex);
 }
 
-void fake_fork(const char *from, const char *to) {
-  pthread_mutex_lock(&mutex);
+static database *copy(const char *from, const char *to) {
   const database *old = find_name(from);
   database *d = new_database(to);
   d->versions[0].page_size = old->versions[old->head].page_size;
@@ -1135,49 +1141,64 @@ void fake_fork(const char *from, const char *to) {
     const gsq_page_ref page = {n, i->data, i->size};
     put_page(d, 0, &page);
   }
+  return d;
+}
+
+void fake_fork(const char *from, const char *to) {
+  pthread_mutex_lock(&mutex);
+  copy(from, to);
   pthread_mutex_unlock(&mutex);
 }
 
-static void hex(const uint8_t *bytes, size_t count, char **to) {
-  for (size_t i = 0; i < count; i++) *to += sprintf(*to, "%02x", bytes[i]);
+static int fork_database(const char *name, const char *new_name, const gsq_id *commit,
+                         gsq_error *error) {
+  const database *there = find_name(new_name);
+  if (there && same_id(&there->versions[0].commit, commit)) return GSQ_OK;
+  if (!find_name(name)) return refuse(error, GSQ_NOT_FOUND, "NO_SUCH_DATABASE");
+  if (there) return refuse(error, GSQ_ALREADY_EXISTS, "ALREADY_EXISTS");
+  copy(name, new_name)->versions[0].commit = *commit;
+  return GSQ_OK;
 }
 
-static int restore(const char *name, const char *lease_id, uint64_t from, gsq_error *error) {
-  database *d = find_name(name);
-  if (!d) return refuse(error, GSQ_FAILED_PRECONDITION, "NO_SUCH_DATABASE");
-  char current[128], *end = current;
-  uint8_t epoch[8];
-  for (int i = 0; i < 8; i++) epoch[i] = (uint8_t)(d->epoch >> (56 - 8 * i));
-  hex(d->holder.bytes, sizeof d->holder.bytes, &end);
-  hex(epoch, sizeof epoch, &end);
-  hex(d->id.bytes, sizeof d->id.bytes, &end);
-  if (!d->held || strcmp(current, lease_id) != 0) {
+int gsq_fork_database(gsq_channel *channel, const char *name, const char *new_name,
+                      const gsq_id *commit, int64_t deadline_ms, gsq_error *error) {
+  (void)channel;
+  SERVE(FAKE_FORK, fork_database(name, new_name, commit, error));
+}
+
+static int restore(const gsq_restore_request *from, uint64_t *made, gsq_error *error) {
+  database *d = find_name(from->name);
+  if (!d) return refuse(error, GSQ_NOT_FOUND, "NO_SUCH_DATABASE");
+  for (uint64_t n = d->head; n > 0; n--) {
+    if (same_id(&d->versions[n].commit, &from->commit)) {
+      *made = n;
+      return GSQ_OK;
+    }
+  }
+  if (!d->held || !same_id(&d->holder, &from->session) || d->epoch != from->epoch) {
     return refuse(error, GSQ_FAILED_PRECONDITION, "LEASE_LOST");
   }
-  /* As the server does, for which a session of the file service is one like any other. */
-  if (!make_session(&d->holder)) return refuse(error, GSQ_RESOURCE_EXHAUSTED, "LIMIT");
-  if (from < d->oldest) return refuse(error, GSQ_OUT_OF_RANGE, "SNAPSHOT_TOO_OLD");
-  if (from > d->head) return refuse(error, GSQ_OUT_OF_RANGE, "NO_SUCH_VERSION");
+  if (from->version < d->oldest) return refuse(error, GSQ_OUT_OF_RANGE, "SNAPSHOT_TOO_OLD");
+  if (from->version > d->head) return refuse(error, GSQ_OUT_OF_RANGE, "NO_SUCH_VERSION");
   version *v = &d->versions[++d->head];
-  *v = (version){.page_size = d->versions[from].page_size,
-                 .page_count = d->versions[from].page_count};
+  *v = (version){.page_size = d->versions[from->version].page_size,
+                 .page_count = d->versions[from->version].page_count,
+                 .commit = from->commit};
   v->pages = malloc((v->page_count + 1) * sizeof *v->pages);
   for (uint32_t n = 1; n <= v->page_count; n++) {
-    const image *i = page_at(d, n, from);
+    const image *i = page_at(d, n, from->version);
     const gsq_page_ref page = {n, i->data, i->size};
     put_page(d, d->head, &page);
     v->pages[v->count++] = n;
   }
+  *made = d->head;
   return GSQ_OK;
 }
 
-static int serve_restore(const char *name, const char *lease_id, uint64_t from,
-                         int64_t deadline_ms, gsq_error *error) {
-  SERVE(FAKE_RESTORE, restore(name, lease_id, from, error));
-}
-
-int fake_restore(const char *name, const char *lease_id, uint64_t from, gsq_error *error) {
-  return serve_restore(name, lease_id, from, 0, error);
+int gsq_restore_database(gsq_channel *channel, const gsq_restore_request *request,
+                         uint64_t *made, int64_t deadline_ms, gsq_error *error) {
+  (void)channel;
+  SERVE(FAKE_RESTORE, restore(request, made, error));
 }
 
 void fake_forget_before(const char *name, uint64_t at) {

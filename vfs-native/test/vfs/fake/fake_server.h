@@ -27,6 +27,7 @@ enum fake_method {
   FAKE_COMMIT_GROUP,
   FAKE_WATCH,
   FAKE_LIST_VERSIONS,
+  FAKE_FORK,
   FAKE_RESTORE,
   FAKE_METHODS
 };
@@ -75,9 +76,6 @@ void fake_move(void);
 void fake_take_lease(const char *name);
 /* Makes `to` a copy of the head of `from`: its content at version 0, all pages of version 0. */
 void fake_fork(const char *from, const char *to);
-/* What PRAGMA grpsqlite_restore does there: makes a version with an old one's content, under a lease
-** as the file service names it. */
-int fake_restore(const char *name, const char *lease_id, uint64_t version, gsq_error *error);
 /* Keeps versions from this one on only. */
 void fake_forget_before(const char *name, uint64_t version);
 

@@ -337,16 +337,23 @@ static void restores_that_are_refused(void) {
   not_restored(old, "PRAGMA grpsqlite_restore=3", SQLITE_READONLY, "read-only");
   not_restored(old, "PRAGMA grpsqlite_fork=copy", SQLITE_READONLY, "forks what is there now");
   not_restored(read_only, "PRAGMA grpsqlite_restore=3", SQLITE_READONLY, "read-only");
-  not_restored(db, "PRAGMA grpsqlite_restore", SQLITE_ERROR, "takes a version's number");
+  static const char *const wrong[] = {
+      "PRAGMA grpsqlite_restore",        "PRAGMA grpsqlite_restore=''",
+      "PRAGMA grpsqlite_restore=x",      "PRAGMA grpsqlite_restore='-1'",
+      "PRAGMA grpsqlite_restore='1.5'",  "PRAGMA grpsqlite_restore=' 1'",
+      "PRAGMA grpsqlite_restore='1 OR'", "PRAGMA grpsqlite_restore='99999999999999999999'"};
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+    not_restored(db, wrong[i], SQLITE_ERROR, "takes a version's number");
+  }
   not_restored(other, "PRAGMA grpsqlite_restore=3", SQLITE_BUSY, "another client");
   SQL_OK(db, "BEGIN IMMEDIATE");
   not_restored(db, "PRAGMA grpsqlite_restore=3", SQLITE_BUSY, "this connection is writing");
   not_restored(second, "PRAGMA grpsqlite_restore=3", SQLITE_BUSY, "another connection");
   SQL_OK(db, "INSERT INTO t VALUES (5); COMMIT");
-  not_restored(db, "PRAGMA grpsqlite_restore=9", SQLITE_IOERR_READ, "NO_SUCH_VERSION");
+  not_restored(db, "PRAGMA grpsqlite_restore=9", SQLITE_IOERR_WRITE, "NO_SUCH_VERSION");
   CHECK_STR("2|3|4|5", sql_get(second, "SELECT a FROM t"));
   fake_forget_before("main.db", 3);
-  not_restored(db, "PRAGMA grpsqlite_restore=2", SQLITE_IOERR_READ, "snapshot too old");
+  not_restored(db, "PRAGMA grpsqlite_restore=2", SQLITE_IOERR_WRITE, "snapshot too old");
   SQL_OK(second, "INSERT INTO t VALUES (6)");
   CHECK_STR("2|3|4|5|6", sql_get(db, "SELECT a FROM t"));
   sqlite3_close(other);
@@ -361,19 +368,43 @@ static void a_restore_whose_answer_is_lost(void) {
   sqlite3 *db = fresh();
   sqlite3 *old = sql_open("file:main.db?version=1");
   fake_set_fault((fake_fault){.method = FAKE_RESTORE, .kind = FAKE_LOSE_ANSWER});
-  CHECK_INT(SQLITE_IOERR_READ, sql_run(db, "PRAGMA grpsqlite_restore=2"));
+  CHECK_INT(SQLITE_IOERR_WRITE, sql_run(db, "PRAGMA grpsqlite_restore=2"));
+  CHECK_HAS("not known whether this was restored: main.db", sqlite3_errmsg(db));
   CHECK_INT(1, fake_faults());
   CHECK_STR("2", sql_get(db, "SELECT a FROM t"));
   SQL_OK(db, "INSERT INTO t VALUES (5)");
   CHECK_STR("2|5", sql_get(db, "SELECT a FROM t"));
-  /* A server that restarts just now made the session for the restore, and knows of no view. */
+  /* The server does not know the session, but the lease; then it learns what we read. */
   fake_restart();
   sqlite3 *other = sql_open("file:main.db?token=other&mode=ro");
-  SQL_OK(db, "PRAGMA grpsqlite_restore=3");
+  CHECK_STR("7", sql_get(db, "PRAGMA grpsqlite_restore=3"));
   CHECK_INT(1, fake_fixed_views("main.db"));
   CHECK_STR("2|3", sql_get(other, "SELECT a FROM t"));
   sqlite3_close(other);
   sqlite3_close(old);
+  sqlite3_close(db);
+}
+
+static void sent_again(void) {
+  CASE("P5: a restore and a fork that are sent twice are made once");
+  sqlite3 *db = fresh();
+  fake_set_fault((fake_fault){.method = FAKE_RESTORE, .kind = FAKE_SEND_TWICE});
+  CHECK_STR("5", sql_get(db, "PRAGMA grpsqlite_restore=2"));
+  CHECK_INT(1, fake_faults());
+  CHECK_INT(5, fake_head("main.db"));
+  fake_set_fault((fake_fault){.method = FAKE_FORK, .kind = FAKE_SEND_TWICE});
+  CHECK_STR("copy.db", sql_get(db, "PRAGMA grpsqlite_fork='copy.db'"));
+  CHECK_INT(1, fake_faults());
+  not_restored(db, "PRAGMA grpsqlite_fork='copy.db'", SQLITE_IOERR_WRITE,
+               "not forked: main.db: ");
+  not_restored(db, "PRAGMA grpsqlite_fork", SQLITE_ERROR, "takes the new database's name");
+  fake_set_fault((fake_fault){.method = FAKE_FORK, .kind = FAKE_LOSE_ANSWER});
+  not_restored(db, "PRAGMA grpsqlite_fork='late.db'", SQLITE_IOERR_WRITE,
+               "not known whether this was forked: main.db");
+  sqlite3 *copy = sql_open("copy.db");
+  CHECK_STR("2", sql_get(copy, "SELECT a FROM t"));
+  CHECK_STR("0", sql_get(copy, "PRAGMA grpsqlite_version"));
+  sqlite3_close(copy);
   sqlite3_close(db);
 }
 
@@ -542,6 +573,7 @@ int main(void) {
   restoring();
   restores_that_are_refused();
   a_restore_whose_answer_is_lost();
+  sent_again();
   history();
   the_history_of_which();
   threads();

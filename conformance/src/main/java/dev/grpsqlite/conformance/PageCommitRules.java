@@ -162,6 +162,13 @@ final class PageCommitRules {
                   + " of what comes later alone (P1).",
               PageCommitRules::bulk),
           required(
+              "PAGE-68",
+              Need.PAGE,
+              "StagePages with a call that was applied before is answered and changes nothing, so"
+                  + " that what comes late undoes nothing; with one of which the call before was"
+                  + " not applied it is NO_SUCH_STAGE (P1).",
+              PageCommitRules::countsCalls),
+          required(
               "PAGE-70",
               Need.PAGE_GROUP,
               "CommitGroup commits several databases; sent again, it answers the first outcome and"
@@ -588,6 +595,27 @@ final class PageCommitRules {
         () -> client.send(bulkRequest(client, lost, run + 1, run, 3)));
     PageClient other = client.another();
     other.expectRead(1, 1, "page 1 afterwards", at(1, page(1, 1)));
+  }
+
+  private static void countsCalls(Trial trial) throws Exception {
+    PageClient client = trial.pages().acquire();
+    ByteString stage = PageClient.id();
+    client.send(client.stageRequest(stage, page(1, 1), page(2, 1)).setCall(1));
+    client.send(client.stageRequest(stage, page(1, 2)).setCall(2));
+    client.send(client.stageRequest(stage, page(1, 1), page(2, 1)).setCall(1));
+    Expect.refused(
+        Reason.NO_SUCH_STAGE,
+        "StagePages with call 4 after call 2",
+        () -> client.send(client.stageRequest(stage, page(2, 4)).setCall(4)));
+    client.send(client.stageRequest(stage, page(3, 3)).setCall(3));
+    client.head = client.send(client.request(3).setStageId(stage));
+    client.expectRead(1, 1, "page 1, staged by call 2", at(1, page(1, 2)));
+    client.expectRead(1, 2, "page 2, staged by call 1", at(1, page(2, 1)));
+    client.expectRead(1, 3, "page 3, staged by call 3", at(1, page(3, 3)));
+    Expect.refused(
+        Reason.NO_SUCH_STAGE,
+        "StagePages that goes on with a stage that is not there",
+        () -> client.send(client.stageRequest(PageClient.id(), page(1, 5)).setCall(2)));
   }
 
   private static StagePagesRequest.Builder bulkRequest(

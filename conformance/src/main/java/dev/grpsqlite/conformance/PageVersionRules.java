@@ -98,6 +98,12 @@ final class PageVersionRules {
                   + " UNSUPPORTED.",
               PageVersionRules::noVersions),
           required(
+              "ADMIN-17",
+              Need.ADMIN_TIME,
+              "RestoreDatabase with a session_id and epoch is under the lease that the session has,"
+                  + " and keeps; LEASE_LOST if it is not that lease (P3).",
+              PageVersionRules::restoresUnderALease),
+          required(
               "ADMIN-20",
               Need.ADMIN_FORK,
               "ForkDatabase makes a database whose version 0 has the content of another's version;"
@@ -118,7 +124,13 @@ final class PageVersionRules {
               "ADMIN-23",
               Need.ADMIN_NO_FORK,
               "ForkDatabase of a server without fork is UNSUPPORTED.",
-              PageVersionRules::noForks));
+              PageVersionRules::noForks),
+          required(
+              "ADMIN-24",
+              Need.ADMIN_FORK,
+              "ForkDatabase sent again with its commit_id answers with what it made, as long as"
+                  + " that is there (P5).",
+              PageVersionRules::forksOnce));
 
   private static OpenDatabaseRequest.Builder view(PageClient client, int view) {
     return client.openRequest().setReadOnly(true).setView(view);
@@ -351,6 +363,34 @@ final class PageVersionRules {
     Expect.equal(2L, client.commit(1, page(1, 2)), "the version of the holder's next commit");
   }
 
+  private static void restoresUnderALease(Trial trial) throws Exception {
+    PageClient client = trial.pages().acquire();
+    client.commit(1, page(1, 1));
+    client.commit(1, page(1, 2));
+    RestoreDatabaseRequest request =
+        restore(client, 1).toBuilder().setSessionId(client.session).setEpoch(client.epoch).build();
+    Expect.equal(
+        3L,
+        trial.admin().restoreDatabase(request).getVersion(),
+        "the version of a restore under a lease");
+    Expect.equal(
+        3L, trial.admin().restoreDatabase(request).getVersion(), "the version, asked again");
+    Expect.equal(3L, client.refresh(3).getHead().getVersion(), "the head after it");
+    Expect.refused(
+        Reason.LEASE_LOST,
+        "RestoreDatabase under another epoch",
+        () ->
+            trial
+                .admin()
+                .restoreDatabase(
+                    request.toBuilder()
+                        .setCommitId(PageClient.id())
+                        .setEpoch(client.epoch + 1)
+                        .build()));
+    client.head = 3;
+    Expect.equal(4L, client.commit(1, page(1, 4)), "the version of the holder's next commit");
+  }
+
   private static void retention(Trial trial) throws Exception {
     PageClient writer = trial.pages().acquire();
     PageClient reader = null;
@@ -402,6 +442,7 @@ final class PageVersionRules {
                 .setName(client.name)
                 .setNewName(to)
                 .setAtVersion(version)
+                .setCommitId(PageClient.id())
                 .build())
         .getDatabase();
   }
@@ -455,6 +496,26 @@ final class PageVersionRules {
         Reason.NO_SUCH_DATABASE,
         "StatDatabase of a fork that was refused",
         () -> Admins.stat(trial, free));
+  }
+
+  private static void forksOnce(Trial trial) throws Exception {
+    PageClient client = trial.pages().acquire();
+    client.commit(1, page(1, 1));
+    ForkDatabaseRequest request =
+        ForkDatabaseRequest.newBuilder()
+            .setName(client.name)
+            .setNewName(trial.name())
+            .setCommitId(PageClient.id())
+            .build();
+    DatabaseInfo made = trial.admin().forkDatabase(request).getDatabase();
+    client.commit(1, page(1, 2));
+    DatabaseInfo again = trial.admin().forkDatabase(request).getDatabase();
+    Expect.equal(made.getDatabaseId(), again.getDatabaseId(), "the fork's id, asked again");
+    Expect.equal(1L, again.getForkedAtVersion(), "forked_at_version, asked again");
+    Expect.refused(
+        Reason.ALREADY_EXISTS,
+        "ForkDatabase to the same name with another commit_id",
+        () -> fork(trial, client, request.getNewName(), 1));
   }
 
   private static void forksStay(Trial trial) throws Exception {

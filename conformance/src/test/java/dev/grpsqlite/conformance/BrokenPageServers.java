@@ -386,6 +386,13 @@ final class BrokenPageServers {
                       StagePagesResponse.getDefaultInstance(),
                       Code.FAILED_PRECONDITION)),
           Broken.of(
+              "PAGE-68",
+              "what comes late is applied",
+              f ->
+                  f.asked(
+                      PageStoreGrpc.getStagePagesMethod(),
+                      request -> request.toBuilder().clearCall().build())),
+          Broken.of(
               "PAGE-65",
               "garbage is answered",
               f -> {
@@ -612,6 +619,13 @@ final class BrokenPageServers {
                       ListVersionsResponse.getDefaultInstance(),
                       Code.UNIMPLEMENTED)),
           Broken.of(
+              "ADMIN-17",
+              "a restore does not look at whose lease it is",
+              f ->
+                  f.asked(
+                      AdminGrpc.getRestoreDatabaseMethod(),
+                      request -> request.toBuilder().clearSessionId().clearEpoch().build())),
+          Broken.of(
               "ADMIN-20",
               "the head is forked",
               f ->
@@ -635,7 +649,14 @@ final class BrokenPageServers {
                   f.swallow(
                       AdminGrpc.getForkDatabaseMethod(),
                       ForkDatabaseResponse.getDefaultInstance(),
-                      Code.UNIMPLEMENTED)));
+                      Code.UNIMPLEMENTED)),
+          Broken.of(
+              "ADMIN-24",
+              "ids of forks are not remembered",
+              f ->
+                  f.asked(
+                      AdminGrpc.getForkDatabaseMethod(),
+                      request -> request.toBuilder().setCommitId(PageClient.id()).build())));
 
   // ---- Faults
 

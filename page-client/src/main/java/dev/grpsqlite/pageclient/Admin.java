@@ -76,7 +76,10 @@ public final class Admin {
   /** Makes a database of a version of another, in constant time. */
   public DatabaseInfo fork(String name, String newName, At at) {
     ForkDatabaseRequest.Builder request =
-        ForkDatabaseRequest.newBuilder().setName(name).setNewName(newName);
+        ForkDatabaseRequest.newBuilder()
+            .setName(name)
+            .setNewName(newName)
+            .setCommitId(Session.randomId());
     if (at.version() != null) {
       request.setAtVersion(at.version());
     } else if (at.time() != null) {

@@ -248,16 +248,17 @@ public final class QuotaStore extends ForwardingPageStore {
   }
 
   @Override
-  public CompletableFuture<DatabaseInfo> fork(DatabaseId parent, long version, String newName) {
+  public CompletableFuture<DatabaseInfo> fork(
+      DatabaseId parent, long version, String newName, CommitId id) {
     CompletableFuture<Boolean> counted = counted();
     return counted == null
-        ? store.fork(parent, version, newName)
+        ? store.fork(parent, version, newName, id)
         : counted
             .thenCompose(done -> store.find(newName))
             .thenCompose(
                 found ->
                     found.isPresent()
-                        ? store.fork(parent, version, newName)
+                        ? store.fork(parent, version, newName, id)
                         : store
                             .snapshot(parent, version)
                             .thenCompose(
@@ -265,7 +266,7 @@ public final class QuotaStore extends ForwardingPageStore {
                                     make(
                                         newName,
                                         Usage.bytes(snapshot),
-                                        () -> store.fork(parent, version, newName))));
+                                        () -> store.fork(parent, version, newName, id))));
   }
 
   private CompletableFuture<DatabaseInfo> make(

@@ -9,6 +9,7 @@ import dev.grpsqlite.server.spi.DatabaseInfo;
 import dev.grpsqlite.server.spi.PageImage;
 import dev.grpsqlite.server.spi.PageStore;
 import dev.grpsqlite.server.spi.Snapshot;
+import dev.grpsqlite.server.spi.StageCalls;
 import dev.grpsqlite.server.spi.StageId;
 import dev.grpsqlite.server.spi.StoreException;
 import dev.grpsqlite.server.spi.StoreException.Code;
@@ -464,6 +465,7 @@ final class MainFile {
                                   lease.session(),
                                   lease.epoch(),
                                   id,
+                                  StageCalls.UNCOUNTED,
                                   pageSize,
                                   pages))
                       .thenApply(staged -> next <= pageCount))

@@ -10,7 +10,6 @@ import dev.grpsqlite.server.spi.CommitId;
 import dev.grpsqlite.server.spi.DatabaseInfo;
 import dev.grpsqlite.server.spi.PageStore;
 import dev.grpsqlite.server.spi.StoreException;
-import dev.grpsqlite.server.spi.StoreException.Code;
 import dev.grpsqlite.server.wire.Names;
 import dev.grpsqlite.server.wire.Reason;
 import dev.grpsqlite.server.wire.RequestException;
@@ -71,16 +70,19 @@ final class ServerPragmas {
     checkCanDo(store.capabilities().fork(), "cannot fork databases");
     String newName = Names.checked(request.getPragmaValue());
     caller.require(newName, Right.WRITE);
-    return find(request, caller, Right.READ)
-        .thenCompose(info -> versions.fork(info.id(), Choice.head(), newName))
+    return versions
+        .fork(name(request, caller, Right.READ), Choice.head(), newName, newId())
         .thenApply(DatabaseInfo::name);
   }
 
   private CompletableFuture<String> restore(PragmaRequest request, Caller caller) {
     checkCanDo(store.capabilities().timeTravel(), "keeps no versions to restore");
     Choice choice = Choice.number(version(request.getPragmaValue()));
-    CommitId id = new CommitId(random.nextLong(), random.nextLong());
-    return find(request, caller, Right.WRITE)
+    CommitId id = newId();
+    String name = name(request, caller, Right.WRITE);
+    return store
+        .find(name)
+        .thenApply(found -> found.orElseThrow(() -> StoreException.noSuchDatabase(name)))
         .thenCompose(
             info ->
                 request.getLeaseId().isEmpty()
@@ -110,17 +112,15 @@ final class ServerPragmas {
         "PRAGMA grpsqlite_restore=N takes the number of a version; \"" + value + "\" is none");
   }
 
-  private CompletableFuture<DatabaseInfo> find(PragmaRequest request, Caller caller, Right right) {
+  /** Of the database that is asked about, if it may be. */
+  private static String name(PragmaRequest request, Caller caller, Right right) {
     String name = Names.checked(request.getDatabase());
     caller.require(name, right);
-    return store
-        .find(name)
-        .thenApply(
-            found ->
-                found.orElseThrow(
-                    () ->
-                        new StoreException(
-                            Code.NO_SUCH_DATABASE, "no database is called " + name)));
+    return name;
+  }
+
+  private CommitId newId() {
+    return new CommitId(random.nextLong(), random.nextLong());
   }
 
   private static void checkCanDo(boolean can, String lack) {

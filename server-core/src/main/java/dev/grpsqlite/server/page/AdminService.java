@@ -16,6 +16,7 @@ import dev.grpsqlite.proto.v1.SetRetentionRequest;
 import dev.grpsqlite.proto.v1.SetRetentionResponse;
 import dev.grpsqlite.proto.v1.StatDatabaseRequest;
 import dev.grpsqlite.proto.v1.StatDatabaseResponse;
+import dev.grpsqlite.server.auth.Caller;
 import dev.grpsqlite.server.auth.Right;
 import dev.grpsqlite.server.session.Leases;
 import dev.grpsqlite.server.session.Versions;
@@ -25,7 +26,6 @@ import dev.grpsqlite.server.spi.DatabaseInfo;
 import dev.grpsqlite.server.spi.PageStore;
 import dev.grpsqlite.server.spi.Retention;
 import dev.grpsqlite.server.spi.StoreException;
-import dev.grpsqlite.server.spi.StoreException.Code;
 import dev.grpsqlite.server.spi.VersionInfo;
 import dev.grpsqlite.server.wire.Callers;
 import dev.grpsqlite.server.wire.Calls;
@@ -167,15 +167,19 @@ public final class AdminService extends AdminGrpc.AdminImplBase {
         () -> {
           checkCanDo(store.capabilities().fork(), "cannot fork databases");
           String newName = Names.checked(request.getNewName());
-          Callers.current().require(newName, Right.WRITE);
+          Caller caller = Callers.current();
+          caller.require(newName, Right.WRITE);
+          String name = Names.checked(request.getName());
+          caller.require(name, Right.READ);
+          CommitId id = Ids.commit(request.getCommitId());
           Choice choice =
               switch (request.getAtCase()) {
                 case AT_VERSION -> Choice.number(Fields.version(request.getAtVersion()));
                 case AT_TIME -> Choice.at(Fields.time("at_time", request.getAtTime()));
                 case AT_NOT_SET -> Choice.head();
               };
-          return find(request.getName(), Right.READ)
-              .thenCompose(info -> versions.fork(info.id(), choice, newName))
+          return versions
+              .fork(name, choice, newName, id)
               .thenApply(
                   fork -> ForkDatabaseResponse.newBuilder().setDatabase(message(fork)).build());
         });
@@ -188,6 +192,7 @@ public final class AdminService extends AdminGrpc.AdminImplBase {
         observer,
         () -> {
           checkCanDo(store.capabilities().timeTravel(), "keeps no versions to restore");
+          Caller caller = Callers.current();
           CommitId id = Ids.commit(request.getCommitId());
           Choice choice =
               switch (request.getAtCase()) {
@@ -196,13 +201,29 @@ public final class AdminService extends AdminGrpc.AdminImplBase {
                 case AT_NOT_SET -> throw invalid("neither at_version nor at_time is set");
               };
           return find(request.getName(), Right.WRITE)
-              .thenCompose(info -> versions.restore(info.id(), choice, id))
+              .thenCompose(info -> restored(info, choice, id, request, caller))
               .thenApply(
-                  version ->
-                      RestoreDatabaseResponse.newBuilder()
-                          .setVersion(version.orElseThrow(() -> leaseHeld(request.getName())))
-                          .build());
+                  version -> RestoreDatabaseResponse.newBuilder().setVersion(version).build());
         });
+  }
+
+  private CompletableFuture<Long> restored(
+      DatabaseInfo info,
+      Choice choice,
+      CommitId id,
+      RestoreDatabaseRequest request,
+      Caller caller) {
+    return request.getSessionId().isEmpty()
+        ? versions
+            .restore(info.id(), choice, id)
+            .thenApply(version -> version.orElseThrow(() -> leaseHeld(info.name())))
+        : versions.restore(
+            info.id(),
+            choice,
+            id,
+            Ids.session(request.getSessionId()),
+            request.getEpoch(),
+            caller.identity());
   }
 
   @Override
@@ -273,12 +294,7 @@ public final class AdminService extends AdminGrpc.AdminImplBase {
     Callers.current().require(checked, right);
     return store
         .find(checked)
-        .thenApply(
-            found ->
-                found.orElseThrow(
-                    () ->
-                        new StoreException(
-                            Code.NO_SUCH_DATABASE, "no database is called " + checked)));
+        .thenApply(found -> found.orElseThrow(() -> StoreException.noSuchDatabase(checked)));
   }
 
   private static dev.grpsqlite.proto.v1.DatabaseInfo message(DatabaseInfo info) {

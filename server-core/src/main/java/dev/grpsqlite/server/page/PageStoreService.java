@@ -286,12 +286,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
         ? store.findOrCreate(name)
         : store
             .find(name)
-            .thenApply(
-                found ->
-                    found.orElseThrow(
-                        () ->
-                            new StoreException(
-                                Code.NO_SUCH_DATABASE, "no database is called " + name)));
+            .thenApply(found -> found.orElseThrow(() -> StoreException.noSuchDatabase(name)));
   }
 
   private CompletableFuture<OpenDatabaseResponse> open(
@@ -561,6 +556,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
           Session session = session(caller, request.getSessionId());
           DatabaseId database = Ids.database(request.getDatabaseId());
           StageId stage = Ids.stage(request.getStageId());
+          long call = Fields.call(request.getCall());
           int pageSize = Pages.checkedPageSize(request.getPageSize());
           List<PageImage> pages = Pages.incoming(request.getPagesList(), pageSize);
           long bytes = bytes(pages);
@@ -575,8 +571,9 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
                         limits.stagedBytesPerSession());
                     long epoch = request.getEpoch();
                     return request.getBulk()
-                        ? store.stageInBulk(database, session.id(), epoch, stage, pageSize, pages)
-                        : store.stage(database, session.id(), epoch, stage, pageSize, pages);
+                        ? store.stageInBulk(
+                            database, session.id(), epoch, stage, call, pageSize, pages)
+                        : store.stage(database, session.id(), epoch, stage, call, pageSize, pages);
                   })
               .handle(
                   (staged, error) -> {

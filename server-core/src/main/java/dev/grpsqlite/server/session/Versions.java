@@ -11,6 +11,7 @@ import dev.grpsqlite.server.spi.StoreException.Code;
 import java.security.SecureRandom;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
@@ -121,15 +122,55 @@ public final class Versions {
                     && sessions.oldestPinned(database) == Long.MAX_VALUE);
   }
 
-  /** Forks a version. Fails as {@link PageStore#fork}, and with LIMIT of sessions. */
-  public CompletableFuture<DatabaseInfo> fork(DatabaseId parent, Choice choice, String newName) {
-    return inSession(
-        session -> {
-          session.enterView(parent, VIEW);
-          return choice
-              .of(store, parent)
-              .thenCompose(version -> store.fork(parent, version, newName));
-        });
+  /**
+   * Forks a version. What was forked by that name with that id already, and is there, is the answer
+   * again, whatever became of the parent. Fails as {@link PageStore#fork}, with NO_SUCH_DATABASE,
+   * and with LIMIT of sessions.
+   */
+  public CompletableFuture<DatabaseInfo> fork(
+      String parent, Choice choice, String newName, CommitId id) {
+    return forked(newName, id)
+        .thenCompose(
+            before ->
+                before.isPresent()
+                    ? CompletableFuture.completedFuture(before.get())
+                    : forkOnce(parent, choice, newName, id));
+  }
+
+  private CompletableFuture<DatabaseInfo> forkOnce(
+      String parent, Choice choice, String newName, CommitId id) {
+    return store
+        .find(parent)
+        .thenApply(found -> found.orElseThrow(() -> StoreException.noSuchDatabase(parent)))
+        .thenCompose(
+            info ->
+                inSession(
+                    session -> {
+                      session.enterView(info.id(), VIEW);
+                      return choice
+                          .of(store, info.id())
+                          .thenCompose(version -> store.fork(info.id(), version, newName, id));
+                    }))
+        .exceptionallyCompose(
+            error ->
+                code(error) == Code.ALREADY_EXISTS
+                    // An earlier sending may have come in between.
+                    ? forked(newName, id)
+                        .thenCompose(
+                            there ->
+                                there
+                                    .map(CompletableFuture::completedFuture)
+                                    .orElseGet(() -> CompletableFuture.failedFuture(error)))
+                    : CompletableFuture.failedFuture(error));
+  }
+
+  private CompletableFuture<Optional<DatabaseInfo>> forked(String name, CommitId id) {
+    return store
+        .find(name)
+        .thenApply(
+            found ->
+                found.filter(
+                    info -> info.forkedFrom() != null && info.forkedFrom().id().equals(id)));
   }
 
   /**
@@ -154,6 +195,21 @@ public final class Versions {
     return choice
         .of(store, database)
         .thenCompose(version -> store.restore(database, holder, epoch, id, version));
+  }
+
+  /**
+   * As {@link #restore(DatabaseId, Choice, CommitId, SessionId, long)} for a client that says that
+   * it has the lease. Of a session that is not known here, for this server restarted, the store
+   * knows whether it has. Fails with NOT_OWNER and NO_SUCH_SESSION, too.
+   *
+   * @param owner the identity of who asks
+   */
+  public CompletableFuture<Long> restore(
+      DatabaseId database, Choice choice, CommitId id, SessionId holder, long epoch, String owner) {
+    if (sessions.find(holder) != null) {
+      Session unused = sessions.get(holder, owner);
+    }
+    return restore(database, choice, id, holder, epoch);
   }
 
   private CompletableFuture<OptionalLong> restoreOnce(

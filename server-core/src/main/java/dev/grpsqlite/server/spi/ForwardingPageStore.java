@@ -96,9 +96,10 @@ public abstract class ForwardingPageStore implements PageStore {
       SessionId session,
       long epoch,
       StageId stage,
+      long call,
       int pageSize,
       List<PageImage> pages) {
-    return store.stage(database, session, epoch, stage, pageSize, pages);
+    return store.stage(database, session, epoch, stage, call, pageSize, pages);
   }
 
   @Override
@@ -107,9 +108,10 @@ public abstract class ForwardingPageStore implements PageStore {
       SessionId session,
       long epoch,
       StageId stage,
+      long call,
       int pageSize,
       List<PageImage> pages) {
-    return store.stageInBulk(database, session, epoch, stage, pageSize, pages);
+    return store.stageInBulk(database, session, epoch, stage, call, pageSize, pages);
   }
 
   @Override
@@ -143,8 +145,9 @@ public abstract class ForwardingPageStore implements PageStore {
   }
 
   @Override
-  public CompletableFuture<DatabaseInfo> fork(DatabaseId parent, long version, String newName) {
-    return store.fork(parent, version, newName);
+  public CompletableFuture<DatabaseInfo> fork(
+      DatabaseId parent, long version, String newName, CommitId id) {
+    return store.fork(parent, version, newName, id);
   }
 
   @Override

@@ -112,14 +112,17 @@ public interface PageStore extends AutoCloseable {
   /**
    * Stores pages ahead of a commit. A page that is staged again replaces the earlier one. Nobody
    * sees them but {@link #readStaged} with the same session and stage; no promise is made of their
-   * durability until the commit. Fails with NO_SUCH_DATABASE, LEASE_LOST (P3), LIMIT, and
-   * INVALID_REQUEST if the stage has another page size.
+   * durability until the commit. Fails with NO_SUCH_DATABASE, LEASE_LOST (P3), LIMIT, NO_SUCH_STAGE
+   * as {@link StageCalls} says, and INVALID_REQUEST if the stage has another page size.
+   *
+   * @param call its number, or {@link StageCalls#UNCOUNTED}
    */
   CompletableFuture<Void> stage(
       DatabaseId database,
       SessionId session,
       long epoch,
       StageId stage,
+      long call,
       int pageSize,
       List<PageImage> pages);
 
@@ -133,9 +136,10 @@ public interface PageStore extends AutoCloseable {
       SessionId session,
       long epoch,
       StageId stage,
+      long call,
       int pageSize,
       List<PageImage> pages) {
-    return stage(database, session, epoch, stage, pageSize, pages);
+    return stage(database, session, epoch, stage, call, pageSize, pages);
   }
 
   /** Drops what was staged. Succeeds also if there is nothing. */
@@ -196,8 +200,12 @@ public interface PageStore extends AutoCloseable {
    * time; neither sees what is committed to the other, and either can be dropped. Durable. Fails
    * with NO_SUCH_DATABASE, NO_SUCH_VERSION, SNAPSHOT_TOO_OLD, and ALREADY_EXISTS if there is a
    * database of that name; UNSUPPORTED without {@link StoreCapabilities#fork}.
+   *
+   * @param id of whoever asks, who can tell by it, from {@link DatabaseInfo#forkedFrom}, that a
+   *     database is what this made
    */
-  default CompletableFuture<DatabaseInfo> fork(DatabaseId parent, long version, String newName) {
+  default CompletableFuture<DatabaseInfo> fork(
+      DatabaseId parent, long version, String newName, CommitId id) {
     return unsupported("forking a database");
   }
 

@@ -48,6 +48,10 @@ public final class StoreException extends RuntimeException {
     this.code = code;
   }
 
+  public static StoreException noSuchDatabase(String name) {
+    return new StoreException(Code.NO_SUCH_DATABASE, "no database is called " + name);
+  }
+
   public Code code() {
     return code;
   }

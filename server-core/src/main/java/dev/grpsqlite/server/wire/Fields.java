@@ -16,6 +16,15 @@ public final class Fields {
     return unsigned;
   }
 
+  /** The number of a call. */
+  public static long call(long unsigned) {
+    if (unsigned < 0) {
+      throw RequestException.invalid(
+          "call " + Long.toUnsignedString(unsigned) + " is out of range");
+    }
+    return unsigned;
+  }
+
   public static Instant time(String field, Timestamp time) {
     try {
       return Instant.ofEpochSecond(time.getSeconds(), time.getNanos());

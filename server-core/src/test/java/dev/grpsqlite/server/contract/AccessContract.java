@@ -416,7 +416,11 @@ public abstract class AccessContract {
         admin + "ForkDatabase",
         new Rpc(
             Needs.WRITE,
-            ForkDatabaseRequest.newBuilder().setName(NAME).setNewName(NAME + "2").build()));
+            ForkDatabaseRequest.newBuilder()
+                .setName(NAME)
+                .setNewName(NAME + "2")
+                .setCommitId(id(9))
+                .build()));
     rpcs.put(
         admin + "RestoreDatabase",
         new Rpc(
@@ -825,7 +829,7 @@ public abstract class AccessContract {
     makeDatabase(NAME);
     makeDatabase("tenant-8/main.db");
     String fork = "grpsqlite.v1.Admin/ForkDatabase";
-    ForkDatabaseRequest.Builder request = ForkDatabaseRequest.newBuilder();
+    ForkDatabaseRequest.Builder request = ForkDatabaseRequest.newBuilder().setCommitId(id(9));
     assertEquals(
         "NOT_ALLOWED",
         refusal(

@@ -17,6 +17,7 @@ import dev.grpsqlite.server.spi.PageStore;
 import dev.grpsqlite.server.spi.SessionId;
 import dev.grpsqlite.server.spi.Snapshot;
 import dev.grpsqlite.server.spi.SnapshotPins;
+import dev.grpsqlite.server.spi.StageCalls;
 import dev.grpsqlite.server.spi.StageId;
 import dev.grpsqlite.server.spi.StoreException;
 import dev.grpsqlite.server.spi.StoreException.Code;
@@ -145,6 +146,7 @@ public abstract class GroupContract {
                   session,
                   member.epoch,
                   otherSize,
+                  StageCalls.UNCOUNTED,
                   1024,
                   List.of(page(1, 1024, 3))));
     }
@@ -465,7 +467,10 @@ public abstract class GroupContract {
     }
 
     void stage(StageId stage, PageImage... pages) {
-      get(store().stage(database, holder, epoch, stage, PAGE_SIZE, List.of(pages)));
+      get(
+          store()
+              .stage(
+                  database, holder, epoch, stage, StageCalls.UNCOUNTED, PAGE_SIZE, List.of(pages)));
     }
 
     Commit commit(long pageCount, @Nullable StageId stage, PageImage... pages) {

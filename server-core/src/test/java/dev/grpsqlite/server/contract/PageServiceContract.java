@@ -539,6 +539,22 @@ public abstract class PageServiceContract extends ServedContract {
   }
 
   @Test
+  void p1_stagingCallsAreCountedIfTheyHaveNumbers() {
+    Writer writer = new Writer(session);
+    ByteString stage = id();
+    writer.stage(stage, 1, page(1, 1));
+    writer.stage(stage, 2, page(1, 2));
+    writer.stage(stage, 1, page(1, 1));
+    refused(
+        "NO_SUCH_STAGE", Status.Code.FAILED_PRECONDITION, () -> writer.stage(stage, 4, page(1, 4)));
+    refused(
+        "INVALID_REQUEST", Status.Code.INVALID_ARGUMENT, () -> writer.stage(stage, -1, page(1, 4)));
+    CommitRequest commit = writer.request(1).setStageId(stage).build();
+    assertEquals(1, pages().commit(commit).getVersion());
+    assertEquals(List.of(at(1, page(1, 2))), read(writer.database, 1, range(1, 1)));
+  }
+
+  @Test
   void p9_badFieldsAreRefused() {
     Writer writer = new Writer(session);
     writer.commit(2, page(1, 1), page(2, 2));
@@ -1039,6 +1055,10 @@ public abstract class PageServiceContract extends ServedContract {
           .setStageId(stage)
           .setPageSize(pageSize)
           .addAllPages(List.of(part));
+    }
+
+    void stage(ByteString stage, long call, Page... part) {
+      pages().stagePages(stageRequest(stage, part).setCall(call).build());
     }
 
     void stage(ByteString stage, Page... part) {

@@ -23,6 +23,7 @@ import dev.grpsqlite.server.spi.SessionId;
 import dev.grpsqlite.server.spi.SideFiles;
 import dev.grpsqlite.server.spi.Snapshot;
 import dev.grpsqlite.server.spi.SnapshotPins;
+import dev.grpsqlite.server.spi.StageCalls;
 import dev.grpsqlite.server.spi.StageId;
 import dev.grpsqlite.server.spi.StoreException;
 import dev.grpsqlite.server.spi.StoreException.Code;
@@ -398,6 +399,7 @@ public abstract class PageStoreContract {
                 writer.session,
                 writer.epoch,
                 otherSize,
+                StageCalls.UNCOUNTED,
                 1024,
                 List.of(page(1, 1024, 3))));
     Map<Code, List<Commit>> refusals =
@@ -476,6 +478,39 @@ public abstract class PageStoreContract {
       pages[i] = page(i + 1, PAGE_SIZE, seed);
     }
     return pages;
+  }
+
+  @Test
+  void p1_aCallThatComesLateDoesNotUndoWhatCameAfterIt() {
+    Writer writer = new Writer(NAME);
+    StageId stage = stage();
+    get(writer.stageLater(stage, 1, page(1, PAGE_SIZE, 11), page(2, PAGE_SIZE, 12)));
+    get(writer.stageLater(stage, 1, page(1, PAGE_SIZE, 11), page(2, PAGE_SIZE, 12)));
+    get(writer.stageLater(stage, 2, page(1, PAGE_SIZE, 21), page(3, PAGE_SIZE, 23)));
+    get(writer.stageLater(stage, 1, page(1, PAGE_SIZE, 99), page(4, PAGE_SIZE, 99)));
+    get(writer.stageLater(stage, 3));
+    get(writer.stageLater(stage, 2, page(1, PAGE_SIZE, 99)));
+    assertEquals(1, get(store().commit(writer.next(3, stage))));
+    assertContent(21, PAGE_SIZE, readAt(writer.database, 1, 1));
+    assertContent(12, PAGE_SIZE, readAt(writer.database, 1, 2));
+    assertContent(23, PAGE_SIZE, readAt(writer.database, 1, 3));
+  }
+
+  @Test
+  void p1_aStageThatLacksACallIsNotGoneOnWith() {
+    Writer writer = new Writer(NAME);
+    StageId stage = stage();
+    refused(Code.NO_SUCH_STAGE, writer.stageLater(stage, 2, page(1, PAGE_SIZE, 1)));
+    get(writer.stageLater(stage, 1, page(1, PAGE_SIZE, 1)));
+    refused(Code.NO_SUCH_STAGE, writer.stageLater(stage, 3, page(2, PAGE_SIZE, 1)));
+    get(writer.stageLater(stage, 2, page(2, PAGE_SIZE, 1)));
+    get(store().dropStage(writer.database, writer.session, stage));
+    refused(Code.NO_SUCH_STAGE, writer.stageLater(stage, 3, page(3, PAGE_SIZE, 1)));
+    refused(Code.NO_SUCH_STAGE, store().commit(writer.next(1, stage)));
+    // Each stage counts its own.
+    StageId other = stage();
+    get(writer.stageLater(other, 1, page(1, PAGE_SIZE, 5)));
+    assertEquals(1, get(store().commit(writer.next(1, other))));
   }
 
   @Test
@@ -1030,7 +1065,11 @@ public abstract class PageStoreContract {
     }
 
     CompletableFuture<Void> stageLater(StageId stage, PageImage... pages) {
-      return store().stage(database, session, epoch, stage, pageSize, List.of(pages));
+      return stageLater(stage, StageCalls.UNCOUNTED, pages);
+    }
+
+    CompletableFuture<Void> stageLater(StageId stage, long call, PageImage... pages) {
+      return store().stage(database, session, epoch, stage, call, pageSize, List.of(pages));
     }
 
     void stageNow(StageId stage, PageImage... pages) {

@@ -219,11 +219,11 @@ public abstract class QuotaContract {
     DatabaseId one = make("a/1");
     resize(one, 8);
     resize(one, 6);
-    refused(() -> store().fork(one, 2, "a/2"));
+    refused(() -> store().fork(one, 2, "a/2", new CommitId(8, 1)));
     resize(one, 1);
-    store().fork(one, 3, "a/2").get();
+    store().fork(one, 3, "a/2", new CommitId(8, 2)).get();
     long epoch = store().acquireLease(one, SESSION, Optional.empty()).get().epoch();
-    refused(() -> store().fork(one, 3, "a/3"));
+    refused(() -> store().fork(one, 3, "a/3", new CommitId(8, 3)));
     DatabaseId two = store().find("a/2").get().orElseThrow().id();
     resize(two, 4);
     refused(() -> store().restore(one, SESSION, epoch, new CommitId(9, 9), 1));

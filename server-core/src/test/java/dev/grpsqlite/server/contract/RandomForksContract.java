@@ -17,6 +17,7 @@ import dev.grpsqlite.server.spi.PageStore;
 import dev.grpsqlite.server.spi.Retention;
 import dev.grpsqlite.server.spi.SessionId;
 import dev.grpsqlite.server.spi.Snapshot;
+import dev.grpsqlite.server.spi.StageCalls;
 import dev.grpsqlite.server.spi.StageId;
 import dev.grpsqlite.server.spi.StoreException;
 import dev.grpsqlite.server.wire.Pages;
@@ -176,7 +177,7 @@ public abstract class RandomForksContract<S extends PageStore> {
 
   private void fork(S store, Model model) {
     int version = (int) readable(model);
-    DatabaseInfo info = get(store.fork(model.id, version, "fork" + ids++));
+    DatabaseInfo info = get(store.fork(model.id, version, "fork" + ids, new CommitId(1, ids++)));
     int pageSize = model.pageSizes.get(version);
     byte[][] pages = model.versions.get(version);
     assertEquals(new Snapshot(0, pageSize, pages.length), info.head());
@@ -241,7 +242,7 @@ public abstract class RandomForksContract<S extends PageStore> {
     long epoch = get(store.lease(model.id)).epoch();
     StageId stage = staged.isEmpty() ? null : new StageId(1, ids++);
     if (stage != null) {
-      get(store.stage(model.id, SESSION, epoch, stage, pageSize, staged));
+      get(store.stage(model.id, SESSION, epoch, stage, StageCalls.UNCOUNTED, pageSize, staged));
     }
     CommitId id = new CommitId(2, ids++);
     Commit commit =

@@ -52,11 +52,15 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.HexFormat;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Random;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
@@ -359,6 +363,75 @@ public abstract class VersionsContract extends ServedContract {
   }
 
   @Test
+  void p5_aForkIsMadeOnceHoweverOftenItIsAskedFor() {
+    Client client = new Client(NAME);
+    client.commit(1, 1);
+    ForkDatabaseRequest request = forkRequest("copy").build();
+    DatabaseInfo made = admin().forkDatabase(request).getDatabase();
+    assertEquals(1, made.getForkedAtVersion());
+    client.commit(1, 1);
+    assertEquals(made, admin().forkDatabase(request).getDatabase(), "asked again");
+    refused(
+        "ALREADY_EXISTS",
+        Status.Code.ALREADY_EXISTS,
+        () -> admin().forkDatabase(forkRequest("copy").build()));
+    // Another name is another fork.
+    assertEquals(
+        2,
+        admin()
+            .forkDatabase(request.toBuilder().setNewName("copy2").build())
+            .getDatabase()
+            .getForkedAtVersion());
+
+    // What it has become since is told, whatever became of the parent.
+    Client copy = new Client("copy");
+    copy.commit(1, 1);
+    client.end();
+    admin().dropDatabase(DropDatabaseRequest.newBuilder().setName(NAME).build());
+    DatabaseInfo later = admin().forkDatabase(request).getDatabase();
+    assertEquals(made.getDatabaseId(), later.getDatabaseId());
+    assertEquals(1, later.getHeadVersion());
+    assertEquals(stat("copy"), later);
+
+    copy.end();
+    admin().dropDatabase(DropDatabaseRequest.newBuilder().setName("copy").build());
+    refused("NO_SUCH_DATABASE", Status.Code.NOT_FOUND, () -> admin().forkDatabase(request));
+    new Client("copy");
+    new Client(NAME);
+    refused("ALREADY_EXISTS", Status.Code.ALREADY_EXISTS, () -> admin().forkDatabase(request));
+  }
+
+  @Test
+  void aForkWithoutAnIdIsRefused() {
+    new Client(NAME);
+    refused(
+        "INVALID_REQUEST",
+        Status.Code.INVALID_ARGUMENT,
+        () -> admin().forkDatabase(forkRequest("copy").setCommitId(ByteString.EMPTY).build()));
+  }
+
+  @Test
+  void p5_forksThatAreSentAtOnceAreOne() throws Exception {
+    Client client = new Client(NAME);
+    client.commit(1, 1);
+    for (int i = 0; i < 20; i++) {
+      ForkDatabaseRequest request = forkRequest("copy" + i).build();
+      List<CompletableFuture<DatabaseInfo>> answers =
+          Stream.generate(
+                  () ->
+                      CompletableFuture.supplyAsync(
+                          () -> admin().forkDatabase(request).getDatabase()))
+              .limit(4)
+              .toList();
+      Set<DatabaseInfo> different = new HashSet<>();
+      for (CompletableFuture<DatabaseInfo> answer : answers) {
+        different.add(answer.get(60, TimeUnit.SECONDS));
+      }
+      assertEquals(1, different.size());
+    }
+  }
+
+  @Test
   void whatCannotBeForkedIsRefused() {
     Client client = new Client(NAME);
     client.commit(1, 1);
@@ -448,6 +521,31 @@ public abstract class VersionsContract extends ServedContract {
   }
 
   @Test
+  void p5_whoHasTheLeaseRestoresUnderItOnceAndKeepsIt() {
+    Client client = new Client(NAME);
+    client.commit(1, 1);
+    client.commit(1, 1);
+    RestoreDatabaseRequest.Builder request =
+        restoreRequest().setAtVersion(1).setSessionId(client.session).setEpoch(client.epoch);
+    assertEquals(3, admin().restoreDatabase(request.build()).getVersion());
+    assertEquals(3, admin().restoreDatabase(request.build()).getVersion(), "asked again");
+    assertEquals(content(1, 1), client.read(3, 1));
+    client.base = 3;
+    assertEquals(4, client.commit(1, 1), "the lease is kept");
+    assertEquals(3, admin().restoreDatabase(request.build()).getVersion(), "as then");
+    refused(
+        "LEASE_LOST",
+        Status.Code.FAILED_PRECONDITION,
+        () ->
+            admin().restoreDatabase(request.setCommitId(id()).setEpoch(client.epoch + 1).build()));
+    refused(
+        "LEASE_LOST",
+        Status.Code.FAILED_PRECONDITION,
+        () -> admin().restoreDatabase(request.setSessionId(id()).setEpoch(client.epoch).build()));
+    assertEquals(4, stat(NAME).getHeadVersion());
+  }
+
+  @Test
   void whatCannotBeRestoredIsRefusedAndLeavesTheLeaseFree() {
     Client client = new Client(NAME);
     client.commit(1, 1);
@@ -506,18 +604,22 @@ public abstract class VersionsContract extends ServedContract {
 
     refused(
         "LEASE_HELD", Status.Code.FAILED_PRECONDITION, () -> pragma("grpsqlite_restore", "1", ""));
-    // Under the caller's own lease, which it keeps.
-    assertEquals("3", pragma("grpsqlite_restore", "1", client.leaseId(client.epoch)));
+    client.release();
+    assertEquals("3", pragma("grpsqlite_restore", "1", ""));
     assertEquals(content(1, 1), client.read(3, 1));
-    client.base = 3;
-    assertEquals(4, client.commit(1, 1));
+    // Under the caller's own lease, which it keeps.
+    String lease =
+        files()
+            .acquireLease(AcquireLeaseRequest.newBuilder().setDatabase(NAME).build())
+            .getLeaseId();
+    assertEquals("4", pragma("grpsqlite_restore", "2", lease));
+    batch(NAME, lease, new byte[PAGE_SIZE]);
+    String lost = lease.replaceFirst("^.", lease.startsWith("0") ? "1" : "0");
     refused(
         "LEASE_LOST",
         Status.Code.FAILED_PRECONDITION,
-        () -> pragma("grpsqlite_restore", "1", client.leaseId(client.epoch + 1)));
-    client.release();
-    assertEquals("5", pragma("grpsqlite_restore", "2", ""));
-    assertEquals(content(1, 2), client.read(5, 1));
+        () -> pragma("grpsqlite_restore", "1", lost));
+    assertEquals(content(1, 2), client.read(4, 1));
     for (String wrong : List.of("", "x", "-1", "1.5", "99999999999999999999")) {
       refused(
           "INVALID_REQUEST",
@@ -525,7 +627,7 @@ public abstract class VersionsContract extends ServedContract {
           () -> pragma("grpsqlite_restore", wrong, ""));
     }
     refused(
-        "NO_SUCH_VERSION", Status.Code.OUT_OF_RANGE, () -> pragma("grpsqlite_restore", "6", ""));
+        "NO_SUCH_VERSION", Status.Code.OUT_OF_RANGE, () -> pragma("grpsqlite_restore", "6", lease));
     // NOT_FOUND would be "no pragma of this server's".
     PragmaRequest ofNothing =
         PragmaRequest.newBuilder()
@@ -724,14 +826,6 @@ public abstract class VersionsContract extends ServedContract {
           dev.grpsqlite.proto.v1.CloseSessionResponse.getDefaultInstance(),
           pages().closeSession(CloseSessionRequest.newBuilder().setSessionId(session).build()));
     }
-
-    /** As grpc_vfs.proto tells of Pragma. */
-    String leaseId(long ofEpoch) {
-      HexFormat hex = HexFormat.of();
-      return hex.formatHex(session.toByteArray())
-          + hex.toHexDigits(ofEpoch)
-          + hex.formatHex(database.toByteArray());
-    }
   }
 
   private static ByteString content(int page, long version) {
@@ -798,8 +892,8 @@ public abstract class VersionsContract extends ServedContract {
         .build();
   }
 
-  private static ForkDatabaseRequest.Builder forkRequest(String newName) {
-    return ForkDatabaseRequest.newBuilder().setName(NAME).setNewName(newName);
+  private ForkDatabaseRequest.Builder forkRequest(String newName) {
+    return ForkDatabaseRequest.newBuilder().setName(NAME).setNewName(newName).setCommitId(id());
   }
 
   private DatabaseInfo fork(String newName, long version) {

@@ -5,6 +5,7 @@ import com.apple.foundationdb.Range;
 import com.apple.foundationdb.Transaction;
 import com.apple.foundationdb.tuple.ByteArrayUtil;
 import dev.grpsqlite.server.fdb.DatabaseRecord.Origin;
+import dev.grpsqlite.server.spi.CommitId;
 import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.DatabaseInfo;
 import dev.grpsqlite.server.spi.ForkPoint;
@@ -97,7 +98,8 @@ final class Catalog {
     return Databases.info(record, first, 0, null);
   }
 
-  CompletableFuture<DatabaseInfo> fork(DatabaseId parent, long version, String name) {
+  CompletableFuture<DatabaseInfo> fork(
+      DatabaseId parent, long version, String name, CommitId commit) {
     DatabaseId id = DatabaseId.random(random);
     return transactions.write(
         transaction -> {
@@ -119,7 +121,7 @@ final class Catalog {
                           Code.ALREADY_EXISTS, "there is a database " + name + " already");
                     }
                     return Futures.done(
-                        fork(transaction, record.join(), readable.join(), id, name));
+                        fork(transaction, record.join(), readable.join(), id, name, commit));
                   });
         });
   }
@@ -129,7 +131,8 @@ final class Catalog {
       DatabaseRecord parent,
       VersionRecord forked,
       DatabaseId id,
-      String name) {
+      String name,
+      CommitId commit) {
     List<Origin> origins = new ArrayList<>();
     if (forked.version() != 0 || parent.origins().isEmpty()) {
       origins.add(new Origin(parent.id(), forked.version()));
@@ -146,7 +149,7 @@ final class Catalog {
         id,
         name,
         List.copyOf(origins),
-        new ForkPoint(parent.name(), forked.version()),
+        new ForkPoint(parent.name(), forked.version(), commit),
         VersionRecord.first(forked.pageSize(), forked.pageCount(), clock.millis()));
   }
 

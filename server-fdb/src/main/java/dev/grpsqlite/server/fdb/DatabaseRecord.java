@@ -1,5 +1,6 @@
 package dev.grpsqlite.server.fdb;
 
+import dev.grpsqlite.server.spi.CommitId;
 import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.ForkPoint;
 import java.nio.ByteBuffer;
@@ -29,23 +30,20 @@ record DatabaseRecord(
     byte[] nameBytes = name.getBytes(StandardCharsets.UTF_8);
     byte[] parent =
         forkedFrom == null ? new byte[0] : forkedFrom.parentName().getBytes(StandardCharsets.UTF_8);
+    int point = forkedFrom == null ? 0 : 8 + CommitId.BYTES + parent.length;
     ByteBuffer to =
         ByteBuffer.allocate(
-            8
-                + 4
-                + nameBytes.length
-                + 4
-                + origins.size() * (DatabaseId.BYTES + 8)
-                + 1
-                + 8
-                + parent.length);
+            8 + 4 + nameBytes.length + 4 + origins.size() * (DatabaseId.BYTES + 8) + point);
     to.putLong(createdAtMillis).putInt(nameBytes.length).put(nameBytes).putInt(origins.size());
     for (Origin origin : origins) {
       origin.database.write(to);
       to.putLong(origin.version);
     }
-    to.put((byte) (forkedFrom == null ? 0 : 1));
-    to.putLong(forkedFrom == null ? 0 : forkedFrom.version()).put(parent);
+    if (forkedFrom != null) {
+      to.putLong(forkedFrom.version());
+      forkedFrom.id().write(to);
+      to.put(parent);
+    }
     return to.array();
   }
 
@@ -58,15 +56,14 @@ record DatabaseRecord(
     for (int i = 0; i < count; i++) {
       origins.add(new Origin(DatabaseId.read(from), from.getLong()));
     }
-    boolean isFork = from.get() != 0;
-    long version = from.getLong();
-    String parent = text(from, from.remaining());
     return new DatabaseRecord(
-        id,
-        name,
-        createdAtMillis,
-        List.copyOf(origins),
-        isFork ? new ForkPoint(parent, version) : null);
+        id, name, createdAtMillis, List.copyOf(origins), from.hasRemaining() ? point(from) : null);
+  }
+
+  private static ForkPoint point(ByteBuffer from) {
+    long version = from.getLong();
+    CommitId commit = CommitId.read(from);
+    return new ForkPoint(text(from, from.remaining()), version, commit);
   }
 
   private static String text(ByteBuffer from, int length) {

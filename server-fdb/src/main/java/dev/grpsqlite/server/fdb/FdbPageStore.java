@@ -253,9 +253,10 @@ final class FdbPageStore implements PageStore {
       SessionId session,
       long epoch,
       StageId stage,
+      long call,
       int pageSize,
       List<PageImage> pages) {
-    return stages.stage(database, session, epoch, stage, pageSize, pages);
+    return stages.stage(database, session, epoch, stage, call, pageSize, pages);
   }
 
   @Override
@@ -289,8 +290,9 @@ final class FdbPageStore implements PageStore {
   }
 
   @Override
-  public CompletableFuture<DatabaseInfo> fork(DatabaseId parent, long version, String newName) {
-    return catalog.fork(parent, version, newName);
+  public CompletableFuture<DatabaseInfo> fork(
+      DatabaseId parent, long version, String newName, CommitId id) {
+    return catalog.fork(parent, version, newName, id);
   }
 
   @Override

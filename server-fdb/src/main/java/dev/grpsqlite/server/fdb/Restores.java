@@ -5,6 +5,7 @@ import dev.grpsqlite.server.spi.CommitId;
 import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.PageImage;
 import dev.grpsqlite.server.spi.SessionId;
+import dev.grpsqlite.server.spi.StageCalls;
 import dev.grpsqlite.server.spi.StageId;
 import dev.grpsqlite.server.spi.StoreException;
 import java.util.ArrayList;
@@ -177,6 +178,7 @@ final class Restores {
                       restore.holder,
                       restore.epoch,
                       stage,
+                      StageCalls.UNCOUNTED,
                       copying.pageSize,
                       images);
             })

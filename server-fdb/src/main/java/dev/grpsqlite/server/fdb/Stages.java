@@ -7,6 +7,7 @@ import com.apple.foundationdb.tuple.ByteArrayUtil;
 import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.PageImage;
 import dev.grpsqlite.server.spi.SessionId;
+import dev.grpsqlite.server.spi.StageCalls;
 import dev.grpsqlite.server.spi.StageId;
 import java.security.SecureRandom;
 import java.util.ArrayList;
@@ -42,9 +43,11 @@ final class Stages {
       SessionId session,
       long epoch,
       StageId stage,
+      long call,
       int pageSize,
       List<PageImage> pages) {
-    return stage(database, session, epoch, stage, pageSize, pages, random.nextLong() | 1L << 63);
+    return stage(
+        database, session, epoch, stage, call, pageSize, pages, random.nextLong() | 1L << 63);
   }
 
   /** Pages that come with a commit that is too large to be one transaction. */
@@ -57,7 +60,14 @@ final class Stages {
       List<PageImage> pages) {
     long attempt = random.nextLong() >>> 1;
     return stage(
-        database, session, epoch, stage, pageSize, pages, attempt == Keys.INLINE ? 1 : attempt);
+        database,
+        session,
+        epoch,
+        stage,
+        StageCalls.UNCOUNTED,
+        pageSize,
+        pages,
+        attempt == Keys.INLINE ? 1 : attempt);
   }
 
   private CompletableFuture<Void> stage(
@@ -65,6 +75,7 @@ final class Stages {
       SessionId session,
       long epoch,
       StageId stage,
+      long call,
       int pageSize,
       List<PageImage> pages,
       long attempt) {
@@ -93,6 +104,8 @@ final class Stages {
                             session,
                             epoch,
                             stage,
+                            call,
+                            next.get() == chunks.size() - 1,
                             pageSize,
                             chunks.get(next.get()),
                             attempt))
@@ -104,12 +117,17 @@ final class Stages {
     return bytes == 0 || bytes == pageSize;
   }
 
+  /**
+   * @param isLast the call has no more pages than these
+   */
   private CompletableFuture<Void> write(
       Transaction transaction,
       DatabaseId database,
       SessionId session,
       long epoch,
       StageId stage,
+      long call,
+      boolean isLast,
       int pageSize,
       List<PageImage> pages,
       long attempt) {
@@ -123,10 +141,14 @@ final class Stages {
             (version, value) -> {
               StageRecord record =
                   value == null
-                      ? new StageRecord(version, attempt, epoch, pageSize, 0, process)
+                      ? new StageRecord(version, attempt, epoch, pageSize, 0, process, 0)
                       : StageRecord.read(value);
-              if (record.process() != process) {
-                throw FdbErrors.noSuchStage(database);
+              if (call == StageCalls.UNCOUNTED) {
+                if (record.process() != process) {
+                  throw FdbErrors.noSuchStage(database);
+                }
+              } else if (!StageCalls.isNext(record.calls(), call)) {
+                return null;
               }
               if (record.pageSize() != pageSize) {
                 throw FdbErrors.invalid(
@@ -134,7 +156,7 @@ final class Stages {
                     "a page of %d bytes for a stage of pages of %d"
                         .formatted(pageSize, record.pageSize()));
               }
-              transaction.set(key, record.withAnotherChunk().bytes());
+              transaction.set(key, record.withAnotherChunk(isLast ? call : record.calls()).bytes());
               transaction.set(keys.stagedBy(session, database, stage), Values.NOTHING);
               putImages(transaction, database, record.version(), record.attempt(), pages);
               transaction.set(
@@ -232,7 +254,14 @@ final class Stages {
                             inline
                                 ? stageInline(
                                     database, session, epoch, copy, record.pageSize(), images)
-                                : stage(database, session, epoch, copy, record.pageSize(), images)))
+                                : stage(
+                                    database,
+                                    session,
+                                    epoch,
+                                    copy,
+                                    StageCalls.UNCOUNTED,
+                                    record.pageSize(),
+                                    images)))
         .thenApply(done -> copy);
   }
 

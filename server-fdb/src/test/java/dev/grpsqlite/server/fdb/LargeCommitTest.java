@@ -11,6 +11,7 @@ import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.PageImage;
 import dev.grpsqlite.server.spi.Retention;
 import dev.grpsqlite.server.spi.SessionId;
+import dev.grpsqlite.server.spi.StageCalls;
 import dev.grpsqlite.server.spi.StageId;
 import java.time.Clock;
 import java.time.Duration;
@@ -93,14 +94,30 @@ class LargeCommitTest {
       long epoch = get(store.acquireLease(database, SESSION, Optional.empty())).epoch();
       StageId stage = new StageId(1, 1);
       for (int from = 1; from <= 640; from += 64) {
-        get(store.stage(database, SESSION, epoch, stage, PAGE_SIZE, pages(from, 64, 0)));
+        get(
+            store.stage(
+                database,
+                SESSION,
+                epoch,
+                stage,
+                StageCalls.UNCOUNTED,
+                PAGE_SIZE,
+                pages(from, 64, 0)));
       }
       assertEquals(1, commit(store, database, 0, 640, stage, List.of()));
       assertPages(store, database, 1, 577, 64, 0);
 
       // More in one message than a transaction has; the stage's page of the same number is older.
       StageId beside = new StageId(1, 2);
-      get(store.stage(database, SESSION, epoch, beside, PAGE_SIZE, pages(250, 10, 7_000_000)));
+      get(
+          store.stage(
+              database,
+              SESSION,
+              epoch,
+              beside,
+              StageCalls.UNCOUNTED,
+              PAGE_SIZE,
+              pages(250, 10, 7_000_000)));
       assertEquals(2, commit(store, database, 1, 640, beside, pages(1, 255, 1_000_000)));
       assertPages(store, database, 2, 1, 255, 1_000_000);
       assertPages(store, database, 2, 256, 4, 7_000_000);

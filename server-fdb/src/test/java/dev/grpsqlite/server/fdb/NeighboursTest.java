@@ -29,6 +29,7 @@ import dev.grpsqlite.server.contract.TestPages;
 import dev.grpsqlite.server.launch.ListenAddress;
 import dev.grpsqlite.server.launch.StorageServer;
 import dev.grpsqlite.server.spi.Retention;
+import dev.grpsqlite.server.spi.StageCalls;
 import dev.grpsqlite.server.wire.Pages;
 import io.grpc.ManagedChannel;
 import io.grpc.Status;
@@ -213,7 +214,10 @@ class NeighboursTest {
 
     /** Stages page 1, in the one stage of this client. */
     void stage() {
-      ByteString content = content(head + 1);
+      stage(StageCalls.UNCOUNTED, content(head + 1));
+    }
+
+    void stage(long call, ByteString content) {
       StagePagesResponse staged =
           at.stub()
               .stagePages(
@@ -222,6 +226,7 @@ class NeighboursTest {
                       .setDatabaseId(database)
                       .setEpoch(epoch)
                       .setStageId(session)
+                      .setCall(call)
                       .setPageSize(PAGE_SIZE)
                       .addPages(
                           Page.newBuilder()
@@ -230,6 +235,23 @@ class NeighboursTest {
                               .setData(content))
                       .build());
       assertEquals(0, staged.getSerializedSize());
+    }
+
+    long commitStaged() {
+      return at.stub()
+          .commit(
+              CommitRequest.newBuilder()
+                  .setSessionId(session)
+                  .setDatabaseId(database)
+                  .setEpoch(epoch)
+                  .setCommitId(id())
+                  .setBaseVersion(head)
+                  .setFloorVersion(head)
+                  .setPageSize(PAGE_SIZE)
+                  .setPageCount(1)
+                  .setStageId(session)
+                  .build())
+          .getVersion();
     }
 
     ByteString read(long version) {
@@ -298,9 +320,29 @@ class NeighboursTest {
     assertEquals(content(4), other.read(4));
   }
 
-  /** What the first server does late must not undo what the second one did. */
+  /** Whatever the first server does late does not undo what the second one did. */
   @Test
-  void p1_aStageIsOfTheServerThatBeganIt() {
+  void p1_aStageWhoseCallsAreCountedGoesOnAtAnotherServer() {
+    Client writer = new Client(first);
+    assertEquals(Outcome.OUTCOME_GRANTED, writer.acquire(0).getOutcome());
+    writer.stage(1, content(11));
+    writer.goTo(second);
+    writer.stage(1, content(11));
+    writer.stage(2, content(12));
+    writer.goTo(first);
+    writer.stage(1, content(11));
+    writer.stage(2, content(99));
+    StatusRuntimeException refused =
+        assertThrows(StatusRuntimeException.class, () -> writer.stage(4, content(14)));
+    assertEquals(Status.Code.FAILED_PRECONDITION, refused.getStatus().getCode());
+    writer.goTo(second);
+    assertEquals(1, writer.commitStaged());
+    assertEquals(content(12), writer.read(1));
+  }
+
+  /** Else what the first server does late could undo what the second one did. */
+  @Test
+  void p1_aStageWhoseCallsAreNotCountedIsOfTheServerThatBeganIt() {
     Client writer = new Client(first);
     assertEquals(Outcome.OUTCOME_GRANTED, writer.acquire(0).getOutcome());
     writer.stage();

@@ -12,6 +12,7 @@ import dev.grpsqlite.server.spi.PageImage;
 import dev.grpsqlite.server.spi.SessionId;
 import dev.grpsqlite.server.spi.Snapshot;
 import dev.grpsqlite.server.spi.SnapshotPins;
+import dev.grpsqlite.server.spi.StageCalls;
 import dev.grpsqlite.server.spi.StageId;
 import dev.grpsqlite.server.spi.StoreException;
 import dev.grpsqlite.server.spi.StoreException.Code;
@@ -235,11 +236,19 @@ final class MemoryDatabase {
   }
 
   synchronized void stage(
-      SessionId session, long epoch, StageId stageId, int pageSize, List<PageImage> pages) {
+      SessionId session,
+      long epoch,
+      StageId stageId,
+      long call,
+      int pageSize,
+      List<PageImage> pages) {
     checkExists();
     checkLease(session, epoch);
     StageKey key = new StageKey(session, stageId);
     Stage stage = stages.get(key);
+    if (call != StageCalls.UNCOUNTED && !StageCalls.isNext(stage == null ? 0 : stage.calls, call)) {
+      return;
+    }
     if (stage == null) {
       if (stages.size() >= STAGES) {
         throw new StoreException(Code.LIMIT, name + " has " + STAGES + " stages already");
@@ -255,6 +264,7 @@ final class MemoryDatabase {
     for (PageImage page : pages) {
       stage.pages.put(page.number(), new PageImage(page.number(), 0, page.checksum(), page.data()));
     }
+    stage.calls = Math.max(stage.calls, call);
   }
 
   synchronized void dropStage(SessionId session, StageId stage) {
@@ -620,6 +630,9 @@ final class MemoryDatabase {
   private static final class Stage {
     final int pageSize;
     final TreeMap<Long, PageImage> pages = new TreeMap<>();
+
+    /** The number of the last one that was applied. */
+    long calls;
 
     Stage(int pageSize) {
       this.pageSize = pageSize;

@@ -169,10 +169,11 @@ public final class MemoryPageStore implements PageStore {
       SessionId session,
       long epoch,
       StageId stage,
+      long call,
       int pageSize,
       List<PageImage> pages) {
     List<PageImage> own = pages.stream().map(PageImage::copy).toList();
-    return act(() -> get(database).stage(session, epoch, stage, pageSize, own));
+    return act(() -> get(database).stage(session, epoch, stage, call, pageSize, own));
   }
 
   @Override

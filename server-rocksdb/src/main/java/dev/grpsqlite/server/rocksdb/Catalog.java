@@ -4,6 +4,7 @@ import dev.grpsqlite.server.rocksdb.Engine.Tier;
 import dev.grpsqlite.server.rocksdb.Values.Attempt;
 import dev.grpsqlite.server.rocksdb.Values.Created;
 import dev.grpsqlite.server.rocksdb.Values.Forked;
+import dev.grpsqlite.server.spi.CommitId;
 import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.DatabaseInfo;
 import dev.grpsqlite.server.spi.ForkPoint;
@@ -131,12 +132,12 @@ final class Catalog {
         });
   }
 
-  CompletableFuture<DatabaseInfo> fork(DatabaseId parent, long version, String name) {
+  CompletableFuture<DatabaseInfo> fork(DatabaseId parent, long version, String name, CommitId id) {
     return Futures.then(
         readers.answer(tier -> databases.get(parent, tier)),
         state -> {
           CompletableFuture<DatabaseInfo> answer = new CompletableFuture<>();
-          committer.submit(new Forking(state, version, name, answer));
+          committer.submit(new Forking(state, version, name, id, answer));
           return answer;
         });
   }
@@ -216,13 +217,19 @@ final class Catalog {
     private final DatabaseState before;
     private final long version;
     private final String name;
+    private final CommitId id;
     private final CompletableFuture<DatabaseInfo> answer;
 
     Forking(
-        DatabaseState before, long version, String name, CompletableFuture<DatabaseInfo> answer) {
+        DatabaseState before,
+        long version,
+        String name,
+        CommitId id,
+        CompletableFuture<DatabaseInfo> answer) {
       this.before = before;
       this.version = version;
       this.name = name;
+      this.id = id;
       this.answer = answer;
     }
 
@@ -240,7 +247,7 @@ final class Catalog {
         throw new StoreException(
             StoreException.Code.ALREADY_EXISTS, "there is a database " + name + " already");
       }
-      ForkPoint told = new ForkPoint(state.name, version);
+      ForkPoint told = new ForkPoint(state.name, version, id);
       List<Forked> origins = new ArrayList<>();
       if (version == 0 && !state.origins.isEmpty()) {
         // It has no image of its own there: what it was forked from is as good, and nearer.

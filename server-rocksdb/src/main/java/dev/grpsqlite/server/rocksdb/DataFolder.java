@@ -28,7 +28,7 @@ import org.jspecify.annotations.Nullable;
  * </pre>
  */
 final class DataFolder implements AutoCloseable {
-  static final int LAYOUT = 2;
+  static final int LAYOUT = 3;
 
   private static final String FORMAT = "format";
   private static final String UNFINISHED = "format.new";

@@ -5,6 +5,7 @@ import dev.grpsqlite.server.rocksdb.Values.Created;
 import dev.grpsqlite.server.rocksdb.Values.Forked;
 import dev.grpsqlite.server.rocksdb.Values.StageRecord;
 import dev.grpsqlite.server.spi.DatabaseId;
+import dev.grpsqlite.server.spi.StageCalls;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
@@ -112,7 +113,9 @@ final class Databases {
           break;
         }
         StageRecord record = StageRecord.read(each.value());
-        stages.add(new Stage(number, Keys.versionOf(key), Keys.attemptOf(key), record));
+        Stage stage = new Stage(number, Keys.versionOf(key), Keys.attemptOf(key), record);
+        stage.calls = StageCalls.UNKNOWN; // an earlier run counted them; what it left undone is not
+        stages.add(stage);
       }
       each.status();
     }

@@ -6,6 +6,7 @@ import dev.grpsqlite.server.spi.CommitId;
 import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.PageImage;
 import dev.grpsqlite.server.spi.SessionId;
+import dev.grpsqlite.server.spi.StageCalls;
 import dev.grpsqlite.server.spi.StageId;
 import dev.grpsqlite.server.spi.StoreException;
 import java.security.SecureRandom;
@@ -212,7 +213,14 @@ final class Restores {
     }
     copying.staged = true;
     return stages.stage(
-        restore.database, restore.holder, restore.epoch, stage, copying.pageSize, false, images);
+        restore.database,
+        restore.holder,
+        restore.epoch,
+        stage,
+        StageCalls.UNCOUNTED,
+        copying.pageSize,
+        false,
+        images);
   }
 
   /** Some of the pages that are to be staged, perhaps none of those looked at. */

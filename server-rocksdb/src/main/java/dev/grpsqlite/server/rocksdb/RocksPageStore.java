@@ -325,9 +325,10 @@ final class RocksPageStore implements PageStore {
       SessionId session,
       long epoch,
       StageId stage,
+      long call,
       int pageSize,
       List<PageImage> pages) {
-    return stages.stage(database, session, epoch, stage, pageSize, false, pages);
+    return stages.stage(database, session, epoch, stage, call, pageSize, false, pages);
   }
 
   @Override
@@ -336,9 +337,10 @@ final class RocksPageStore implements PageStore {
       SessionId session,
       long epoch,
       StageId stage,
+      long call,
       int pageSize,
       List<PageImage> pages) {
-    return stages.stage(database, session, epoch, stage, pageSize, true, pages);
+    return stages.stage(database, session, epoch, stage, call, pageSize, true, pages);
   }
 
   @Override
@@ -375,8 +377,9 @@ final class RocksPageStore implements PageStore {
   }
 
   @Override
-  public CompletableFuture<DatabaseInfo> fork(DatabaseId parent, long version, String newName) {
-    return catalog.fork(parent, version, newName);
+  public CompletableFuture<DatabaseInfo> fork(
+      DatabaseId parent, long version, String newName, CommitId id) {
+    return catalog.fork(parent, version, newName, id);
   }
 
   @Override

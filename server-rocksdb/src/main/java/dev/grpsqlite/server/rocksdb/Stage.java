@@ -8,8 +8,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Pages that wait for their commit, under the version that they would be: the one after the head at
- * the time. {@code pages}, {@code chunks}, {@code sealed} and {@code unwanted} are the stage
- * thread's; while it is sealed nobody changes the first two.
+ * the time. {@code pages}, {@code calls}, {@code chunks}, {@code sealed} and {@code unwanted} are
+ * the stage thread's; while it is sealed nobody changes the first three.
  */
 final class Stage {
   final long database;
@@ -19,6 +19,9 @@ final class Stage {
 
   /** Which pages it has. */
   final PageSet pages = new PageSet();
+
+  /** The number of the last one that was applied. */
+  long calls;
 
   /** How many chunks its list of pages has. */
   int chunks;

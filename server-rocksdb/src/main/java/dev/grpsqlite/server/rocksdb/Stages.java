@@ -6,6 +6,7 @@ import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.LeaseState;
 import dev.grpsqlite.server.spi.PageImage;
 import dev.grpsqlite.server.spi.SessionId;
+import dev.grpsqlite.server.spi.StageCalls;
 import dev.grpsqlite.server.spi.StageId;
 import dev.grpsqlite.server.spi.StoreException;
 import java.util.ArrayList;
@@ -93,6 +94,7 @@ final class Stages {
       SessionId session,
       long epoch,
       StageId stage,
+      long call,
       int pageSize,
       boolean bulk,
       List<PageImage> pages) {
@@ -115,6 +117,7 @@ final class Stages {
                         write(
                             state,
                             new StageRecord(session, stage, epoch, pageSize, bulk, false),
+                            call,
                             pages)));
     Futures.when(answer, (done, failure) -> waitingBytes.addAndGet(-counted));
     return answer;
@@ -126,7 +129,8 @@ final class Stages {
    * @return complete when there is room for more
    */
   private CompletableFuture<Void> write(
-      DatabaseState before, StageRecord record, List<PageImage> pages) throws RocksDBException {
+      DatabaseState before, StageRecord record, long call, List<PageImage> pages)
+      throws RocksDBException {
     DatabaseState state = before;
     Stage stage = null;
     boolean isNew = false;
@@ -142,6 +146,10 @@ final class Stages {
         check(state, page, record.pageSize());
       }
       stage = state.stage(record.session(), record.stage());
+      if (call != StageCalls.UNCOUNTED
+          && !StageCalls.isNext(stage == null ? 0 : stage.calls, call)) {
+        return CompletableFuture.completedFuture(null);
+      }
       isNew = stage == null;
       if (stage == null) {
         stage = begin(state, record);
@@ -159,7 +167,9 @@ final class Stages {
     stage.checkWhole();
     inherited.remove(new Held(state, stage));
     try {
-      return write(stage, isNew, pages);
+      CompletableFuture<Void> written = write(stage, isNew, pages);
+      stage.calls = Math.max(stage.calls, call);
+      return written;
     } catch (RocksDBException e) {
       stage.failure = RocksErrors.of(e); // what it has is not known
       throw e;

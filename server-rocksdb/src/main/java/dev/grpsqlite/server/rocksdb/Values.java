@@ -1,5 +1,6 @@
 package dev.grpsqlite.server.rocksdb;
 
+import dev.grpsqlite.server.spi.CommitId;
 import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.ForkPoint;
 import dev.grpsqlite.server.spi.LeaseState;
@@ -95,6 +96,7 @@ final class Values {
       int pageSize = from.getInt();
       long pageCount = from.getLong();
       long toldVersion = from.getLong();
+      CommitId id = CommitId.read(from);
       List<Attempt> skipped = new ArrayList<>();
       for (int count = from.getInt(); count > 0; count--) {
         skipped.add(new Attempt(from.getLong(), from.getInt()));
@@ -106,19 +108,21 @@ final class Values {
           pageSize,
           pageCount,
           List.copyOf(skipped),
-          new ForkPoint(name, toldVersion));
+          new ForkPoint(name, toldVersion, id));
     }
 
     byte[] bytes() {
       byte[] utf8 = told.parentName().getBytes(StandardCharsets.UTF_8);
       ByteBuffer to =
-          ByteBuffer.allocate(8 + 8 + 4 + 8 + 8 + 4 + 12 * skipped.size() + utf8.length)
+          ByteBuffer.allocate(
+                  8 + 8 + 4 + 8 + 8 + CommitId.BYTES + 4 + 12 * skipped.size() + utf8.length)
               .putLong(parent)
               .putLong(version)
               .putInt(pageSize)
               .putLong(pageCount)
-              .putLong(told.version())
-              .putInt(skipped.size());
+              .putLong(told.version());
+      told.id().write(to);
+      to.putInt(skipped.size());
       skipped.forEach(each -> to.putLong(each.version()).putInt(each.number()));
       return to.put(utf8).array();
     }

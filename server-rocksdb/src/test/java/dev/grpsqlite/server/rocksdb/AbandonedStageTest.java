@@ -128,6 +128,28 @@ class AbandonedStageTest {
     }
   }
 
+  /** The count is forgotten, but nothing of the run before can come late. */
+  @Test
+  void goesOnAfterARestartWithWhateverCallIsNext() throws Exception {
+    SessionId session;
+    try (RocksPageStore store = TestStores.open(folder)) {
+      TestWriter writer = new TestWriter(store, "a");
+      session = writer.session;
+      writer.stage(STAGE, 1, TestPages.page(1, TestWriter.PAGE_SIZE, 1));
+      writer.stage(STAGE, 2, TestPages.page(2, TestWriter.PAGE_SIZE, 2));
+    }
+    try (RocksPageStore store = TestStores.open(folder)) {
+      TestWriter writer = new TestWriter(store, "a", session);
+      writer.stage(STAGE, 2, TestPages.page(2, TestWriter.PAGE_SIZE, 2));
+      writer.stage(STAGE, 3, TestPages.page(2, TestWriter.PAGE_SIZE, 3));
+      writer.stage(STAGE, 2, TestPages.page(2, TestWriter.PAGE_SIZE, 2));
+      assertEquals(1, get(writer.commitLater(0, 2, STAGE)));
+      List<PageImage> read = writer.read(1, 2);
+      assertEquals(TestPages.page(1, TestWriter.PAGE_SIZE, 1).data(), read.get(0).data());
+      assertEquals(TestPages.page(2, TestWriter.PAGE_SIZE, 3).data(), read.get(1).data());
+    }
+  }
+
   /** Another commit made the version that the stage's pages are stored under. */
   @Test
   void p6_isMovedBehindACommitThatWentBeforeIt() throws Exception {

@@ -11,6 +11,7 @@ import dev.grpsqlite.server.contract.TestPages;
 import dev.grpsqlite.server.spi.LeaseState;
 import dev.grpsqlite.server.spi.PageImage;
 import dev.grpsqlite.server.spi.SessionId;
+import dev.grpsqlite.server.spi.StageCalls;
 import dev.grpsqlite.server.spi.StageId;
 import dev.grpsqlite.server.spi.StoreException;
 import dev.grpsqlite.server.spi.StoreException.Code;
@@ -40,6 +41,7 @@ class BulkStageTest {
             writer.session,
             writer.epoch,
             STAGE,
+            StageCalls.UNCOUNTED,
             TestWriter.PAGE_SIZE,
             Arrays.asList(pages)));
   }
@@ -226,6 +228,7 @@ class BulkStageTest {
                           session,
                           epoch,
                           STAGE,
+                          StageCalls.UNCOUNTED,
                           TestWriter.PAGE_SIZE,
                           List.of(pages(1, 1)))));
       assertEquals(Code.LEASE_LOST, refusal.code());

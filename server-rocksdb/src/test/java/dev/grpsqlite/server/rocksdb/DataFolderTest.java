@@ -99,18 +99,18 @@ class DataFolderTest {
   @Test
   void aNewerLayoutIsRefused() throws Exception {
     make();
-    Files.writeString(folder.resolve("format"), "grpsqlite rocksdb-server data, layout 3\n");
+    Files.writeString(folder.resolve("format"), "grpsqlite rocksdb-server data, layout 4\n");
     assertEquals(
-        "it has layout 3, and this server knows layout 2 alone; start a newer rocksdb-server",
+        "it has layout 4, and this server knows layout 3 alone; start a newer rocksdb-server",
         refusal());
   }
 
   @Test
   void anOlderLayoutIsRefused() throws Exception {
     make();
-    Files.writeString(folder.resolve("format"), "grpsqlite rocksdb-server data, layout 1\n");
+    Files.writeString(folder.resolve("format"), "grpsqlite rocksdb-server data, layout 2\n");
     assertEquals(
-        "it has layout 1, and this server knows layout 2 alone; name another folder", refusal());
+        "it has layout 2, and this server knows layout 3 alone; name another folder", refusal());
   }
 
   @Test

@@ -250,7 +250,7 @@ class ForkCrashTest {
       long content,
       String kind) {
     String name = "fork-" + content + "-" + kind + "-" + System.nanoTime();
-    DatabaseInfo fork = get(store.fork(parent, version, name));
+    DatabaseInfo fork = get(store.fork(parent, version, name, new CommitId(content, 2)));
     say(output, "forked " + name);
     return fork;
   }

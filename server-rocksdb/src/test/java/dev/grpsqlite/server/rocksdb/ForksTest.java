@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.grpsqlite.server.contract.TestPages;
+import dev.grpsqlite.server.spi.CommitId;
 import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.ForkPoint;
 import dev.grpsqlite.server.spi.PageImage;
@@ -27,11 +28,12 @@ import org.junit.jupiter.api.io.TempDir;
 
 class ForksTest {
   private static final int PAGE_SIZE = TestWriter.PAGE_SIZE;
+  private static final CommitId ID = new CommitId(5, 6);
 
   @TempDir Path folder = Path.of("");
 
   private static DatabaseId fork(RocksPageStore store, DatabaseId parent, long version, String to) {
-    return get(store.fork(parent, version, to)).id();
+    return get(store.fork(parent, version, to, ID)).id();
   }
 
   private static List<PageImage> read(
@@ -69,7 +71,7 @@ class ForksTest {
       List<CompletableFuture<?>> forks =
           IntStream.range(0, 1000)
               .<CompletableFuture<?>>mapToObj(
-                  i -> store.fork(template, 10, "tenants/%04d/main.db".formatted(i)))
+                  i -> store.fork(template, 10, "tenants/%04d/main.db".formatted(i), ID))
               .toList();
       forks.forEach(TestStores::get);
       forked = bytes(folder) - before;
@@ -132,7 +134,7 @@ class ForksTest {
     try (RocksPageStore store = TestStores.open(folder)) {
       DatabaseId early = get(store.findOrCreate("early")).id();
       DatabaseId late = get(store.findOrCreate("late")).id();
-      assertEquals(new ForkPoint("parent", 2), get(store.info(late)).forkedFrom());
+      assertEquals(new ForkPoint("parent", 2, ID), get(store.info(late)).forkedFrom());
       assertEquals(TestPages.page(1, PAGE_SIZE, 1).data(), read(store, early, 0, 3).get(0).data());
       assertEquals(TestPages.page(1, PAGE_SIZE, 2).data(), read(store, late, 0, 3).get(0).data());
       get(store.drop(early));

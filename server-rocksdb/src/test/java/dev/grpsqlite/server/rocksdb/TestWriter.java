@@ -10,6 +10,7 @@ import dev.grpsqlite.server.spi.LeaseState;
 import dev.grpsqlite.server.spi.PageImage;
 import dev.grpsqlite.server.spi.PageStore;
 import dev.grpsqlite.server.spi.SessionId;
+import dev.grpsqlite.server.spi.StageCalls;
 import dev.grpsqlite.server.spi.StageId;
 import java.util.Arrays;
 import java.util.List;
@@ -76,7 +77,11 @@ final class TestWriter {
   }
 
   void stage(StageId stage, PageImage... pages) {
-    get(store.stage(database, session, epoch, stage, PAGE_SIZE, Arrays.asList(pages)));
+    stage(stage, StageCalls.UNCOUNTED, pages);
+  }
+
+  void stage(StageId stage, long call, PageImage... pages) {
+    get(store.stage(database, session, epoch, stage, call, PAGE_SIZE, Arrays.asList(pages)));
   }
 
   CompletableFuture<Void> dropStage(StageId stage) {

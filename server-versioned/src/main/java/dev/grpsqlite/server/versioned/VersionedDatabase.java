@@ -13,6 +13,7 @@ import dev.grpsqlite.server.spi.PageImage;
 import dev.grpsqlite.server.spi.Retention;
 import dev.grpsqlite.server.spi.SessionId;
 import dev.grpsqlite.server.spi.Snapshot;
+import dev.grpsqlite.server.spi.StageCalls;
 import dev.grpsqlite.server.spi.StageId;
 import dev.grpsqlite.server.spi.StoreException;
 import dev.grpsqlite.server.spi.StoreException.Code;
@@ -119,13 +120,14 @@ final class VersionedDatabase {
   }
 
   /** A database that begins with the content of a version of this one. In constant time. */
-  VersionedDatabase fork(DatabaseId forkId, String forkName, long nowMillis, long version) {
+  VersionedDatabase fork(
+      DatabaseId forkId, String forkName, long nowMillis, long version, CommitId commit) {
     checkExists();
     Version parent = lookUp(version);
     Snapshot snapshot =
         new Snapshot(0, parent.snapshot().pageSize(), parent.snapshot().pageCount());
     return new VersionedDatabase(
-        forkId, forkName, nowMillis, new ForkPoint(name, version), snapshot, pages(parent));
+        forkId, forkName, nowMillis, new ForkPoint(name, version, commit), snapshot, pages(parent));
   }
 
   DatabaseId id() {
@@ -309,11 +311,19 @@ final class VersionedDatabase {
   }
 
   synchronized void stage(
-      SessionId session, long epoch, StageId stageId, int pageSize, List<PageImage> pages) {
+      SessionId session,
+      long epoch,
+      StageId stageId,
+      long call,
+      int pageSize,
+      List<PageImage> pages) {
     checkExists();
     checkLease(session, epoch);
     StageKey key = new StageKey(session, stageId);
     Stage stage = stages.get(key);
+    if (call != StageCalls.UNCOUNTED && !StageCalls.isNext(stage == null ? 0 : stage.calls, call)) {
+      return;
+    }
     if (stage == null && stages.size() >= STAGES) {
       throw new StoreException(Code.LIMIT, name + " has " + STAGES + " stages already");
     }
@@ -328,6 +338,7 @@ final class VersionedDatabase {
     for (PageImage page : pages) {
       stage.pages.put(page.number(), owned(page, 0));
     }
+    stage.calls = Math.max(stage.calls, call);
   }
 
   synchronized void dropStage(SessionId session, StageId stage) {
@@ -793,6 +804,9 @@ final class VersionedDatabase {
   private static final class Stage {
     final int pageSize;
     final Map<Long, PageImage> pages = new HashMap<>();
+
+    /** The number of the last one that was applied. */
+    long calls;
 
     Stage(int pageSize) {
       this.pageSize = pageSize;

@@ -227,6 +227,7 @@ final class VersionedPageStore implements PageStore {
       SessionId session,
       long epoch,
       StageId stage,
+      long call,
       int pageSize,
       List<PageImage> pages) {
     List<PageImage> own = pages.stream().map(PageImage::copy).toList();
@@ -234,7 +235,7 @@ final class VersionedPageStore implements PageStore {
         () -> {
           VersionedDatabase database = get(id);
           staging.computeIfAbsent(session, absent -> ConcurrentHashMap.newKeySet()).add(database);
-          database.stage(session, epoch, stage, pageSize, own);
+          database.stage(session, epoch, stage, call, pageSize, own);
         });
   }
 
@@ -296,13 +297,14 @@ final class VersionedPageStore implements PageStore {
   }
 
   @Override
-  public CompletableFuture<DatabaseInfo> fork(DatabaseId parent, long version, String newName) {
+  public CompletableFuture<DatabaseInfo> fork(
+      DatabaseId parent, long version, String newName, CommitId id) {
     return answer(
         () -> {
           synchronized (byName) {
             VersionedDatabase from = get(parent);
             VersionedDatabase fork =
-                from.fork(DatabaseId.random(random), newName, clock.millis(), version);
+                from.fork(DatabaseId.random(random), newName, clock.millis(), version, id);
             if (byName.containsKey(newName)) {
               throw new StoreException(Code.ALREADY_EXISTS, newName + " exists already");
             }

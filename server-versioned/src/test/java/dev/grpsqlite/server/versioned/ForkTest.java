@@ -25,7 +25,7 @@ final class ForkTest {
   private final VersionedPageStore store = fixture.store;
 
   private DatabaseId fork(DatabaseId parent, long version, String name) {
-    DatabaseId fork = answer(store.fork(parent, version, name)).id();
+    DatabaseId fork = answer(store.fork(parent, version, name, fixture.nextCommitId())).id();
     fixture.lease(fork);
     return fork;
   }
@@ -36,7 +36,7 @@ final class ForkTest {
     fixture.write(parent, 2, 2);
     fixture.write(parent, 3, 2, 4);
     fixture.clock.advance(Duration.ofHours(1));
-    DatabaseInfo fork = answer(store.fork(parent, 2, "fork"));
+    DatabaseInfo fork = answer(store.fork(parent, 2, "fork", fixture.nextCommitId()));
     assertEquals("fork", fork.name());
     assertEquals(new Snapshot(0, Fixture.PAGE_SIZE, 3), fork.head());
     assertEquals(0, fork.oldestVersion());
@@ -112,12 +112,13 @@ final class ForkTest {
   void aForkNeedsARetainedVersionAndANameOfItsOwn() {
     DatabaseId parent = fixture.createOfSize("parent", 1);
     fixture.write(parent, 2, 1);
-    assertFails(Code.ALREADY_EXISTS, store.fork(parent, 1, "parent"));
-    assertFails(Code.NO_SUCH_VERSION, store.fork(parent, 3, "fork"));
-    assertFails(Code.NO_SUCH_DATABASE, store.fork(new DatabaseId(1, 1), 1, "fork"));
+    assertFails(Code.ALREADY_EXISTS, store.fork(parent, 1, "parent", fixture.nextCommitId()));
+    assertFails(Code.NO_SUCH_VERSION, store.fork(parent, 3, "fork", fixture.nextCommitId()));
+    assertFails(
+        Code.NO_SUCH_DATABASE, store.fork(new DatabaseId(1, 1), 1, "fork", fixture.nextCommitId()));
     answer(store.setRetention(parent, Optional.of(Retention.NONE)));
     store.collect();
-    assertFails(Code.SNAPSHOT_TOO_OLD, store.fork(parent, 1, "fork"));
+    assertFails(Code.SNAPSHOT_TOO_OLD, store.fork(parent, 1, "fork", fixture.nextCommitId()));
     assertEquals(Optional.empty(), answer(store.find("fork")));
     assertTrue(store.capabilities().fork());
     assertTrue(store.capabilities().timeTravel());

@@ -14,6 +14,7 @@ import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.PageImage;
 import dev.grpsqlite.server.spi.Retention;
 import dev.grpsqlite.server.spi.Snapshot;
+import dev.grpsqlite.server.spi.StageCalls;
 import dev.grpsqlite.server.spi.StageId;
 import dev.grpsqlite.server.spi.StoreException.Code;
 import java.util.ArrayList;
@@ -106,7 +107,8 @@ final class RandomHistoryTest {
       if (what == 0 && models.size() < 30) {
         int oldest = (int) answer(fixture.store.info(model.id)).oldestVersion();
         int version = oldest + random.nextInt(model.head() - oldest + 1);
-        DatabaseId fork = answer(fixture.store.fork(model.id, version, "fork" + i)).id();
+        DatabaseId fork =
+            answer(fixture.store.fork(model.id, version, "fork" + i, fixture.nextCommitId())).id();
         fixture.lease(fork);
         models.add(new Model(fork, model.pageSize(version), model.pages(version)));
       } else if (what == 1 && models.size() > 1) {
@@ -185,7 +187,9 @@ final class RandomHistoryTest {
     if (stage != null) {
       staged.add(Fixture.page(count + 1L, randomPage(pageSize))); // ignored
       long epoch = answer(fixture.store.lease(model.id)).epoch();
-      answer(fixture.store.stage(model.id, fixture.session, epoch, stage, pageSize, staged));
+      answer(
+          fixture.store.stage(
+              model.id, fixture.session, epoch, stage, StageCalls.UNCOUNTED, pageSize, staged));
     }
     Commit commit = fixture.commitOf(model.id, pageSize, count, stage, inline);
     assertEquals(head + 1, answer(fixture.store.commit(commit)));

@@ -345,7 +345,7 @@ final class RetentionTest {
     awaitCleared(dropped);
     assertNotNull(kept.get());
 
-    DatabaseId fork = answer(fixture.store.fork(id, 2, "fork")).id();
+    DatabaseId fork = answer(fixture.store.fork(id, 2, "fork", fixture.nextCommitId())).id();
     answer(fixture.store.drop(id));
     System.gc();
     assertNotNull(kept.get(), "the fork has it");
@@ -357,7 +357,7 @@ final class RetentionTest {
   void aForkDoesNotKeepWhatItsParentDroppedAndItNeverSaw() throws InterruptedException {
     Fixture fixture = new Fixture(Retention.FOREVER);
     DatabaseId id = fixture.createOfSize("main", 10);
-    DatabaseId fork = answer(fixture.store.fork(id, 1, "fork")).id();
+    DatabaseId fork = answer(fixture.store.fork(id, 1, "fork", fixture.nextCommitId())).id();
     fixture.write(id, 2, 3);
     WeakReference<ByteBuffer> later = new WeakReference<>(data(fixture, id, 3));
     answer(fixture.store.drop(id));
