@@ -28,10 +28,6 @@ public final class Measured {
     return found;
   }
 
-  boolean has(String place) {
-    return samples.containsKey(place);
-  }
-
   Series seconds(String place) {
     return new Series(of(place).stream().map(Sample::seconds).toList());
   }

@@ -22,7 +22,11 @@ class EchoTest {
     try (Echo.ServerProcess server = Echo.ServerProcess.start(folder);
         DelayProxy far = new DelayProxy(server.port(), Duration.ofMillis(20));
         Echo echo = Echo.start(folder, far.url())) {
-      double call = echo.unary(100, 50, 200);
+      double call = echo.unary(100, 50, 1);
+      for (int i = 0; i < 5; i++) {
+        call =
+            Math.min(call, echo.unary(100, 50, 1)); // the first ones wait for classes and compilers
+      }
       assertTrue(call >= 0.020, call + " s for a call");
       assertTrue(call < 0.2, call + " s for a call");
       double large = echo.unary(100_000, 2_000_000, 1);
