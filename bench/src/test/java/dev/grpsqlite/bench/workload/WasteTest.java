@@ -15,8 +15,7 @@ class WasteTest {
   void whatWasSentInVainIsJudgedOverAllQueries() {
     List<Comparison> all =
         List.of(
-            comparison(
-                List.of(Map.of("pages needed", 10.0, "pages sent", 16.0), Map.of())),
+            comparison(List.of(Map.of("pages needed", 10.0, "pages sent", 16.0), Map.of())),
             comparison(List.of(Map.of("pages needed", 30.0, "pages sent", 34.0))));
     assertEquals(1.25, Comparing.waste(all).median());
     assertEquals(Verdict.MET, Comparing.waste(all).verdict());
@@ -25,16 +24,15 @@ class WasteTest {
 
   @Test
   void withoutAColdQueryNothingWasMeasured() {
-    assertEquals(Verdict.NOT_MEASURED, Comparing.waste(List.of(comparison(List.of(Map.of())))).verdict());
+    assertEquals(
+        Verdict.NOT_MEASURED, Comparing.waste(List.of(comparison(List.of(Map.of())))).verdict());
   }
 
   private static Comparison comparison(List<Map<String, Double>> counts) {
     return new Comparison(
         "c",
         "",
-        counts.stream()
-            .map(each -> new Row("place", new Series(List.of(1.0)), each))
-            .toList(),
+        counts.stream().map(each -> new Row("place", new Series(List.of(1.0)), each)).toList(),
         List.of());
   }
 }
