@@ -4,13 +4,14 @@ MVN ?= mvn
 MVN_FLAGS ?= -B -ntp -q
 export MINUTES BACKEND SEED
 
-.PHONY: help build test bench soak mutants demo dist clean setup
+.PHONY: help build test bench bench-full soak mutants demo dist clean setup
 
 help:
 	@echo 'make demo    a database on a server, killed and started again, then a sqlite3 prompt on it;'
 	@echo '             BACKEND=fdb: on a FoundationDB cluster, where that is installed'
 	@echo 'make test    every test, Java and C'
-	@echo 'make bench   measures, and says which figure misses its bar: build/bench/report.md'
+	@echo 'make bench   measures, and says which figure misses its bar: build/bench/report.md;'
+	@echo '             under ten minutes, with small sizes; make bench-full takes hours and the real ones'
 	@echo 'make soak    for MINUTES=10 a backend: clients while everything fails; build/soak/log'
 	@echo 'make mutants breaks each guarantee in a copy, and sees that its test fails; half an hour'
 	@echo 'make build   compiles and packages everything, without running tests'
@@ -34,6 +35,9 @@ test: setup
 
 bench: dist
 	@scripts/bench $(BENCH)
+
+bench-full: dist
+	@scripts/bench --full $(BENCH)
 
 mutants: setup
 	@scripts/check-mutants $(MUTANTS)

@@ -1,9 +1,11 @@
 package dev.grpsqlite.bench;
 
+import dev.grpsqlite.bench.report.Figure;
+import dev.grpsqlite.bench.workload.Sizes;
 import java.nio.file.Path;
 import java.util.List;
 
-/** Something that is measured. */
+/** Single figures that are measured by themselves, without anything beside them. */
 interface Benchmark {
   /** What to call it on the command line. */
   String name();
@@ -18,5 +20,5 @@ interface Benchmark {
    *
    * @param folder an empty one, on the disk that is measured; removed afterwards
    */
-  List<Figure> run(Path folder) throws Exception;
+  List<Figure> run(Path folder, Sizes sizes) throws Exception;
 }

@@ -1,5 +1,8 @@
 package dev.grpsqlite.bench;
 
+import dev.grpsqlite.bench.report.Bar;
+import dev.grpsqlite.bench.report.Figure;
+import dev.grpsqlite.bench.workload.Sizes;
 import dev.grpsqlite.e2e.Client;
 import dev.grpsqlite.e2e.ServerProcess;
 import java.nio.file.Path;
@@ -20,7 +23,7 @@ final class FairnessBenchmark implements Benchmark {
   }
 
   @Override
-  public List<Figure> run(Path folder) throws Exception {
+  public List<Figure> run(Path folder, Sizes sizes) throws Exception {
     try (ServerProcess server = ServerProcess.memoryAsShipped(folder)) {
       Client client = new Client(folder, server.url());
       List<Double> ratios = new ArrayList<>();
@@ -33,8 +36,8 @@ final class FairnessBenchmark implements Benchmark {
         totals.add(PROCESSES * INCREMENTS / slowest);
       }
       return List.of(
-          new Figure("slowest to fastest of " + PROCESSES + " writers", "", ratios, BAR),
-          new Figure("transactions of " + PROCESSES + " writers", "/s", totals, Figure.NONE));
+          new Figure("slowest to fastest of " + PROCESSES + " writers", "", ratios, Bar.below(BAR)),
+          new Figure("transactions of " + PROCESSES + " writers", "/s", totals, Bar.NONE));
     }
   }
 }

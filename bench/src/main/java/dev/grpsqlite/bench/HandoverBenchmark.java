@@ -1,5 +1,8 @@
 package dev.grpsqlite.bench;
 
+import dev.grpsqlite.bench.report.Bar;
+import dev.grpsqlite.bench.report.Figure;
+import dev.grpsqlite.bench.workload.Sizes;
 import dev.grpsqlite.e2e.Client;
 import dev.grpsqlite.e2e.ServerProcess;
 import java.nio.file.Path;
@@ -16,7 +19,7 @@ final class HandoverBenchmark implements Benchmark {
   }
 
   @Override
-  public List<Figure> run(Path folder) throws Exception {
+  public List<Figure> run(Path folder, Sizes sizes) throws Exception {
     try (ServerProcess server = ServerProcess.memoryAsShipped(folder)) {
       Client client = new Client(folder, server.url());
       return List.of(
@@ -24,12 +27,12 @@ final class HandoverBenchmark implements Benchmark {
               "one-row transaction of a lone writer, memory-server",
               "ms",
               Scripts.run(client, "handover.py", "alone.db", 1, ROUNDS),
-              Figure.NONE),
+              Bar.NONE),
           new Figure(
               "one-row transaction of two writers in turn, memory-server",
               "ms",
               Scripts.run(client, "handover.py", "two.db", 2, ROUNDS),
-              BAR_MS));
+              Bar.below(BAR_MS)));
     }
   }
 }

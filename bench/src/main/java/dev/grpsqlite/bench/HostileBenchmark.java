@@ -1,5 +1,8 @@
 package dev.grpsqlite.bench;
 
+import dev.grpsqlite.bench.report.Bar;
+import dev.grpsqlite.bench.report.Figure;
+import dev.grpsqlite.bench.workload.Sizes;
 import dev.grpsqlite.e2e.Attack;
 import dev.grpsqlite.e2e.Await;
 import dev.grpsqlite.e2e.Client;
@@ -57,7 +60,7 @@ final class HostileBenchmark implements Benchmark {
   }
 
   @Override
-  public List<Figure> run(Path folder) throws Exception {
+  public List<Figure> run(Path folder, Sizes sizes) throws Exception {
     List<Figure> figures = new ArrayList<>();
     for (String server : List.of("memory-server", "rocksdb-server")) {
       figures.addAll(run(server, Files.createDirectories(folder.resolve(server))));
@@ -115,23 +118,23 @@ final class HostileBenchmark implements Benchmark {
         honest.finish().ok();
         double before = median(alone);
         return List.of(
-            new Figure("transaction of an honest client, " + name, "ms", alone, Figure.NONE),
-            new Figure("the same under attack, " + name, "ms", attacked, Figure.NONE),
+            new Figure("transaction of an honest client, " + name, "ms", alone, Bar.NONE),
+            new Figure("the same under attack, " + name, "ms", attacked, Bar.NONE),
             new Figure(
                 "under attack to alone, medians, " + name,
                 "",
                 List.of(median(attacked) / before),
-                LATENCY_BAR),
+                Bar.below(LATENCY_BAR)),
             new Figure(
                 "heap after the attack, more than before, " + name,
                 "MiB",
                 List.of(heapAfter - heapBefore),
-                HEAP_BAR_MIB),
+                Bar.below(HEAP_BAR_MIB)),
             new Figure(
                 "folder after the attack, more than before, " + name,
                 "MiB",
                 List.of(folderAfter - folderBefore),
-                FOLDER_BAR_MIB));
+                Bar.below(FOLDER_BAR_MIB)));
       }
     }
   }

@@ -1,5 +1,8 @@
 package dev.grpsqlite.bench;
 
+import dev.grpsqlite.bench.report.Bar;
+import dev.grpsqlite.bench.report.Figure;
+import dev.grpsqlite.bench.workload.Sizes;
 import dev.grpsqlite.e2e.Client;
 import dev.grpsqlite.e2e.ServerProcess;
 import java.nio.file.Files;
@@ -23,7 +26,7 @@ final class ImportBenchmark implements Benchmark {
   }
 
   @Override
-  public List<Figure> run(Path folder) throws Exception {
+  public List<Figure> run(Path folder, Sizes sizes) throws Exception {
     Path source = folder.resolve("source.db");
     try (ServerProcess server = ServerProcess.rocksdbAsShipped(folder)) {
       Client client = new Client(folder, server.url());
@@ -54,10 +57,9 @@ final class ImportBenchmark implements Benchmark {
         ratios.add(imported / copied);
       }
       return List.of(
-          new Figure("cp and sync of " + MIB + " MiB", "s", copies, Figure.NONE),
-          new Figure(
-              "grpsqlite import of " + MIB + " MiB, rocksdb-server", "s", imports, Figure.NONE),
-          new Figure("import to cp and sync", "", ratios, BAR));
+          new Figure("cp and sync of " + MIB + " MiB", "s", copies, Bar.NONE),
+          new Figure("grpsqlite import of " + MIB + " MiB, rocksdb-server", "s", imports, Bar.NONE),
+          new Figure("import to cp and sync", "", ratios, Bar.below(BAR)));
     }
   }
 }

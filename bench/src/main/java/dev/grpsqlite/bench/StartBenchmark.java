@@ -1,5 +1,8 @@
 package dev.grpsqlite.bench;
 
+import dev.grpsqlite.bench.report.Bar;
+import dev.grpsqlite.bench.report.Figure;
+import dev.grpsqlite.bench.workload.Sizes;
 import dev.grpsqlite.testing.Backend;
 import dev.grpsqlite.testing.GrpsqliteServer;
 import java.nio.file.Path;
@@ -18,7 +21,7 @@ final class StartBenchmark implements Benchmark {
   }
 
   @Override
-  public List<Figure> run(Path folder) {
+  public List<Figure> run(Path folder, Sizes sizes) {
     return List.of(measure(Backend.memory()), measure(Backend.versioned()));
   }
 
@@ -34,6 +37,7 @@ final class StartBenchmark implements Benchmark {
         }
       }
     }
-    return new Figure("start of a " + backend.name() + " server in process", "ms", times, BAR_MS);
+    return new Figure(
+        "start of a " + backend.name() + " server in process", "ms", times, Bar.below(BAR_MS));
   }
 }

@@ -1,0 +1,27 @@
+package dev.grpsqlite.bench.report;
+
+import java.util.List;
+import java.util.Map;
+
+/**
+ * One workload in several places, side by side.
+ *
+ * @param name of the workload
+ * @param about what it does, for a reader who wants to judge it
+ * @param rows the first one is what the others are compared with
+ * @param figures ratios of rows, with their bars
+ */
+public record Comparison(String name, String about, List<Row> rows, List<Figure> figures) {
+  /**
+   * One place.
+   *
+   * @param seconds per operation, round by round
+   * @param counts what else was counted per operation: the medians, in the order to show them
+   */
+  public record Row(String place, Series seconds, Map<String, Double> counts) {}
+
+  public Comparison {
+    rows = List.copyOf(rows);
+    figures = List.copyOf(figures);
+  }
+}

@@ -1,0 +1,86 @@
+package dev.grpsqlite.bench.workload;
+
+import dev.grpsqlite.bench.baseline.Echo;
+import dev.grpsqlite.bench.report.Bar;
+import dev.grpsqlite.bench.report.Figure;
+import java.nio.file.Path;
+import java.sql.Connection;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+
+/** A whole table, over an empty cache. */
+final class Scan implements Workload {
+  private static final String DATABASE = "table.db";
+  private static final int MESSAGE_BYTES = 1 << 20;
+  private static final ColdQuery QUERY =
+      new ColdQuery(DATABASE, "SELECT sum(length(pad)) FROM t NOT INDEXED", 1);
+
+  @Override
+  public String name() {
+    return "scan";
+  }
+
+  @Override
+  public String about() {
+    return "An operation is an open and `SELECT sum(length(pad)) FROM t NOT INDEXED` of the large"
+        + " table. The echo brings as many bytes as that in one stream, in messages of 1 MiB, through the same"
+        + " flow control windows: what those cost at a distance, both pay.";
+  }
+
+  @Override
+  public List<Contender> prepare(Rig rig) throws Exception {
+    Path source = Sources.table(rig, rig.sizes().tableMiB());
+    List<Contender> contenders = new ArrayList<>();
+    Place local = rig.local("OFF");
+    local.load(source, DATABASE);
+    contenders.add(QUERY.in(rig, local, ""));
+    for (String server : List.of(Rig.MEMORY, Rig.ROCKSDB)) {
+      rig.loadOnce(server, source, DATABASE);
+      for (Place place : rig.remotes(server, rig.sizes().delaysMs())) {
+        contenders.add(QUERY.in(rig, place, ""));
+      }
+    }
+    Place near = rig.remote(Rig.ROCKSDB, 0);
+    long bytes;
+    try (Connection connection = near.openToRead(DATABASE)) {
+      Statistics before = Statistics.of(connection);
+      QUERY.run(connection);
+      bytes = Statistics.of(connection).since(before, "bytes_received");
+    }
+    for (double delayMs : rig.sizes().delaysMs()) {
+      Echo echo = rig.echo(delayMs);
+      contenders.add(
+          new Contender(
+              Rig.echoName(delayMs), () -> new Sample(echo.stream(bytes, MESSAGE_BYTES))));
+    }
+    return contenders;
+  }
+
+  @Override
+  public List<Figure> judge(Measured measured) {
+    List<Figure> figures = new ArrayList<>();
+    Map.of(0.0, 0.6, 2.0, 0.5).entrySet().stream()
+        .sorted(Map.Entry.comparingByKey())
+        .forEach(
+            bar -> {
+              for (String server : List.of(Rig.MEMORY, Rig.ROCKSDB)) {
+                String place = RemotePlace.name(server, bar.getKey());
+                figures.add(
+                    Figure.ratio(
+                        "cold full scan, bandwidth to the bare transport's, " + place,
+                        measured.seconds(Rig.echoName(bar.getKey())).to(measured.seconds(place)),
+                        Bar.atLeast(bar.getValue())));
+              }
+            });
+    String place = RemotePlace.name(Rig.ROCKSDB, 2);
+    figures.add(
+        Figure.ratio(
+            "cold full scan, pages sent to pages needed, " + place,
+            measured
+                .count(place, Statistics.PAGES_SENT)
+                .to(measured.count(place, Statistics.PAGES_NEEDED)),
+            Bar.NONE));
+    return figures;
+  }
+}

@@ -1,0 +1,49 @@
+package dev.grpsqlite.bench.workload;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import dev.grpsqlite.bench.report.Comparison.Row;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+
+class AlternationTest {
+  private final List<String> turns = new ArrayList<>();
+
+  private Contender contender(String name) {
+    return new Contender(
+        name,
+        () -> {
+          turns.add(name);
+          return new Sample(turns.size(), Map.of("turns", turns.size() * 10.0));
+        });
+  }
+
+  @Test
+  void everyOtherRoundGoesBackwardsAndTheFirstCountsForNothing() throws Exception {
+    Measured measured = Alternation.run(List.of(contender("a"), contender("b"), contender("c")), 2);
+    assertEquals(List.of("a", "b", "c", "c", "b", "a", "a", "b", "c"), turns);
+    assertEquals(List.of(6.0, 7.0), measured.seconds("a").values());
+    assertEquals(List.of(5.0, 8.0), measured.seconds("b").values());
+    assertEquals(List.of(40.0, 90.0), measured.count("c", "turns").values());
+  }
+
+  @Test
+  void rowsAreInTheOrderOfThePlaces() throws Exception {
+    Measured measured = Alternation.run(List.of(contender("z"), contender("a")), 1);
+    assertEquals(List.of("z", "a"), measured.rows().stream().map(Row::place).toList());
+    assertEquals(Map.of("turns", 40.0), measured.rows().get(0).counts());
+  }
+
+  @Test
+  void whatWasNotMeasuredIsNotMadeUp() throws Exception {
+    Measured measured = Alternation.run(List.of(contender("a")), 1);
+    assertThrows(IllegalArgumentException.class, () -> measured.seconds("b"));
+    assertThrows(IllegalArgumentException.class, () -> measured.count("a", "round trips"));
+    assertThrows(
+        IllegalArgumentException.class,
+        () -> Alternation.run(List.of(contender("a"), contender("a")), 1));
+  }
+}
