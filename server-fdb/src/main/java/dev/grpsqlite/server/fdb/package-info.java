@@ -24,7 +24,7 @@
  * g version → attempts of a version with staged pages; stays as long as the database
  * r commit id → version, of restores
  * c version, attempt, chunk → numbers of the pages that are under version and attempt
- * s session, stage → version, attempt, epoch, page size, number of chunks, process;
+ * s session, stage → version, attempt, epoch, page size, number of chunks, process, calls;
  * removed by the commit
  * a version, attempt: a stage that was given up and is to be deleted
  * t version, fork's id: a fork point
