@@ -191,25 +191,14 @@ class NeighboursTest {
 
     void commit() {
       ByteString content = content(head + 1);
-      head =
-          at.stub()
-              .commit(
-                  CommitRequest.newBuilder()
-                      .setSessionId(session)
-                      .setDatabaseId(database)
-                      .setEpoch(epoch)
-                      .setCommitId(id())
-                      .setBaseVersion(head)
-                      .setFloorVersion(head)
-                      .setPageSize(PAGE_SIZE)
-                      .setPageCount(1)
-                      .addPages(
-                          Page.newBuilder()
-                              .setNumber(1)
-                              .setChecksum(Pages.checksum(content))
-                              .setData(content))
-                      .build())
-              .getVersion();
+      CommitRequest.Builder request =
+          commitRequest()
+              .addPages(
+                  Page.newBuilder()
+                      .setNumber(1)
+                      .setChecksum(Pages.checksum(content))
+                      .setData(content));
+      head = at.stub().commit(request.build()).getVersion();
     }
 
     /** Stages page 1, in the one stage of this client. */
@@ -238,20 +227,19 @@ class NeighboursTest {
     }
 
     long commitStaged() {
-      return at.stub()
-          .commit(
-              CommitRequest.newBuilder()
-                  .setSessionId(session)
-                  .setDatabaseId(database)
-                  .setEpoch(epoch)
-                  .setCommitId(id())
-                  .setBaseVersion(head)
-                  .setFloorVersion(head)
-                  .setPageSize(PAGE_SIZE)
-                  .setPageCount(1)
-                  .setStageId(session)
-                  .build())
-          .getVersion();
+      return at.stub().commit(commitRequest().setStageId(session).build()).getVersion();
+    }
+
+    private CommitRequest.Builder commitRequest() {
+      return CommitRequest.newBuilder()
+          .setSessionId(session)
+          .setDatabaseId(database)
+          .setEpoch(epoch)
+          .setCommitId(id())
+          .setBaseVersion(head)
+          .setFloorVersion(head)
+          .setPageSize(PAGE_SIZE)
+          .setPageCount(1);
     }
 
     ByteString read(long version) {
