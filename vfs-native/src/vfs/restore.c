@@ -130,8 +130,8 @@ int gsq_remote_restore(gsq_remote_file *file, const char *value, char **result) 
                    result);
       break;
     }
-    gsq_database_unpin(database,
-                       &pin); /* what is restored does not depend on what is the head */
+    /* What is restored does not depend on what is the head. */
+    gsq_database_unpin(database, &pin);
   }
   gsq_database_unpin(database, &pin);
   return rc;
