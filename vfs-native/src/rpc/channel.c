@@ -61,6 +61,13 @@ struct gsq_channel {
   atomic_uint_fast64_t calls, retries, connects, bytes_sent, bytes_received;
 };
 
+struct gsq_stream {
+  gsq_channel *channel;
+  gsq_connection *connection;
+  gsq_call call;
+  gsq_attempt attempt;
+};
+
 static int nomem(gsq_error *error) {
   return gsq_error_set(error, GSQ_NOMEM, "out of memory");
 }
@@ -311,9 +318,24 @@ static int back_off(gsq_channel *channel, int tries, int64_t deadline_ms) {
   return gsq_io_wait(-1, 0, channel->cancel_fd, -1, until);
 }
 
-/* *address: where the call went; -1: nowhere. */
+/* After a call, or a part of one. */
+static void count_bytes(gsq_channel *channel, gsq_attempt *attempt) {
+  atomic_fetch_add(&channel->bytes_sent, attempt->bytes_sent);
+  atomic_fetch_add(&channel->bytes_received, attempt->bytes_received);
+  attempt->bytes_sent = attempt->bytes_received = 0;
+}
+
+static void done_with(gsq_channel *channel, gsq_connection *connection) {
+  if (gsq_connection_is_reusable(connection) && is_in_use(channel, connection)) {
+    give_back(channel, connection);
+  } else {
+    close_connection(channel, connection);
+  }
+}
+
+/* *address: where the call went; -1: nowhere. GSQ_PAUSE: *paused is the connection. */
 static int once(gsq_channel *channel, const gsq_call *call, int shunned, int *address,
-                int *reused, gsq_attempt *attempt, gsq_error *error) {
+                int *reused, gsq_attempt *attempt, gsq_connection **paused, gsq_error *error) {
   gsq_connection *connection;
   memset(attempt, 0, sizeof *attempt);
   *address = -1;
@@ -322,17 +344,18 @@ static int once(gsq_channel *channel, const gsq_call *call, int shunned, int *ad
   *address = gsq_connection_address(connection);
   code = gsq_connection_call(connection, call, channel->authorization, channel->cancel_fd,
                              attempt, error);
-  atomic_fetch_add(&channel->bytes_sent, attempt->bytes_sent);
-  atomic_fetch_add(&channel->bytes_received, attempt->bytes_received);
-  if (gsq_connection_is_reusable(connection) && is_in_use(channel, connection)) {
-    give_back(channel, connection);
+  count_bytes(channel, attempt);
+  if (code == GSQ_PAUSE) {
+    *paused = connection;
   } else {
-    close_connection(channel, connection);
+    done_with(channel, connection);
   }
   return code;
 }
 
-int gsq_channel_call(gsq_channel *channel, const gsq_call *call, gsq_error *error) {
+/* As gsq_channel_call, with the attempt and the connection that are under way at GSQ_PAUSE. */
+static int call_until(gsq_channel *channel, const gsq_call *call, gsq_attempt *attempt,
+                      gsq_connection **paused, gsq_error *error) {
   const int count = gsq_addresses_count(channel->addresses);
   int sent_before = 0, stale = 0, failed = 0;
   int shunned = -1; /* the address that did the call no good last */
@@ -348,12 +371,12 @@ int gsq_channel_call(gsq_channel *channel, const gsq_call *call, gsq_error *erro
       break;
     }
     int reused, address;
-    gsq_attempt attempt;
-    int code = once(channel, call, shunned, &address, &reused, &attempt, error);
-    int may_have_been_seen = attempt.sent && !attempt.refused;
-    if (code != GSQ_UNAVAILABLE || attempt.unwanted || (call->flags & GSQ_CALL_NO_RETRY) ||
+    int code = once(channel, call, shunned, &address, &reused, attempt, paused, error);
+    if (code == GSQ_PAUSE) return code;
+    int may_have_been_seen = attempt->sent && !attempt->refused;
+    if (code != GSQ_UNAVAILABLE || attempt->unwanted || (call->flags & GSQ_CALL_NO_RETRY) ||
         (may_have_been_seen && (call->flags & GSQ_CALL_ONCE))) {
-      error->sent_before = sent_before || (may_have_been_seen && !attempt.answered);
+      error->sent_before = sent_before || (may_have_been_seen && !attempt->answered);
       if (code == GSQ_OK) {
         error->sent_before = sent_before;
         return GSQ_OK;
@@ -365,7 +388,7 @@ int gsq_channel_call(gsq_channel *channel, const gsq_call *call, gsq_error *erro
     error->sent_before = sent_before;
     /* A connection that broke as it was used again says nothing about the server: try a new one
     ** at once, but only so often. */
-    if (reused && attempt.lost && !attempt.silent && stale++ < MAX_IDLE) {
+    if (reused && attempt->lost && !attempt->silent && stale++ < MAX_IDLE) {
       tries = -1;
     } else if (count > 1 && address >= 0 && ++failed < count) {
       shunned = address;
@@ -384,4 +407,44 @@ int gsq_channel_call(gsq_channel *channel, const gsq_call *call, gsq_error *erro
     if (call->on_retry) call->on_retry(call->arg);
   }
   return error->code;
+}
+
+int gsq_channel_call(gsq_channel *channel, const gsq_call *call, gsq_error *error) {
+  gsq_attempt attempt;
+  gsq_connection *paused = NULL; /* nothing pauses here */
+  return call_until(channel, call, &attempt, &paused, error);
+}
+
+int gsq_channel_stream(gsq_channel *channel, const gsq_call *call, gsq_stream **rest,
+                       gsq_error *error) {
+  *rest = NULL;
+  gsq_stream *stream = calloc(1, sizeof *stream);
+  if (!stream) {
+    error->sent_before = 0;
+    return nomem(error);
+  }
+  stream->channel = channel;
+  stream->call = *call;
+  int code = call_until(channel, &stream->call, &stream->attempt, &stream->connection, error);
+  if (code == GSQ_PAUSE) {
+    *rest = stream;
+    return GSQ_OK;
+  }
+  free(stream);
+  return code;
+}
+
+int gsq_stream_go_on(gsq_stream *stream, gsq_error *error) {
+  int code = gsq_connection_go_on(stream->connection, stream->channel->cancel_fd, error);
+  count_bytes(stream->channel, &stream->attempt);
+  if (code == GSQ_PAUSE) return code;
+  done_with(stream->channel, stream->connection);
+  free(stream);
+  return code;
+}
+
+void gsq_stream_abandon(gsq_stream *stream) {
+  if (!stream) return;
+  close_connection(stream->channel, stream->connection);
+  free(stream);
 }

@@ -38,7 +38,7 @@ typedef struct gsq_channel_options {
 /* Parses the URL and allocates; connects to nobody. GSQ_BAD_URL, GSQ_NOMEM. */
 int gsq_channel_new(const gsq_channel_options *options, gsq_channel **out, gsq_error *error);
 
-/* Closes all connections. No call may be under way. */
+/* Closes all connections. No call may be under way, and no stream. */
 void gsq_channel_free(gsq_channel *channel);
 
 /* In a forked child: closes the descriptors and sends nothing on them. */
@@ -68,7 +68,7 @@ enum gsq_call_flags {
 };
 
 typedef struct gsq_call {
-  const char *method;         /* "/grpsqlite.v1.PageStore/Commit" */
+  const char *method;          /* "/grpsqlite.v1.PageStore/Commit" */
   const struct iovec *request; /* the message, without gRPC's prefix */
   int request_count;
   int64_t deadline_ms; /* on gsq_now_ms()'s clock; of all tries together */
@@ -87,9 +87,28 @@ typedef struct gsq_call {
   int64_t connect_timeout_ms; /* if not 0, in place of the channel's, if that is longer */
 } gsq_call;
 
+/* What on_message of a stream returns to have the rest later. Messages that came together with that
+** one are delivered first. */
+#define GSQ_PAUSE (-1)
+
 /* Makes a call and waits for its status. Returns GSQ_OK or the code in *error. A unary answer
 ** without a message is GSQ_BAD_ANSWER. */
 int gsq_channel_call(gsq_channel *channel, const gsq_call *call, gsq_error *error);
+
+/* A stream of which more is to come, with a connection of its own. For one thread at a time. */
+typedef struct gsq_stream gsq_stream;
+
+/* As gsq_channel_call of a stream, until on_message returns GSQ_PAUSE: then GSQ_OK, with the rest in
+** *rest, for which `method` and `arg` must last. NULL: nothing more comes. */
+int gsq_channel_stream(gsq_channel *channel, const gsq_call *call, gsq_stream **rest,
+                       gsq_error *error);
+
+/* Goes on until on_message returns GSQ_PAUSE again, which this returns then, or the stream is over: its
+** status, or what went wrong. Then it is freed. It is not tried again. */
+int gsq_stream_go_on(gsq_stream *stream, gsq_error *error);
+
+/* Ends it, wherever it is. NULL: nothing. */
+void gsq_stream_abandon(gsq_stream *stream);
 
 /* What the channel has done so far. */
 typedef struct gsq_channel_stats {

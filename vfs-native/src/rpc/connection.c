@@ -6,10 +6,12 @@
 ** Bytes in: one buffer, which nghttp2 parses in place. A message that is whole within one piece
 ** of the buffer is delivered from there; others are put together in `message`.
 **
-** Flow control: nghttp2 gives back what was received. Windows are 1 MiB for stream and connection.
+** Flow control: nghttp2 gives back what was received. Windows are 4 MiB for stream and connection.
 **
 ** A call that ends early (deadline, shutdown, the caller's refusal) says RST_STREAM and the
 ** connection is closed: its queue may refer to the caller's bytes, and its peer may be gone.
+**
+** A stream that pauses is left to itself: the system takes in what comes, up to the window.
 **
 ** Where the server is one of several, a call does not wait until its deadline for one that hangs: a
 ** server from which nothing comes is sent a PING, and given up if nothing comes then either. gRPC
@@ -33,7 +35,7 @@
 #include "base/clock.h"
 #include "rpc/status.h"
 
-#define WINDOW_BYTES (1 << 20)
+#define WINDOW_BYTES (4 << 20)
 #define IN_BYTES 65536
 /* At least the largest frame that nghttp2 makes, twice. */
 #define CONTROL_BYTES 40960
@@ -80,7 +82,7 @@ struct gsq_connection {
   int64_t heard_ms;      /* when something came last, or the call began */
   int64_t pinged_ms;     /* when it was asked for a sign of life; 0: not since it gave one */
   int64_t arrived_bytes; /* of this call, at its host, when it was asked */
-  uint8_t first[48]; /* of the bytes that came on this connection; for what is no HTTP/2 */
+  uint8_t first[48];     /* of the bytes that came on this connection; for what is no HTTP/2 */
   size_t first_size;
 
   uint8_t *message;
@@ -91,6 +93,7 @@ struct gsq_connection {
   gsq_attempt *attempt;
   gsq_error *error;
   int stopped; /* nonzero: the code that this call ends with, *error set */
+  int paused;  /* on_message wants no more for now */
   int32_t stream_id;
   int closed;
   uint32_t close_code;
@@ -388,7 +391,9 @@ static void deliver(gsq_connection *c, const uint8_t *data) {
   int code = c->call->on_message
                  ? c->call->on_message(c->call->arg, data, c->message_size, c->error)
                  : 0;
-  if (code) {
+  if (code == GSQ_PAUSE) {
+    c->paused = 1;
+  } else if (code) {
     c->attempt->unwanted = 1;
     stop(c, code);
   }
@@ -582,6 +587,7 @@ static void begin(gsq_connection *c, const gsq_call *call, gsq_attempt *attempt,
   c->attempt = attempt;
   c->error = error;
   c->stopped = 0;
+  c->paused = 0;
   c->stream_id = 0;
   c->closed = 0;
   c->close_code = 0;
@@ -838,6 +844,8 @@ static int exchange(gsq_connection *c, int cancel_fd) {
     if (c->closed) return verdict(c);
     if (c->violation) return violated(c);
     if (flushed == FLUSH_FAILED && c->broken) return ended_early(c, EPIPE);
+    /* Its bytes are the caller's: a request that is not all sent yet goes first. */
+    if (c->paused && flushed == FLUSHED && c->body_left == 0) return GSQ_PAUSE;
     if (!gsq_io_has_buffered(&c->io)) {
       short events = POLLIN | (flushed == FLUSH_PENDING ? POLLOUT : 0);
       const int wake_fd = c->call->on_turn ? c->call->wake_fd : -1;
@@ -867,12 +875,8 @@ static int exchange(gsq_connection *c, int cancel_fd) {
   }
 }
 
-int gsq_connection_call(gsq_connection *c, const gsq_call *call, const char *authorization,
-                        int cancel_fd, gsq_attempt *attempt, gsq_error *error) {
-  memset(attempt, 0, sizeof *attempt);
-  begin(c, call, attempt, error);
-  int code = submit(c, authorization);
-  if (code == GSQ_OK) code = exchange(c, cancel_fd);
+/* The call is over: leaves nothing of it behind. */
+static int end(gsq_connection *c, int code) {
   if (!c->closed && !c->broken && !c->violation) {
     nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, c->stream_id, NGHTTP2_CANCEL);
     c->error = NULL; /* the outcome stands */
@@ -890,4 +894,22 @@ int gsq_connection_call(gsq_connection *c, const gsq_call *call, const char *aut
     c->message_capacity = 0;
   }
   return code;
+}
+
+int gsq_connection_call(gsq_connection *c, const gsq_call *call, const char *authorization,
+                        int cancel_fd, gsq_attempt *attempt, gsq_error *error) {
+  memset(attempt, 0, sizeof *attempt);
+  begin(c, call, attempt, error);
+  int code = submit(c, authorization);
+  if (code == GSQ_OK) code = exchange(c, cancel_fd);
+  return code == GSQ_PAUSE ? code : end(c, code);
+}
+
+int gsq_connection_go_on(gsq_connection *c, int cancel_fd, gsq_error *error) {
+  c->error = error;
+  c->paused = 0;
+  c->heard_ms = gsq_now_ms(); /* nobody listened */
+  c->pinged_ms = 0;
+  int code = exchange(c, cancel_fd);
+  return code == GSQ_PAUSE ? code : end(c, code);
 }

@@ -45,9 +45,14 @@ typedef struct gsq_attempt {
 } gsq_attempt;
 
 /* Makes the call once. `authorization`: the header's value, or NULL. Returns GSQ_OK or the code
-** in *error, GSQ_CANCELLED when cancel_fd becomes readable. */
+** in *error, GSQ_CANCELLED when cancel_fd becomes readable. GSQ_PAUSE: on_message said so; then the
+** call, the attempt and the authorization stay until gsq_connection_go_on says something else, or
+** the connection is freed. */
 int gsq_connection_call(gsq_connection *connection, const gsq_call *call,
                         const char *authorization, int cancel_fd, gsq_attempt *attempt,
                         gsq_error *error);
+
+/* Goes on with the call that has paused. As gsq_connection_call. */
+int gsq_connection_go_on(gsq_connection *connection, int cancel_fd, gsq_error *error);
 
 #endif

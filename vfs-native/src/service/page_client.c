@@ -232,41 +232,48 @@ int gsq_refresh(const gsq_page_client *client, const gsq_id *database, uint64_t 
   return code;
 }
 
+/* One ReadPages, and what becomes of it if it goes on after it has answered. */
+struct gsq_page_rest {
+  gsq_reading reading;
+  gsq_read_request
+      request; /* what it is checked against; without the ranges, which have come */
+  gsq_stream *stream;
+  int may_pause;
+};
+
 static int on_pages(void *arg, const uint8_t *data, size_t size, gsq_error *error) {
-  return gsq_reading_message(arg, data, size, error);
+  gsq_page_rest *it = arg;
+  int code = gsq_reading_message(&it->reading, data, size, error);
+  if (code != GSQ_OK || !it->may_pause) return code;
+  return it->reading.came_count == it->reading.asked_count ? GSQ_PAUSE : GSQ_OK;
 }
 
 static void forget_pages(void *arg) {
-  gsq_reading_restart(arg);
+  gsq_reading_restart(&((gsq_page_rest *)arg)->reading);
 }
 
 /* PageRange, with its tag and length. */
 #define RANGE_BYTES (2 + 2 * 6)
 
-int gsq_read_pages(const gsq_page_client *client, const gsq_read_request *request,
-                   gsq_page_fn on_page, void *arg, int64_t deadline_ms, gsq_error *error) {
-  error->sent_before = 0;
+/* Makes the call for `it`, whose reading has begun. */
+static int read_pages(const gsq_page_client *client, gsq_page_rest *it, int64_t deadline_ms,
+                      gsq_error *error) {
+  const gsq_read_request *request = it->reading.request;
   grpsqlite_v1_ReadPagesRequest message = grpsqlite_v1_ReadPagesRequest_init_zero;
   ID_TO(message.session_id, &client->session);
   ID_TO(message.database_id, &request->database);
   message.version = request->version;
   OPTIONAL_ID_TO(message.stage_id, request->stage);
   message.prefetch_credit_bytes = request->prefetch_credit_bytes;
-  gsq_reading reading;
-  int code = gsq_reading_begin(&reading, request, on_page, arg, error);
-  if (code != GSQ_OK) return code;
 
   uint8_t small[grpsqlite_v1_ReadPagesRequest_size + 16 * RANGE_BYTES], *bytes = small;
   size_t size;
   if (request->range_count > 16) {
     bytes = malloc(grpsqlite_v1_ReadPagesRequest_size + request->range_count * RANGE_BYTES);
-    if (!bytes) {
-      gsq_reading_end(&reading);
-      return nomem(error);
-    }
+    if (!bytes) return nomem(error);
   }
-  code = encode(grpsqlite_v1_ReadPagesRequest_fields, &message, bytes,
-                grpsqlite_v1_ReadPagesRequest_size, &size, error);
+  int code = encode(grpsqlite_v1_ReadPagesRequest_fields, &message, bytes,
+                    grpsqlite_v1_ReadPagesRequest_size, &size, error);
   if (code == GSQ_OK) {
     uint8_t *end = bytes + size;
     for (size_t i = 0; i < request->range_count; i++) {
@@ -276,13 +283,63 @@ int gsq_read_pages(const gsq_page_client *client, const gsq_read_request *reques
       end = gsq_put_bytes(end, 4, range, (size_t)(at - range));
     }
     const struct iovec iov = {bytes, (size_t)(end - bytes)};
-    code = call_with(client, METHOD("ReadPages"), &iov, 1, GSQ_CALL_STREAM, on_pages,
-                     forget_pages, &reading, deadline_ms, error);
+    const gsq_call call = {.method = METHOD("ReadPages"),
+                           .request = &iov,
+                           .request_count = 1,
+                           .deadline_ms = deadline_ms,
+                           .flags = GSQ_CALL_STREAM,
+                           .on_message = on_pages,
+                           .arg = it,
+                           .on_retry = forget_pages};
+    code = it->may_pause ? gsq_channel_stream(client->channel, &call, &it->stream, error)
+                         : gsq_channel_call(client->channel, &call, error);
   }
-  if (code == GSQ_OK) code = gsq_reading_check_complete(&reading, error);
+  if (code == GSQ_OK) code = gsq_reading_check_complete(&it->reading, error);
   if (bytes != small) free(bytes);
-  gsq_reading_end(&reading);
   return code;
+}
+
+int gsq_read_pages(const gsq_page_client *client, const gsq_read_request *request,
+                   gsq_page_fn on_page, void *arg, gsq_page_rest **rest, int64_t deadline_ms,
+                   gsq_error *error) {
+  error->sent_before = 0;
+  gsq_page_rest here = {0}, *it = &here;
+  if (rest) {
+    *rest = NULL;
+    if (request->prefetch_credit_bytes > 0) it = calloc(1, sizeof *it);
+    if (!it) return nomem(error);
+    it->may_pause = it != &here;
+  }
+  int code = gsq_reading_begin(&it->reading, request, on_page, arg, error);
+  if (code == GSQ_OK) code = read_pages(client, it, deadline_ms, error);
+  if (it->stream) {
+    it->request = *request;
+    it->request.ranges = NULL;
+    it->request.range_count = 0;
+    it->reading.request = &it->request;
+    *rest = it;
+    return code;
+  }
+  gsq_reading_end(&it->reading);
+  if (it != &here) free(it);
+  return code;
+}
+
+int gsq_page_rest_take(gsq_page_rest *rest, gsq_page_fn on_page, void *arg) {
+  gsq_error ignored = {0};
+  rest->reading.on_page = on_page;
+  rest->reading.arg = arg;
+  if (gsq_stream_go_on(rest->stream, &ignored) == GSQ_PAUSE) return 1;
+  rest->stream = NULL;
+  gsq_page_rest_abandon(rest);
+  return 0;
+}
+
+void gsq_page_rest_abandon(gsq_page_rest *rest) {
+  if (!rest) return;
+  gsq_stream_abandon(rest->stream);
+  gsq_reading_end(&rest->reading);
+  free(rest);
 }
 
 /* ---- leases ---- */

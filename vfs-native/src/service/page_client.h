@@ -130,9 +130,21 @@ typedef struct gsq_read_request {
   uint32_t prefetch_credit_bytes;
 } gsq_read_request;
 
-/* Every page that was asked for is delivered at least once, or it fails. */
+/* Pages that nobody asked for, on their way. For one thread at a time. */
+typedef struct gsq_page_rest gsq_page_rest;
+
+/* Every page that was asked for is delivered at least once, or it fails. What comes beyond is waited
+** for only if rest is NULL; else *rest is what is yet to come, NULL if nothing is. */
 int gsq_read_pages(const gsq_page_client *client, const gsq_read_request *request,
-                   gsq_page_fn on_page, void *arg, int64_t deadline_ms, gsq_error *error);
+                   gsq_page_fn on_page, void *arg, gsq_page_rest **rest, int64_t deadline_ms,
+                   gsq_error *error);
+
+/* Delivers some more of them: one message, and those that came with it. Returns 1 if more are yet to
+** come. Else it is freed: those were all, or something went wrong, which matters to nobody. */
+int gsq_page_rest_take(gsq_page_rest *rest, gsq_page_fn on_page, void *arg);
+
+/* Wants no more of them. NULL: nothing. */
+void gsq_page_rest_abandon(gsq_page_rest *rest);
 
 enum gsq_lease_outcome { GSQ_LEASE_GRANTED = 1, GSQ_LEASE_HELD = 2, GSQ_LEASE_HEAD_MOVED = 3 };
 

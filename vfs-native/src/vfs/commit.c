@@ -87,7 +87,7 @@ int gsq_stager_read(gsq_stager *stager, const gsq_id *stage, uint32_t page_size,
                                     .ranges = ranges,
                                     .range_count = gsq_page_ranges(numbers, count, ranges),
                                     .stage = stage};
-  return gsq_read_pages(&database->server->client, &request, gsq_page_list_take, &list,
+  return gsq_read_pages(&database->server->client, &request, gsq_page_list_take, &list, NULL,
                         gsq_now_ms() + stager->timeout_ms, error);
 }
 

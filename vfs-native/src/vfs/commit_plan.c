@@ -229,7 +229,7 @@ static int plan_every_page(gsq_database *database, const gsq_snapshot *base,
     const uint32_t left = base->page_count - done;
     const uint32_t count = left < most ? left : (uint32_t)most;
     const uint64_t offset = (uint64_t)done * page_size;
-    code = gsq_database_read(database, base, offset, theirs, count * page_size, 0,
+    code = gsq_database_read(database, base, offset, theirs, count * page_size, NULL,
                              gsq_now_ms() + timeout_ms, error);
     if (code == GSQ_OK) {
       code = gsq_write_buffer_read(buffer, offset, ours, count * page_size, error);

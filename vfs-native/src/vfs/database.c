@@ -458,7 +458,7 @@ static int take_page(void *arg, uint32_t number, uint64_t version, int asked,
 
 static int fetch(gsq_database *database, const gsq_snapshot *at, const gsq_page_range *ranges,
                  size_t count, uint32_t credit, gsq_page_fn on_page, void *arg,
-                 int64_t deadline_ms, gsq_error *error) {
+                 gsq_page_rest **rest, int64_t deadline_ms, gsq_error *error) {
   gsq_server *server = database->server;
   const gsq_read_request request = {.database = database->id,
                                     .version = at->version,
@@ -469,13 +469,13 @@ static int fetch(gsq_database *database, const gsq_snapshot *at, const gsq_page_
   gsq_attempts attempts = gsq_server_attempts(server);
   int code;
   do {
-    code = gsq_read_pages(&server->client, &request, on_page, arg, deadline_ms, error);
+    code = gsq_read_pages(&server->client, &request, on_page, arg, rest, deadline_ms, error);
   } while (code != GSQ_OK && gsq_server_again(server, &attempts, deadline_ms, error));
   return code == GSQ_OK ? GSQ_OK : error->code;
 }
 
 int gsq_database_read(gsq_database *database, const gsq_snapshot *at, uint64_t offset, void *to,
-                      uint32_t size, int64_t prefetch_bytes, int64_t deadline_ms,
+                      uint32_t size, gsq_prefetch *prefetch, int64_t deadline_ms,
                       gsq_error *error) {
   if (size == 0) return GSQ_OK;
   page_reader reader = {
@@ -488,6 +488,7 @@ int gsq_database_read(gsq_database *database, const gsq_snapshot *at, uint64_t o
     const uint32_t page = (uint32_t)(from / page_size + 1);
     const uint64_t page_end = (uint64_t)page * page_size;
     const uint64_t until = end < page_end ? end : page_end;
+    if (prefetch) gsq_prefetch_await(prefetch, database->cache, page, at->version);
     if (!gsq_page_cache_get(database->cache, page, at->version, (uint32_t)(from % page_size),
                             (uint8_t *)to + (from - offset), (uint32_t)(until - from))) {
       gsq_page_range *last = range_count ? &ranges[range_count - 1] : NULL;
@@ -495,7 +496,7 @@ int gsq_database_read(gsq_database *database, const gsq_snapshot *at, uint64_t o
         last->count++;
       } else {
         if (range_count == MAX_RANGES) {
-          int code = fetch(database, at, ranges, range_count, 0, take_page, &reader,
+          int code = fetch(database, at, ranges, range_count, 0, take_page, &reader, NULL,
                            deadline_ms, error);
           if (code != GSQ_OK) return code;
           range_count = 0;
@@ -506,8 +507,14 @@ int gsq_database_read(gsq_database *database, const gsq_snapshot *at, uint64_t o
     from = until;
   }
   if (range_count == 0) return GSQ_OK;
-  return fetch(database, at, ranges, range_count, gsq_database_credit(database, prefetch_bytes),
-               take_page, &reader, deadline_ms, error);
+  if (!prefetch) {
+    return fetch(database, at, ranges, range_count, 0, take_page, &reader, NULL, deadline_ms,
+                 error);
+  }
+  prefetch->at = *at;
+  return fetch(database, at, ranges, range_count,
+               gsq_database_credit(database, prefetch->most_bytes), take_page, &reader,
+               &prefetch->rest, deadline_ms, error);
 }
 
 int gsq_database_read_pages(gsq_database *database, const gsq_snapshot *at,
@@ -526,7 +533,7 @@ int gsq_database_read_pages(gsq_database *database, const gsq_snapshot *at,
   }
   if (missing_count == 0) return GSQ_OK;
   return fetch(database, at, ranges, gsq_page_ranges(missing, missing_count, ranges), 0,
-               gsq_page_list_take, &list, deadline_ms, error);
+               gsq_page_list_take, &list, NULL, deadline_ms, error);
 }
 
 int gsq_database_cached(gsq_database *database, const gsq_snapshot *at, uint32_t page,

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "vfs/page_cache.h"
+#include "vfs/prefetch.h"
 #include "vfs/page_list.h"
 #include "vfs/server.h"
 
@@ -74,7 +75,7 @@ struct gsq_database {
   uint64_t floor_told;                   /* the highest floor that the server confirmed */
 };
 
-/* Opens it, or shares the one that is open. prefetch_bytes: as in gsq_database_read. */
+/* Opens it, or shares the one that is open. prefetch_bytes: gsq_prefetch's most_bytes. */
 int gsq_database_open(gsq_server *server, const char *name, int create, int read_only,
                       int64_t cache_bytes, int64_t prefetch_bytes, int64_t deadline_ms,
                       gsq_database **out, gsq_error *error);
@@ -145,9 +146,9 @@ uint64_t gsq_database_floor(gsq_database *database);
 /* How many bytes of pages the server may send without being asked, if as many are wanted. */
 uint32_t gsq_database_credit(const gsq_database *database, int64_t prefetch_bytes);
 /* Reads bytes of a snapshot, all below its size, through the cache; where the server is asked, it
-** may send prefetch_bytes more, which get into the cache. */
+** may send more, which get there by `prefetch`. NULL: it is not to. */
 int gsq_database_read(gsq_database *database, const gsq_snapshot *at, uint64_t offset, void *to,
-                      uint32_t size, int64_t prefetch_bytes, int64_t deadline_ms,
+                      uint32_t size, gsq_prefetch *prefetch, int64_t deadline_ms,
                       gsq_error *error);
 /* Reads whole pages of a snapshot, one behind the other: ascending, at most GSQ_BATCH_PAGES. What
 ** is not in the cache does not get there: it is for reading once. */

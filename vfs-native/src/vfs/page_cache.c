@@ -224,14 +224,28 @@ static uint64_t last_version(const gsq_page_cache *cache, const entry *e) {
   return e->state == CURRENT && cache->version > e->to ? cache->version : e->to;
 }
 
+static int holds_at(const gsq_page_cache *cache, const entry *e, uint32_t page,
+                    uint64_t snapshot) {
+  return e->page == page && e->state != AHEAD && snapshot >= e->from &&
+         snapshot <= last_version(cache, e);
+}
+
+int gsq_page_cache_has(gsq_page_cache *cache, uint32_t page, uint64_t snapshot) {
+  pthread_mutex_lock(&cache->mutex);
+  const entry *e = *bucket_of(cache, page);
+  while (e && !holds_at(cache, e, page, snapshot))
+    e = e->next_in_bucket;
+  const int has = e != NULL;
+  pthread_mutex_unlock(&cache->mutex);
+  return has;
+}
+
 int gsq_page_cache_get(gsq_page_cache *cache, uint32_t page, uint64_t snapshot, uint32_t offset,
                        void *to, uint32_t size) {
   int found = 0;
   pthread_mutex_lock(&cache->mutex);
   for (entry *e = *bucket_of(cache, page); e; e = e->next_in_bucket) {
-    if (e->page != page || e->state == AHEAD)
-      continue;
-    if (snapshot < e->from || snapshot > last_version(cache, e))
+    if (!holds_at(cache, e, page, snapshot))
       continue;
     if (offset > e->size || size > e->size - offset)
       break;

@@ -27,6 +27,9 @@ void gsq_page_cache_free(gsq_page_cache *cache);
 int gsq_page_cache_get(gsq_page_cache *cache, uint32_t page, uint64_t snapshot, uint32_t offset,
                        void *to, uint32_t size);
 
+/* Whether it has a page as of a snapshot. No use of it. */
+int gsq_page_cache_has(gsq_page_cache *cache, uint32_t page, uint64_t snapshot);
+
 /* Remembers a page that was read at `snapshot`: its content has not changed in
 ** [from_version, snapshot]. It becomes current if the cache is still synchronised with that very
 ** version. data NULL: a page of zeros. Out of memory is silent: it is a cache. */
@@ -54,7 +57,8 @@ void gsq_page_cache_clear(gsq_page_cache *cache, uint64_t version);
 
 typedef struct gsq_page_cache_stats {
   uint64_t hits, misses, evictions;
-  uint64_t unasked, unasked_used; /* pages that nobody asked for; those of them that were read */
+  uint64_t unasked,
+      unasked_used; /* pages that nobody asked for; those of them that were read */
   size_t bytes, max_bytes;
 } gsq_page_cache_stats;
 void gsq_page_cache_stats_get(gsq_page_cache *cache, gsq_page_cache_stats *out);

@@ -83,7 +83,7 @@ int gsq_remote_is_inherited(gsq_remote_file *file) {
 static int read_base(void *arg, uint64_t offset, void *to, uint32_t size, gsq_error *error) {
   gsq_remote_file *file = arg;
   return gsq_database_read(file->database, &file->pin.snapshot, offset, to, size,
-                           file->settings.prefetch_bytes, gsq_remote_deadline(file), error);
+                           &file->prefetch, gsq_remote_deadline(file), error);
 }
 
 static int read_stage(void *arg, const gsq_id *stage, uint32_t unit_size,
@@ -199,6 +199,7 @@ static int remote_lock(sqlite3_file *base, int level) {
   } else if (file->lock == SQLITE_LOCK_NONE) {
     return SQLITE_MISUSE;
   } else if (level == SQLITE_LOCK_RESERVED) {
+    gsq_prefetch_finish(&file->prefetch, file->database->cache);
     rc = reserve(file);
   } else if (file->lock == SQLITE_LOCK_SHARED) {
     return gsq_fail(&file->report, SQLITE_IOERR_LOCK,
@@ -215,6 +216,7 @@ static int remote_unlock(sqlite3_file *base, int level) {
   gsq_remote_file *file = (gsq_remote_file *)base;
   if (file->generation != gsq_fork_generation()) return SQLITE_OK;
   if (level >= file->lock) return SQLITE_OK;
+  gsq_prefetch_finish(&file->prefetch, file->database->cache);
   if (file->lock > SQLITE_LOCK_SHARED) {
     if (file->state == GSQ_REMOTE_ABORTED || file->state == GSQ_REMOTE_BROKEN) {
       file->state = GSQ_REMOTE_GOOD;
@@ -246,6 +248,7 @@ static int start_over(gsq_remote_file *file) {
   gsq_remote_drop_writes(file);
   file->state = GSQ_REMOTE_GOOD;
   if (!poisoned) return SQLITE_OK;
+  gsq_prefetch_finish(&file->prefetch, file->database->cache);
   gsq_database_unpin(file->database, &file->pin);
   int rc = pin(file, 0, 0);
   /* It believes that it has its lock: it must not read without a snapshot. */
@@ -303,7 +306,10 @@ static int remote_read(sqlite3_file *base, void *to, int size, sqlite3_int64 off
                                                     : (uint32_t)size;
   }
   int code = gsq_write_buffer_read(file->buffer, (uint64_t)offset, to, there, &error);
-  if (unlocked) gsq_database_unpin(file->database, &file->pin);
+  if (unlocked) {
+    gsq_prefetch_finish(&file->prefetch, file->database->cache);
+    gsq_database_unpin(file->database, &file->pin);
+  }
   if (code != GSQ_OK) {
     memset(to, 0, (size_t)size);
     return gsq_fail_error(&file->report, &error, GSQ_READING, "reading", file->settings.name);
@@ -473,6 +479,7 @@ int gsq_remote_sync(gsq_remote_file *file, const char *super_journal) {
   if (super_journal && gsq_super_journal_remotes(super_journal) > 1) {
     return prepare(file, super_journal);
   }
+  gsq_prefetch_finish(&file->prefetch, file->database->cache);
   const enum gsq_commit_outcome outcome =
       gsq_commit_buffer(file->database, &file->pin, file->buffer, &file->stager, &error);
   return gsq_remote_ended(file, outcome, &error);
@@ -505,6 +512,7 @@ static int remote_close(sqlite3_file *base) {
   if (file->generation == gsq_fork_generation()) {
     const int64_t deadline_ms = gsq_now_ms() + CLOSE_TIMEOUT_MS;
     remote_unlock(base, SQLITE_LOCK_NONE);
+    gsq_prefetch_finish(&file->prefetch, file->database->cache); /* immutable=1 has no locks */
     if (file->settings.max_staleness_ms > 0 && !file->fixed) {
       gsq_database_unwatch(file->database);
     }
@@ -579,6 +587,7 @@ int gsq_remote_open(gsq_remote_file *file, gsq_server *server, gsq_settings *set
   file->read_only = read_only;
   file->powersafe_overwrite = 1;
   file->cache_version = NOTHING_CACHED;
+  file->prefetch.most_bytes = settings->prefetch_bytes;
   file->settings = *settings;
   memset(settings, 0, sizeof *settings);
   if (file->settings.max_staleness_ms > 0 && !file->fixed) {

@@ -46,10 +46,11 @@ typedef struct gsq_remote_file {
   int fixed;  /* at a fixed version, by a view of its own; the pin is then in no list */
   gsq_fixed_view view;
   gsq_pin pin;
-  int wants_lease; /* it was refused: asks for the lease at its next SHARED */
-  int asked;       /* it did, at this SHARED */
+  int wants_lease;    /* it was refused: asks for the lease at its next SHARED */
+  int asked;          /* it did, at this SHARED */
   int64_t refused_ms; /* when it was refused last; gsq_now_ms()'s clock */
-  int batch;       /* between BEGIN_ and COMMIT_ATOMIC_WRITE */
+  int batch;          /* between BEGIN_ and COMMIT_ATOMIC_WRITE */
+  gsq_prefetch prefetch;
 
   enum gsq_remote_state state;
   int sync_failed; /* POISONED: the roll-back was told already */

@@ -203,7 +203,7 @@ static int call_read(gsq_channel *channel, int64_t deadline_ms, gsq_error *error
                               .stage = &stage,
                               .prefetch_credit_bytes = 99};
   int pages = 0;
-  int code = gsq_read_pages(&it, &request, count_page, &pages, deadline_ms, error);
+  int code = gsq_read_pages(&it, &request, count_page, &pages, NULL, deadline_ms, error);
   /* A retry begins anew. */
   return code == GSQ_OK && (pages == 0 || pages % 20) ? GSQ_UNKNOWN : code;
 }

@@ -101,6 +101,8 @@ static int calls[FAKE_METHODS];
 static int page_service = 1, commit_group = 1, time_travel = 1;
 static uint32_t ttl = 10000, max_message = 4u << 20;
 static size_t last_commit_pages;
+static uint32_t pages_ahead;
+static int rests, rests_beside_writing;
 static uint64_t moves;
 static int moved_fd;
 static void (*around)(int begins); /* set before there are threads */
@@ -134,6 +136,7 @@ static int refuse(gsq_error *error, int code, const char *reason) {
 /* Looks at the fault for a call. Returns its kind. */
 static enum fake_kind strike(enum fake_method method) {
   calls[method]++;
+  if (method == FAKE_ACQUIRE_LEASE || method == FAKE_COMMIT) rests_beside_writing += rests;
   if (method != FAKE_KEEP_ALIVE && method != FAKE_WATCH) calls[FAKE_ANY]++;
   if (fault.kind == FAKE_NO_FAULT || (fault.method != FAKE_ANY && fault.method != method)) {
     return FAKE_NO_FAULT;
@@ -325,6 +328,7 @@ static int open_session(const gsq_page_client *client, gsq_session_info *out,
   out->max_message_bytes = max_message;
   out->commit_group = (uint8_t)commit_group;
   out->watch = watching != FAKE_NO_WATCH;
+  out->prefetch = pages_ahead > 0;
   out->time_travel = (uint8_t)time_travel;
   out->incarnation = s->incarnation;
   return GSQ_OK;
@@ -539,9 +543,58 @@ static int read_pages(const gsq_page_client *client, const gsq_read_request *req
   return GSQ_OK;
 }
 
+struct gsq_page_rest {
+  gsq_id database;
+  uint64_t version;
+  uint32_t page_size, next, left;
+};
+
+static gsq_page_rest *rest_of(const gsq_read_request *request) {
+  if (request->prefetch_credit_bytes == 0) return NULL;
+  gsq_page_rest *rest = malloc(sizeof *rest);
+  const gsq_page_range *last = &request->ranges[request->range_count - 1];
+  *rest = (gsq_page_rest){.database = request->database,
+                          .version = request->version,
+                          .page_size = request->page_size,
+                          .next = last->first + last->count,
+                          .left = pages_ahead};
+  rests++;
+  return rest;
+}
+
+static int read_some_pages(const gsq_page_client *client, const gsq_read_request *request,
+                           gsq_page_fn on_page, void *arg, gsq_page_rest **rest,
+                           gsq_error *error) {
+  int code = read_pages(client, request, on_page, arg, error);
+  if (code == GSQ_OK && rest && !*rest) *rest = rest_of(request);
+  return code;
+}
+
 int gsq_read_pages(const gsq_page_client *client, const gsq_read_request *request,
-                   gsq_page_fn on_page, void *arg, int64_t deadline_ms, gsq_error *error) {
-  SERVE(FAKE_READ_PAGES, read_pages(client, request, on_page, arg, error));
+                   gsq_page_fn on_page, void *arg, gsq_page_rest **rest, int64_t deadline_ms,
+                   gsq_error *error) {
+  if (rest) *rest = NULL;
+  SERVE(FAKE_READ_PAGES, read_some_pages(client, request, on_page, arg, rest, error));
+}
+
+int gsq_page_rest_take(gsq_page_rest *rest, gsq_page_fn on_page, void *arg) {
+  gsq_error ignored = {0};
+  begin();
+  pthread_mutex_lock(&mutex);
+  const database *d = find_database(&rest->database);
+  const int more = rest->left > 0 && rest->next <= d->versions[rest->version].page_count;
+  if (more) {
+    const image *i = page_at(d, rest->next, rest->version);
+    call_back(on_page, arg, rest->next, i->version, 0, i->data, i->size, &ignored);
+    rest->next++;
+    rest->left--;
+  } else {
+    rests--;
+    free(rest);
+  }
+  pthread_mutex_unlock(&mutex);
+  end();
+  return more;
 }
 
 static int acquire(const gsq_page_client *client, const gsq_id *id, uint64_t have, int at_any,
@@ -998,6 +1051,26 @@ void fake_want_lease(const char *name) {
   pthread_mutex_unlock(&mutex);
 }
 
+void fake_send_ahead(uint32_t pages) {
+  pthread_mutex_lock(&mutex);
+  pages_ahead = pages;
+  pthread_mutex_unlock(&mutex);
+}
+
+int fake_rests(void) {
+  pthread_mutex_lock(&mutex);
+  const int n = rests;
+  pthread_mutex_unlock(&mutex);
+  return n;
+}
+
+int fake_rests_beside_writing(void) {
+  pthread_mutex_lock(&mutex);
+  const int n = rests_beside_writing;
+  pthread_mutex_unlock(&mutex);
+  return n;
+}
+
 int fake_streams(void) {
   int n = 0;
   pthread_mutex_lock(&mutex);
@@ -1096,6 +1169,8 @@ void fake_reset(void) {
   time_travel = 1;
   ttl = 10000;
   max_message = 4u << 20;
+  pages_ahead = 0;
+  rests_beside_writing = 0;
   pthread_mutex_unlock(&mutex);
 }
 

@@ -102,6 +102,14 @@ int fake_untold(void);
 /* The newest wait_ms of an AcquireLease. */
 uint32_t fake_last_wait(void);
 
+/* So many pages follow those that are read, one by one, if the client has credit; 0 after fake_reset. To
+** be set before a session is opened. */
+void fake_send_ahead(uint32_t pages);
+/* How many reads have not ended, since pages of theirs have not been taken. */
+int fake_rests(void);
+/* The same when a lease was asked for or a commit made, added up since fake_reset. */
+int fake_rests_beside_writing(void);
+
 uint64_t fake_head(const char *name); /* 0 also if there is no such database */
 size_t fake_stages(void);
 size_t fake_sessions(void);
