@@ -20,14 +20,17 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * The answer to one ReadPages: what was asked for, and then what is thought to be asked for next.
- * One message's worth of pages is read when the client has room for it, so that a slow client costs
- * the server one message.
+ * One message's worth of pages is read when the client has room for it, or nearly so: a slow client
+ * costs the server little more than one message.
  *
  * <p>Whatever happens (room, a finished read, the end of the call) calls {@link #advance}; one
  * thread at a time takes the steps that are then possible.
  */
 final class PageStream {
   private static final int MESSAGE_BYTES = 1 << 20;
+
+  /** While so much is yet to be sent, the next pages are read. */
+  private static final int UNSENT_BYTES = 256 << 10;
 
   private final ServerCallStreamObserver<ReadPagesResponse> call;
   private final Traffic traffic;
@@ -67,6 +70,7 @@ final class PageStream {
   PageStream(ServerCallStreamObserver<ReadPagesResponse> call, Traffic traffic) {
     this.call = call;
     this.traffic = traffic;
+    call.setOnReadyThreshold(UNSENT_BYTES);
     call.setOnReadyHandler(this::advance);
     call.setOnCancelHandler(this::advance);
   }

@@ -109,6 +109,8 @@ final class Engine implements AutoCloseable {
   private final ReadOptions metaOnDisk;
   private final ReadOptions pagesInMemory;
   private final ReadOptions pagesOnDisk;
+  private final ReadOptions sequenceInMemory;
+  private final ReadOptions sequenceOnDisk;
   private final ReadOptions scan;
   private final Options tableOptions;
   private final Options plainTableOptions;
@@ -180,6 +182,9 @@ final class Engine implements AutoCloseable {
       pagesInMemory =
           own(new ReadOptions().setReadTier(ReadTier.BLOCK_CACHE_TIER).setPrefixSameAsStart(true));
       pagesOnDisk = own(new ReadOptions().setPrefixSameAsStart(true));
+      sequenceInMemory =
+          own(new ReadOptions().setReadTier(ReadTier.BLOCK_CACHE_TIER).setTotalOrderSeek(true));
+      sequenceOnDisk = own(new ReadOptions().setTotalOrderSeek(true));
       scan = own(new ReadOptions().setTotalOrderSeek(true).setFillCache(false));
       List<ColumnFamilyHandle> handles = new ArrayList<>();
       db =
@@ -243,6 +248,11 @@ final class Engine implements AutoCloseable {
   /** Over the images of a page: it does not go from one page to the next. */
   RocksIterator pageIterator(Tier tier) {
     return db.newIterator(pages, tier == Tier.MEMORY ? pagesInMemory : pagesOnDisk);
+  }
+
+  /** Over all images, in the order of their pages. */
+  RocksIterator pageSequence(Tier tier) {
+    return db.newIterator(pages, tier == Tier.MEMORY ? sequenceInMemory : sequenceOnDisk);
   }
 
   /** Over all images, for work in the background: what it reads is not kept in memory. */

@@ -4,6 +4,7 @@ import dev.grpsqlite.server.spi.CommitId;
 import dev.grpsqlite.server.spi.DatabaseId;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 
 /**
  * Every key of the layout that {@link dev.grpsqlite.server.rocksdb the package} explains. Numbers
@@ -199,6 +200,10 @@ final class Keys {
 
   static void page(ByteBuffer to, long database, long page, long version, int attempt) {
     to.putLong(database).putInt((int) page).putLong(~version).putInt(attempt);
+  }
+
+  static boolean areOfSamePage(byte[] one, byte[] other) {
+    return Arrays.equals(one, 0, PAGE_PREFIX_BYTES, other, 0, PAGE_PREFIX_BYTES);
   }
 
   static long pageDatabaseOf(byte[] key) {

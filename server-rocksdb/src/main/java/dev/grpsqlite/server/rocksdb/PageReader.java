@@ -12,7 +12,6 @@ import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.rocksdb.RocksDBException;
-import org.rocksdb.RocksIterator;
 
 /**
  * Finds pages as of a version (P6). The argument why what it finds is right is with {@link
@@ -66,8 +65,8 @@ final class PageReader {
         }
       }
       check(state, at, pages, stage != null);
-      try (RocksIterator images = engine.pageIterator(tier)) {
-        // Behind the iterator: it sees nothing of what is deleted from now on.
+      try (PageImages images = new PageImages(engine, tier, state, pages)) {
+        // Behind the images: they have nothing of what is deleted from now on.
         if (state.stale) {
           continue;
         }
@@ -103,9 +102,9 @@ final class PageReader {
   }
 
   private static PageImage newest(
-      RocksIterator images, DatabaseState state, VersionRecord at, long page, List<Stage> stages)
+      PageImages images, DatabaseState state, VersionRecord at, long page, List<Stage> stages)
       throws RocksDBException {
-    images.seek(Keys.page(state.number, page, at.version(), Keys.INLINE));
+    images.seek(state.number, page, at.version(), Keys.INLINE);
     for (; images.isValid(); images.next()) {
       byte[] key = images.key();
       long version = Keys.pageVersionOf(key);
@@ -113,9 +112,9 @@ final class PageReader {
         return image(state, page, version, at.pageSize(), images.value());
       }
     }
-    images.status();
+    images.checkStatus();
     for (Forked origin : state.origins) {
-      images.seek(Keys.page(origin.parent(), page, origin.version(), Keys.INLINE));
+      images.seek(origin.parent(), page, origin.version(), Keys.INLINE);
       for (; images.isValid(); images.next()) {
         byte[] key = images.key();
         Attempt attempt = new Attempt(Keys.pageVersionOf(key), Keys.pageAttemptOf(key));
@@ -123,20 +122,19 @@ final class PageReader {
           return image(state, page, 0, at.pageSize(), images.value());
         }
       }
-      images.status();
+      images.checkStatus();
     }
     throw new IllegalStateException(
         "page %d of database %s, version %d, is missing".formatted(page, state.name, at.version()));
   }
 
   private static @Nullable PageImage staged(
-      RocksIterator images, DatabaseState state, Stage stage, long page) throws RocksDBException {
-    byte[] wanted = Keys.page(state.number, page, stage.version, stage.attempt);
-    images.seek(wanted);
-    if (images.isValid() && Keys.startsWith(images.key(), wanted)) {
+      PageImages images, DatabaseState state, Stage stage, long page) throws RocksDBException {
+    images.seek(state.number, page, stage.version, stage.attempt);
+    if (images.isNamed()) {
       return image(state, page, 0, stage.record.pageSize(), images.value());
     }
-    images.status();
+    images.checkStatus();
     return null;
   }
 

@@ -51,6 +51,9 @@ final class RocksPageStore implements PageStore {
   static final Duration COLLECT_FIRST = Duration.ofSeconds(30);
 
   /** A stage that an earlier run left, and that nobody has asked for since, goes then. */
+  /** So many take longer than the caller's thread should be held up, in memory or not. */
+  private static final int MANY_PAGES = 16;
+
   private static final Duration INHERITED_STAGE = Duration.ofHours(1);
 
   /** A span of versions whose changes are not looked for on the caller's thread. */
@@ -285,7 +288,9 @@ final class RocksPageStore implements PageStore {
 
   @Override
   public CompletableFuture<List<PageImage>> read(DatabaseId database, long version, long[] pages) {
-    return readers.answer(tier -> pageReader.read(database, version, pages, tier));
+    Readers.Reading<List<PageImage>> reading =
+        tier -> pageReader.read(database, version, pages, tier);
+    return pages.length < MANY_PAGES ? readers.answer(reading) : readers.answerFromDisk(reading);
   }
 
   @Override
