@@ -546,13 +546,12 @@ static int open_there(gsq_remote_file *file, gsq_server *server, const gsq_setti
                       int create, int read_only, int64_t deadline_ms, gsq_error *error) {
   file->fixed = settings->at || settings->version_given;
   if (!file->fixed) {
-    return gsq_database_open(server, settings->name, create, read_only, settings->cache_bytes,
-                             settings->prefetch_bytes, deadline_ms, &file->database, error);
+    return gsq_database_open(server, settings, create, read_only, deadline_ms, &file->database,
+                             error);
   }
   const gsq_moment moment = {
       .is_time = settings->at != NULL, .version = settings->version, .time = settings->at_time};
-  return gsq_fixed_open(server, settings->name, &moment, settings->cache_bytes,
-                        settings->prefetch_bytes, deadline_ms, &file->view, &file->database,
+  return gsq_fixed_open(server, settings, &moment, deadline_ms, &file->view, &file->database,
                         error);
 }
 
