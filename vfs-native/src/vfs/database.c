@@ -207,7 +207,7 @@ int gsq_database_open(gsq_server *server, const gsq_settings *settings, int crea
       goto out;
     }
     if (is_new) {
-      gsq_database_use_disk(database, settings, &answer.database, answer.head_version);
+      gsq_database_use_disk(database, settings, &answer.database, answer.snapshot.version);
     }
     if (!is_live) begin_live(database, is_new, &answer);
     if (!read_only) database->opened_for_writing = 1;

@@ -121,12 +121,14 @@ void gsq_disk_cache_put(gsq_disk_cache *cache, uint32_t page, uint64_t from_vers
   pthread_mutex_lock(&cache->mutex);
   const uint64_t until = gsq_known_until(&cache->known, page, at->version);
   const int is_old = until < cache->known.through;
+  /* One that was asked for was looked for here before. */
+  const uint64_t enough = asked ? UINT64_MAX : gsq_known_unchanged_since(&cache->known, page);
   const int usable = cache->usable;
   pthread_mutex_unlock(&cache->mutex);
   if (!usable || is_old || from_version > at->version) return;
   const gsq_disk_image image = {
       .page = page, .page_size = at->page_size, .from = from_version, .to = until};
-  if (gsq_disk_write(cache->folder, &cache->owner, &image, data, !asked)) {
+  if (gsq_disk_write(cache->folder, &cache->owner, &image, data, enough)) {
     count(&cache->bytes_written, data ? at->page_size : 0);
   } else {
     count(&cache->dropped, 1);

@@ -22,7 +22,7 @@
 **
 ** Nothing here fails: what cannot be read or written is not there.
 **
-** Thread-safe; its mutex is a leaf, held for moments.
+** Thread-safe; its mutex is held for moments, and never across I/O.
 */
 #ifndef GSQ_VFS_DISK_CACHE_H
 #define GSQ_VFS_DISK_CACHE_H

@@ -49,9 +49,12 @@ int gsq_known_learn(gsq_known *known, uint64_t from, uint64_t to, int all,
   return 1;
 }
 
+uint64_t gsq_known_unchanged_since(const gsq_known *known, uint32_t page) {
+  const uint64_t changed = known->room > 0 ? known->changed[(page - 1) & (known->room - 1)] : 0;
+  return changed > known->since ? changed : known->since;
+}
+
 uint64_t gsq_known_until(const gsq_known *known, uint32_t page, uint64_t seen) {
-  if (seen < known->since || seen >= known->through) return seen;
-  const int may_have_changed =
-      known->room > 0 && known->changed[(page - 1) & (known->room - 1)] > seen;
-  return may_have_changed ? seen : known->through;
+  const int holds = seen < known->through && seen >= gsq_known_unchanged_since(known, page);
+  return holds ? known->through : seen;
 }

@@ -37,4 +37,7 @@ int gsq_known_learn(gsq_known *known, uint64_t from, uint64_t to, int all,
 /* The last version at which an image is known to hold that was seen to hold at `seen`. */
 uint64_t gsq_known_until(const gsq_known *known, uint32_t page, uint64_t seen);
 
+/* The first version such that an image that was seen there is known to hold up to `through`. */
+uint64_t gsq_known_unchanged_since(const gsq_known *known, uint32_t page);
+
 #endif

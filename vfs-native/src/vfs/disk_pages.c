@@ -24,7 +24,7 @@ static_assert(sizeof(header) == 64, "no padding, which the checksum would not kn
 
 typedef struct write_job {
   gsq_disk_job job;
-  int only_if_new;
+  uint64_t enough;
   header header;
   unsigned char bytes[];
 } write_job;
@@ -88,7 +88,7 @@ static int choose(const gsq_disk_folder *folder, const write_job *write) {
     const int is_free = got < (ssize_t)sizeof head || head.format != FORMAT;
     if (is_free && free_place < 0) free_place = place;
     if (is_free || !is_of(&head, &mine->owner, mine->page, mine->page_size)) continue;
-    return write->only_if_new && head.from == mine->from ? -1 : place;
+    return head.from == mine->from && head.to >= write->enough ? -1 : place;
   }
   return free_place >= 0 ? free_place : (int)(mine->checksum % GSQ_DISK_PLACES);
 }
@@ -110,12 +110,12 @@ static void run(gsq_disk_folder *folder, gsq_disk_job *job) {
 }
 
 int gsq_disk_write(gsq_disk_folder *folder, const gsq_disk_owner *owner,
-                   const gsq_disk_image *image, const void *bytes, int only_if_new) {
+                   const gsq_disk_image *image, const void *bytes, uint64_t enough) {
   const uint32_t size = bytes ? image->page_size : 0;
   write_job *write = malloc(sizeof *write + size);
   if (!write) return 0;
   write->job = (gsq_disk_job){.bytes = sizeof *write + size, .run = run};
-  write->only_if_new = only_if_new;
+  write->enough = enough;
   write->header = (header){.format = FORMAT,
                            .page = image->page,
                            .page_size = image->page_size,

@@ -37,9 +37,10 @@ typedef struct gsq_disk_image {
 int gsq_disk_read(const gsq_disk_folder *folder, const gsq_disk_owner *owner, int place,
                   gsq_disk_image *image, void *bytes);
 
-/* Writes it later, in the folder's thread. bytes NULL: a page of zeros. only_if_new: not if the file
-** seems to have the same image. Returns 0 if there is too much to do, or no memory. */
+/* Writes it later, in the folder's thread; not if the file seems to have the same image, seen at
+** `enough` or later. bytes NULL: a page of zeros. Returns 0 if there is too much to do, or no
+** memory. */
 int gsq_disk_write(gsq_disk_folder *folder, const gsq_disk_owner *owner,
-                   const gsq_disk_image *image, const void *bytes, int only_if_new);
+                   const gsq_disk_image *image, const void *bytes, uint64_t enough);
 
 #endif
