@@ -100,7 +100,7 @@ class DiskCacheTest {
         pages.seek(at);
         int before = pages.read();
         pages.seek(at);
-        pages.write(before ^ 1 << random.nextInt(8));
+        pages.write(before ^ (1 << random.nextInt(8)));
       }
     }
     Scan damaged = scan(caching, ROWS);
@@ -212,12 +212,15 @@ class DiskCacheTest {
       }
     }
     System.out.print(
-        kind + ", " + kills + " kills: " + caching.python("bank.py", histories.toArray(new String[0])).ok());
+        kind
+            + ", "
+            + kills
+            + " kills: "
+            + caching.python("bank.py", histories.toArray(new String[0])).ok());
   }
 
   private Program reader(Client client, int number) throws IOException {
-    return client.startPython(
-        "bank.py", "read", "file:" + database + "?mode=ro", "read-" + number);
+    return client.startPython("bank.py", "read", "file:" + database + "?mode=ro", "read-" + number);
   }
 
   private Path cache() {
@@ -237,7 +240,9 @@ class DiskCacheTest {
     }
   }
 
-  /** Scans in a process of its own, and checks what it finds. Nothing comes that is not asked for. */
+  /**
+   * Scans in a process of its own, and checks what it finds. Nothing comes that is not asked for.
+   */
   private Scan scan(Client client, long sum) throws Exception {
     String found =
         client

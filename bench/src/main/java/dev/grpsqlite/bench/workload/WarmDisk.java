@@ -6,7 +6,9 @@ import java.sql.Connection;
 import java.util.ArrayList;
 import java.util.List;
 
-/** A whole table, in a process that starts over a cache on disk, beside one that starts over none. */
+/**
+ * A whole table, in a process that starts over a cache on disk, beside one that starts over none.
+ */
 final class WarmDisk implements Workload {
   private static final String DATABASE = "table.db";
   private static final List<Double> DELAYS_MS = List.of(0.0, 2.0);
