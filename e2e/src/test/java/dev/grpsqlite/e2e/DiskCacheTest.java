@@ -138,7 +138,8 @@ class DiskCacheTest {
   void aServerThatWasRestoredFromABackupIsNoticed() throws Exception {
     Path home = Files.createDirectory(folder.resolve("server"));
     Path backup = folder.resolve("backup");
-    try (ServerProcess server = Kind.ROCKSDB.start(home)) {
+    // A server that restarted gives no lease away for so long.
+    try (ServerProcess server = Kind.ROCKSDB.start(home, "--session-ttl-ms", "1500")) {
       Client caching = caching(new Client(folder, server.url()));
       caching.shell(database, FILL).ok();
       scan(caching, ROWS);
