@@ -6,6 +6,8 @@
 #include "base/clock.h"
 #include "vfs/database_parts.h"
 #include "vfs/lease.h"
+#include "vfs/report.h"
+#include "vfs/sqlite_api.h"
 #include "vfs/views.h"
 
 /* Page ranges in one ReadPages: SQLite reads page by page, so this is seldom more than one. */
@@ -40,6 +42,26 @@ void gsq_database_keep_page(const gsq_database *database, const gsq_snapshot *at
                             uint32_t size) {
   (asked ? gsq_page_cache_put : gsq_page_cache_put_unasked)(
       database->cache, number, version, at->version, size ? data : NULL, at->page_size);
+  if (database->disk) {
+    gsq_disk_cache_put(database->disk, number, version, at, asked, size ? data : NULL);
+  }
+}
+
+/* Copies a part of a page, if a cache has it. */
+static int cached(gsq_database *database, const gsq_snapshot *at, uint32_t page,
+                  uint32_t offset, void *to, uint32_t size) {
+  if (gsq_page_cache_get(database->cache, page, at->version, offset, to, size)) return 1;
+  if (!database->disk) return 0;
+  const int whole = offset == 0 && size == at->page_size;
+  uint8_t *bytes = whole ? to : malloc(at->page_size);
+  uint64_t from_version;
+  const int found = bytes && gsq_disk_cache_get(database->disk, page, at, bytes, &from_version);
+  if (found) {
+    gsq_page_cache_put(database->cache, page, from_version, at->version, bytes, at->page_size);
+    if (!whole) memcpy(to, bytes + offset, size);
+  }
+  if (!whole) free(bytes);
+  return found;
 }
 
 uint32_t gsq_database_credit(const gsq_database *database, int64_t prefetch_bytes) {
@@ -56,6 +78,7 @@ void gsq_database_free(gsq_database *database) {
   pthread_cond_destroy(&database->refreshed);
   pthread_mutex_destroy(&database->mutex);
   if (database->cache) gsq_page_cache_free(database->cache);
+  gsq_disk_cache_close(database->disk);
   free(database->name);
   free(database);
 }
@@ -124,6 +147,15 @@ int gsq_database_unlink_if_unused_(gsq_database *database) {
   return 1;
 }
 
+void gsq_database_use_disk(gsq_database *database, const gsq_settings *settings,
+                           const gsq_id *id, uint64_t head) {
+  gsq_error error = {0};
+  if (!settings->cache_dir) return;
+  database->disk =
+      gsq_disk_cache_open(settings->cache_dir, settings->cache_dir_bytes, id, head, &error);
+  if (!database->disk) gsq_fail(NULL, SQLITE_WARNING, "%s: %s", database->name, error.message);
+}
+
 int gsq_database_is(const gsq_database *database, const gsq_id *id) {
   return memcmp(&database->id, id, sizeof *id) == 0;
 }
@@ -152,19 +184,20 @@ static void begin_live(gsq_database *database, int is_new, const gsq_open_answer
   pthread_mutex_unlock(&server->mutex);
 }
 
-int gsq_database_open(gsq_server *server, const char *name, int create, int read_only,
-                      int64_t cache_bytes, int64_t prefetch_bytes, int64_t deadline_ms,
-                      gsq_database **out, gsq_error *error) {
+int gsq_database_open(gsq_server *server, const gsq_settings *settings, int create,
+                      int read_only, int64_t deadline_ms, gsq_database **out,
+                      gsq_error *error) {
   gsq_database *database;
   gsq_open_answer answer;
   int is_new;
   pthread_mutex_lock(&server->open_mutex);
-  int code = gsq_database_find_or_make(server, name, cache_bytes, &database, &is_new, error);
+  int code = gsq_database_find_or_make(server, settings->name, settings->cache_bytes, &database,
+                                       &is_new, error);
   if (code != GSQ_OK) goto out;
   const int is_live = database->live_references > 0;
   if (!is_live || (!read_only && !database->opened_for_writing)) {
-    code = open_at_server(database, is_new, is_live, create, read_only, prefetch_bytes,
-                          deadline_ms, &answer, error);
+    code = open_at_server(database, is_new, is_live, create, read_only,
+                          settings->prefetch_bytes, deadline_ms, &answer, error);
     if (code == GSQ_OK && !is_new) {
       code =
           gsq_database_check_is(database, &answer.database, GSQ_LIVE_VIEW, deadline_ms, error);
@@ -172,6 +205,9 @@ int gsq_database_open(gsq_server *server, const char *name, int create, int read
     if (code != GSQ_OK) {
       if (is_new) gsq_database_free(database);
       goto out;
+    }
+    if (is_new) {
+      gsq_database_use_disk(database, settings, &answer.database, answer.snapshot.version);
     }
     if (!is_live) begin_live(database, is_new, &answer);
     if (!read_only) database->opened_for_writing = 1;
@@ -233,10 +269,23 @@ void gsq_database_confirm_(gsq_database *database, int64_t known_ms) {
   if (known_ms > database->confirmed_ms) database->confirmed_ms = known_ms;
 }
 
-void gsq_database_learn_(gsq_database *database, const gsq_snapshot *head,
-                         const gsq_changes *changes, int64_t known_ms) {
-  gsq_page_cache_advance(database->cache, head->version, changes->all, changes->pages,
-                         changes->count);
+uint64_t gsq_database_have(gsq_database *database) {
+  const uint64_t have = gsq_page_cache_version(database->cache);
+  if (!database->disk) return have;
+  const uint64_t on_disk = gsq_disk_cache_version(database->disk);
+  return on_disk < have ? on_disk : have;
+}
+
+void gsq_database_learn_(gsq_database *database, uint64_t from_version,
+                         const gsq_snapshot *head, const gsq_changes *changes,
+                         int64_t known_ms) {
+  /* What changed before from_version may not be known. */
+  const int all = changes->all || from_version > gsq_page_cache_version(database->cache);
+  gsq_page_cache_advance(database->cache, head->version, all, changes->pages, changes->count);
+  if (database->disk) {
+    gsq_disk_cache_learn(database->disk, from_version, head->version, changes->all,
+                         changes->pages, changes->count);
+  }
   if (head->version > database->head.version) database->head = *head;
   gsq_database_confirm_(database, known_ms);
 }
@@ -262,7 +311,7 @@ static int refresh_once(gsq_database *database, uint64_t have_version, uint64_t 
   } while (code != GSQ_OK && gsq_server_again(server, &attempts, deadline_ms, error));
   if (code != GSQ_OK) return error->code;
   pthread_mutex_lock(&database->mutex);
-  gsq_database_learn_(database, &head, &changes, sent_ms);
+  gsq_database_learn_(database, have_version, &head, &changes, sent_ms);
   pthread_mutex_unlock(&database->mutex);
   gsq_changes_free(&changes);
   return GSQ_OK;
@@ -285,7 +334,7 @@ static int refresh(gsq_database *database, int64_t deadline_ms, gsq_error *error
     uint64_t floor = gsq_database_floor_(database);
     if (have < floor) floor = have;
     pthread_mutex_unlock(&database->mutex);
-    code = refresh_once(database, have, floor, deadline_ms, error);
+    code = refresh_once(database, gsq_database_have(database), floor, deadline_ms, error);
     pthread_mutex_lock(&database->mutex);
     database->refreshing = 0;
     if (code == GSQ_OK) database->refresh_ended = mine;
@@ -303,8 +352,8 @@ static int pin_with_lease(gsq_database *database, gsq_pin *pin, uint32_t wait_ms
   database->asking++;
   const uint64_t epoch_before = database->epoch;
   pthread_mutex_unlock(&database->mutex);
-  int code = gsq_lease_acquire(database, gsq_page_cache_version(database->cache), 1, wait_ms,
-                               &outcome, deadline_ms, error);
+  int code = gsq_lease_acquire(database, gsq_database_have(database), 1, wait_ms, &outcome,
+                               deadline_ms, error);
   pthread_mutex_lock(&database->mutex);
   database->asking--;
   if (code == GSQ_OK && outcome == GSQ_LEASE_GRANTED) {
@@ -372,6 +421,7 @@ void gsq_database_unpin(gsq_database *database, gsq_pin *pin) {
   }
   pthread_mutex_unlock(&database->mutex);
   if (wanted) gsq_lease_yield(database);
+  if (database->disk) gsq_disk_cache_rest(database->disk);
 }
 
 void gsq_database_watch(gsq_database *database, int64_t max_staleness_ms) {
@@ -419,9 +469,17 @@ void gsq_database_committed(gsq_database *database, gsq_pin *pin, const gsq_snap
                        pages[i].size ? pages[i].data : NULL, next->page_size);
   }
   gsq_page_cache_advance(database->cache, next->version, all, changed, changed_count);
+  if (database->disk) {
+    gsq_disk_cache_learn(database->disk, next->version - 1, next->version, all, changed,
+                         changed_count);
+  }
   if (next->version > database->head.version) database->head = *next;
   pin_(database, pin, next);
   pthread_mutex_unlock(&database->mutex);
+  for (size_t i = 0; database->disk && i < page_count; i++) {
+    gsq_disk_cache_put(database->disk, pages[i].number, next->version, next, 1,
+                       pages[i].size ? pages[i].data : NULL);
+  }
 }
 
 /* Reading. */
@@ -488,9 +546,9 @@ int gsq_database_read(gsq_database *database, const gsq_snapshot *at, uint64_t o
     const uint32_t page = (uint32_t)(from / page_size + 1);
     const uint64_t page_end = (uint64_t)page * page_size;
     const uint64_t until = end < page_end ? end : page_end;
-    if (prefetch) gsq_prefetch_await(prefetch, database->cache, page, at->version);
-    if (!gsq_page_cache_get(database->cache, page, at->version, (uint32_t)(from % page_size),
-                            (uint8_t *)to + (from - offset), (uint32_t)(until - from))) {
+    if (prefetch) gsq_prefetch_await(prefetch, database, page, at->version);
+    if (!cached(database, at, page, (uint32_t)(from % page_size),
+                (uint8_t *)to + (from - offset), (uint32_t)(until - from))) {
       gsq_page_range *last = range_count ? &ranges[range_count - 1] : NULL;
       if (last && last->first + last->count == page) {
         last->count++;
@@ -538,5 +596,5 @@ int gsq_database_read_pages(gsq_database *database, const gsq_snapshot *at,
 
 int gsq_database_cached(gsq_database *database, const gsq_snapshot *at, uint32_t page,
                         void *to) {
-  return gsq_page_cache_get(database->cache, page, at->version, 0, to, at->page_size);
+  return cached(database, at, page, 0, to, at->page_size);
 }

@@ -15,9 +15,10 @@
 #include <pthread.h>
 #include <stdint.h>
 
+#include "vfs/disk_cache.h"
 #include "vfs/page_cache.h"
-#include "vfs/prefetch.h"
 #include "vfs/page_list.h"
+#include "vfs/prefetch.h"
 #include "vfs/server.h"
 
 /* One connection's place in the history. Embedded in its file; zeroed before the first use. */
@@ -40,6 +41,7 @@ struct gsq_database {
   char *name;
   gsq_id id;
   gsq_page_cache *cache;
+  gsq_disk_cache *disk; /* or NULL. Set before anyone else sees the object */
 
   /* Protected by server->mutex. */
   gsq_database *next;
@@ -75,10 +77,9 @@ struct gsq_database {
   uint64_t floor_told;                   /* the highest floor that the server confirmed */
 };
 
-/* Opens it, or shares the one that is open. prefetch_bytes: gsq_prefetch's most_bytes. */
-int gsq_database_open(gsq_server *server, const char *name, int create, int read_only,
-                      int64_t cache_bytes, int64_t prefetch_bytes, int64_t deadline_ms,
-                      gsq_database **out, gsq_error *error);
+/* Opens settings->name, or shares the one that is open, with the caches that it was opened with. */
+int gsq_database_open(gsq_server *server, const gsq_settings *settings, int create,
+                      int read_only, int64_t deadline_ms, gsq_database **out, gsq_error *error);
 /* Ends one use. The last one gives the lease back. No pin may be left. */
 void gsq_database_close(gsq_database *database, int64_t deadline_ms);
 
@@ -90,6 +91,10 @@ int gsq_database_find_or_make(gsq_server *server, const char *name, int64_t cach
 void gsq_database_link_(gsq_database *database, const gsq_id *id);
 /* 1: nobody has it open any more, and it is not linked any more. */
 int gsq_database_unlink_if_unused_(gsq_database *database);
+/* Its id is known, nobody else sees it, and `head` was its newest version: gives it the cache on disk
+** that is wanted. If there can be none, the log says why. */
+void gsq_database_use_disk(gsq_database *database, const gsq_settings *settings,
+                           const gsq_id *id, uint64_t head);
 void gsq_database_free(gsq_database *database);
 int gsq_database_is(const gsq_database *database, const gsq_id *id);
 /* Puts a page that came into the cache. */
@@ -140,6 +145,8 @@ int gsq_database_is_reserved(gsq_database *database);
 int gsq_database_epoch(gsq_database *database, const gsq_pin *pin, uint64_t *epoch,
                        int64_t deadline_ms, gsq_error *error);
 
+/* What is here is known up to this version: what changed since is of interest. */
+uint64_t gsq_database_have(gsq_database *database);
 /* The lowest version that anyone here may still read. */
 uint64_t gsq_database_floor(gsq_database *database);
 
@@ -151,11 +158,11 @@ int gsq_database_read(gsq_database *database, const gsq_snapshot *at, uint64_t o
                       uint32_t size, gsq_prefetch *prefetch, int64_t deadline_ms,
                       gsq_error *error);
 /* Reads whole pages of a snapshot, one behind the other: ascending, at most GSQ_BATCH_PAGES. What
-** is not in the cache does not get there: it is for reading once. */
+** is in no cache does not get there: it is for reading once. */
 int gsq_database_read_pages(gsq_database *database, const gsq_snapshot *at,
                             const uint32_t *numbers, size_t count, void *to,
                             int64_t deadline_ms, gsq_error *error);
-/* Copies a whole page if the cache has it: 1, else 0. */
+/* Copies a whole page if a cache has it: 1, else 0. */
 int gsq_database_cached(gsq_database *database, const gsq_snapshot *at, uint32_t page,
                         void *to);
 

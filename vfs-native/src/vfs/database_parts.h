@@ -9,10 +9,11 @@
 /* The lowest version that anyone here may still read. */
 uint64_t gsq_database_floor_(const gsq_database *database);
 
-/* Learns of a version, which was the head at known_ms or later (0: unknown). Answers may come in any
-** order: an older one has nothing to say. */
-void gsq_database_learn_(gsq_database *database, const gsq_snapshot *head,
-                         const gsq_changes *changes, int64_t known_ms);
+/* Learns of a version, which was the head at known_ms or later (0: unknown), and what changed
+** between from_version and it. Answers may come in any order: an older one has nothing to say. */
+void gsq_database_learn_(gsq_database *database, uint64_t from_version,
+                         const gsq_snapshot *head, const gsq_changes *changes,
+                         int64_t known_ms);
 
 /* What was acknowledged before known_ms is known here. */
 void gsq_database_confirm_(gsq_database *database, int64_t known_ms);

@@ -46,9 +46,9 @@ static void unlink_view(gsq_database *database, gsq_fixed_view *view) {
   *link = view->next;
 }
 
-int gsq_fixed_open(gsq_server *server, const char *name, const gsq_moment *at,
-                   int64_t cache_bytes, int64_t prefetch_bytes, int64_t deadline_ms,
-                   gsq_fixed_view *view, gsq_database **out, gsq_error *error) {
+int gsq_fixed_open(gsq_server *server, const gsq_settings *settings, const gsq_moment *at,
+                   int64_t deadline_ms, gsq_fixed_view *view, gsq_database **out,
+                   gsq_error *error) {
   opening to;
   int is_open = 0;
   if (!server->info.time_travel) {
@@ -58,12 +58,13 @@ int gsq_fixed_open(gsq_server *server, const char *name, const gsq_moment *at,
                          server->url);
   }
   pthread_mutex_lock(&server->open_mutex);
-  int code =
-      gsq_database_find_or_make(server, name, cache_bytes, &to.database, &to.is_new, error);
+  int code = gsq_database_find_or_make(server, settings->name, settings->cache_bytes,
+                                       &to.database, &to.is_new, error);
   if (code != GSQ_OK) goto out;
   view->number = gsq_views_next(server);
   gsq_attempts attempts = gsq_server_attempts(server);
-  const uint32_t credit = to.is_new ? gsq_database_credit(to.database, prefetch_bytes) : 0;
+  const uint32_t credit =
+      to.is_new ? gsq_database_credit(to.database, settings->prefetch_bytes) : 0;
   code = open_at_server(&to, at, view->number, credit, &attempts, deadline_ms, error);
   if (code == GSQ_OK && !to.is_new) {
     code = gsq_database_check_is(to.database, &to.answer.database, view->number, deadline_ms,
@@ -81,6 +82,9 @@ int gsq_fixed_open(gsq_server *server, const char *name, const gsq_moment *at,
   }
   view->snapshot = to.answer.snapshot;
   is_open = 1;
+  if (to.is_new) {
+    gsq_database_use_disk(to.database, settings, &to.answer.database, to.answer.head_version);
+  }
   pthread_mutex_lock(&server->mutex);
   view->next = to.database->fixed_views;
   to.database->fixed_views = view;

@@ -18,9 +18,9 @@ typedef struct gsq_moment {
 } gsq_moment;
 
 /* Opens a database there. *view is the caller's, and stays where it is until gsq_fixed_close. */
-int gsq_fixed_open(gsq_server *server, const char *name, const gsq_moment *at,
-                   int64_t cache_bytes, int64_t prefetch_bytes, int64_t deadline_ms,
-                   gsq_fixed_view *view, gsq_database **out, gsq_error *error);
+int gsq_fixed_open(gsq_server *server, const gsq_settings *settings, const gsq_moment *at,
+                   int64_t deadline_ms, gsq_fixed_view *view, gsq_database **out,
+                   gsq_error *error);
 void gsq_fixed_close(gsq_database *database, gsq_fixed_view *view, int64_t deadline_ms);
 
 #endif

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "vfs/disk_folder.h"
 #include "vfs/group.h"
 #include "vfs/report.h"
 #include "vfs/server.h"
@@ -18,9 +19,11 @@ static void before_fork(void) {
   gsq_groups_before_fork();
   gsq_super_journals_before_fork();
   gsq_report_before_fork();
+  gsq_disk_folders_before_fork();
 }
 
 static void in_parent(void) {
+  gsq_disk_folders_after_fork(0);
   gsq_report_after_fork();
   gsq_super_journals_after_fork();
   gsq_groups_after_fork(0);
@@ -29,6 +32,7 @@ static void in_parent(void) {
 
 static void in_child(void) {
   atomic_fetch_add(&generation, 1);
+  gsq_disk_folders_after_fork(1);
   gsq_report_after_fork();
   gsq_super_journals_after_fork();
   gsq_groups_after_fork(1);

@@ -251,7 +251,7 @@ int gsq_lease_acquire(gsq_database *database, uint64_t have_version, int at_any_
   if (code != GSQ_OK) return error->code;
   pthread_mutex_lock(&database->mutex);
   if (answer.outcome == GSQ_LEASE_GRANTED) {
-    gsq_database_learn_(database, &answer.head, &answer.changes, sent_ms);
+    gsq_database_learn_(database, have_version, &answer.head, &answer.changes, sent_ms);
     if (answer.epoch > database->lost_epoch) {
       database->lease_held = 1;
       database->epoch = answer.epoch;

@@ -47,18 +47,23 @@ char *gsq_remote_stats(gsq_remote_file *file) {
   gsq_server *server = file->server;
   gsq_channel_stats channel;
   gsq_page_cache_stats cache;
+  gsq_disk_cache_stats disk;
   gsq_channel_stats_get(server->channel, &channel);
   gsq_page_cache_stats_get(file->database->cache, &cache);
+  gsq_disk_cache_stats_get(file->database->disk, &disk);
   return sqlite3_mprintf(
       "rpcs %llu\nround_trips %llu\nretries %llu\nconnects %llu\nserver_changes %llu\n"
       "bytes_sent %llu\nbytes_received %llu\n"
       "cache_hits %llu\ncache_misses %llu\ncache_evictions %llu\ncache_bytes %llu\n"
+      "disk_hits %llu\ndisk_misses %llu\ndisk_damaged %llu\ndisk_dropped %llu\n"
+      "disk_bytes_read %llu\ndisk_bytes_written %llu\n"
       "prefetch_used %llu\nprefetch_unused %llu\n"
       "commits %llu\npages_committed %llu\npages_staged %llu\n"
       "watch_events %llu\ntransactions_unasked %llu\nleases_yielded %llu",
       channel.calls, channel.calls + channel.retries, channel.retries, channel.connects,
       channel.moves, channel.bytes_sent, channel.bytes_received, cache.hits, cache.misses,
-      cache.evictions, (sqlite3_uint64)cache.bytes, cache.unasked_used,
+      cache.evictions, (sqlite3_uint64)cache.bytes, disk.hits, disk.misses, disk.damaged,
+      disk.dropped, disk.bytes_read, disk.bytes_written, cache.unasked_used,
       cache.unasked - cache.unasked_used, atomic_load(&server->commits),
       atomic_load(&server->pages_committed), atomic_load(&server->pages_staged),
       atomic_load(&server->watch_events), atomic_load(&server->unasked),

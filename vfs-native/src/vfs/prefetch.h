@@ -9,7 +9,8 @@
 #define GSQ_VFS_PREFETCH_H
 
 #include "service/page_client.h"
-#include "vfs/page_cache.h"
+
+typedef struct gsq_database gsq_database;
 
 typedef struct gsq_prefetch {
   int64_t most_bytes;  /* of one answer */
@@ -17,11 +18,11 @@ typedef struct gsq_prefetch {
   gsq_snapshot at;
 } gsq_prefetch;
 
-/* Takes in what comes, until the page is in the cache or nothing more comes. */
-void gsq_prefetch_await(gsq_prefetch *prefetch, gsq_page_cache *cache, uint32_t page,
+/* Takes in what comes, until the page is in the cache in memory or nothing more comes. */
+void gsq_prefetch_await(gsq_prefetch *prefetch, gsq_database *database, uint32_t page,
                         uint64_t snapshot);
 
 /* Takes in all that is on its way, so that its connection is free for other calls. */
-void gsq_prefetch_finish(gsq_prefetch *prefetch, gsq_page_cache *cache);
+void gsq_prefetch_finish(gsq_prefetch *prefetch, gsq_database *database);
 
 #endif

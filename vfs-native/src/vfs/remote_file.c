@@ -199,7 +199,7 @@ static int remote_lock(sqlite3_file *base, int level) {
   } else if (file->lock == SQLITE_LOCK_NONE) {
     return SQLITE_MISUSE;
   } else if (level == SQLITE_LOCK_RESERVED) {
-    gsq_prefetch_finish(&file->prefetch, file->database->cache);
+    gsq_prefetch_finish(&file->prefetch, file->database);
     rc = reserve(file);
   } else if (file->lock == SQLITE_LOCK_SHARED) {
     return gsq_fail(&file->report, SQLITE_IOERR_LOCK,
@@ -216,7 +216,7 @@ static int remote_unlock(sqlite3_file *base, int level) {
   gsq_remote_file *file = (gsq_remote_file *)base;
   if (file->generation != gsq_fork_generation()) return SQLITE_OK;
   if (level >= file->lock) return SQLITE_OK;
-  gsq_prefetch_finish(&file->prefetch, file->database->cache);
+  gsq_prefetch_finish(&file->prefetch, file->database);
   if (file->lock > SQLITE_LOCK_SHARED) {
     if (file->state == GSQ_REMOTE_ABORTED || file->state == GSQ_REMOTE_BROKEN) {
       file->state = GSQ_REMOTE_GOOD;
@@ -248,7 +248,7 @@ static int start_over(gsq_remote_file *file) {
   gsq_remote_drop_writes(file);
   file->state = GSQ_REMOTE_GOOD;
   if (!poisoned) return SQLITE_OK;
-  gsq_prefetch_finish(&file->prefetch, file->database->cache);
+  gsq_prefetch_finish(&file->prefetch, file->database);
   gsq_database_unpin(file->database, &file->pin);
   int rc = pin(file, 0, 0);
   /* It believes that it has its lock: it must not read without a snapshot. */
@@ -307,7 +307,7 @@ static int remote_read(sqlite3_file *base, void *to, int size, sqlite3_int64 off
   }
   int code = gsq_write_buffer_read(file->buffer, (uint64_t)offset, to, there, &error);
   if (unlocked) {
-    gsq_prefetch_finish(&file->prefetch, file->database->cache);
+    gsq_prefetch_finish(&file->prefetch, file->database);
     gsq_database_unpin(file->database, &file->pin);
   }
   if (code != GSQ_OK) {
@@ -479,7 +479,7 @@ int gsq_remote_sync(gsq_remote_file *file, const char *super_journal) {
   if (super_journal && gsq_super_journal_remotes(super_journal) > 1) {
     return prepare(file, super_journal);
   }
-  gsq_prefetch_finish(&file->prefetch, file->database->cache);
+  gsq_prefetch_finish(&file->prefetch, file->database);
   const enum gsq_commit_outcome outcome =
       gsq_commit_buffer(file->database, &file->pin, file->buffer, &file->stager, &error);
   return gsq_remote_ended(file, outcome, &error);
@@ -512,7 +512,7 @@ static int remote_close(sqlite3_file *base) {
   if (file->generation == gsq_fork_generation()) {
     const int64_t deadline_ms = gsq_now_ms() + CLOSE_TIMEOUT_MS;
     remote_unlock(base, SQLITE_LOCK_NONE);
-    gsq_prefetch_finish(&file->prefetch, file->database->cache); /* immutable=1 has no locks */
+    gsq_prefetch_finish(&file->prefetch, file->database); /* immutable=1 has no locks */
     if (file->settings.max_staleness_ms > 0 && !file->fixed) {
       gsq_database_unwatch(file->database);
     }
@@ -554,13 +554,12 @@ static int open_there(gsq_remote_file *file, gsq_server *server, const gsq_setti
                       int create, int read_only, int64_t deadline_ms, gsq_error *error) {
   file->fixed = settings->at || settings->version_given;
   if (!file->fixed) {
-    return gsq_database_open(server, settings->name, create, read_only, settings->cache_bytes,
-                             settings->prefetch_bytes, deadline_ms, &file->database, error);
+    return gsq_database_open(server, settings, create, read_only, deadline_ms, &file->database,
+                             error);
   }
   const gsq_moment moment = {
       .is_time = settings->at != NULL, .version = settings->version, .time = settings->at_time};
-  return gsq_fixed_open(server, settings->name, &moment, settings->cache_bytes,
-                        settings->prefetch_bytes, deadline_ms, &file->view, &file->database,
+  return gsq_fixed_open(server, settings, &moment, deadline_ms, &file->view, &file->database,
                         error);
 }
 

@@ -15,7 +15,8 @@
 **   registry mutex         the servers of the process (server.c)      short
 **   server->mutex          what the session is, the databases' list   short
 **   database->mutex        locks, snapshots, lease                    short
-**   the page cache's, the channel's and report.c's own                short
+**   the page cache's, the channel's and report.c's own, the cache's on disk and, within that, its
+**   folder's                                                          short
 **
 ** No RPC is made while a short one is held. A thread that waits for another's Refresh waits on a
 ** condition of database->mutex.

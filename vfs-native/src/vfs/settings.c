@@ -324,6 +324,8 @@ static const number_key number_keys[] = {
     {"connect_timeout_ms", "GRPSQLITE_CONNECT_TIMEOUT_MS", 0, DAY_MS, 5000, 1,
      FIELD(connect_timeout_ms)},
     {"cache_mb", "GRPSQLITE_CACHE_MB", 0, 1024 * 1024, 64, MIB, FIELD(cache_bytes)},
+    {"cache_dir_mb", "GRPSQLITE_CACHE_DIR_MB", 1, 1024 * 1024, 1024, MIB,
+     FIELD(cache_dir_bytes)},
     {"prefetch_mb", "GRPSQLITE_PREFETCH_MB", 0, 64, 4, MIB, FIELD(prefetch_bytes)},
     {"buffer_mb", "GRPSQLITE_BUFFER_MB", 1, 64 * 1024, 16, MIB, FIELD(buffer_bytes)},
     /* Lengths within a message are 31 bits. */
@@ -381,6 +383,11 @@ static int read_files(reader *r, gsq_settings *out) {
                  one->value, out->cert_file ? "key_file" : "cert_file");
   }
   return OK;
+}
+
+static int read_cache_dir(reader *r, gsq_settings *out) {
+  given g = look_up(r, "cache_dir", "GRPSQLITE_CACHE_DIR", NULL);
+  return read_text(&g, &out->cache_dir);
 }
 
 /* ---- What else there is --------------------------------------------------------------------- */
@@ -454,6 +461,7 @@ int gsq_settings_read(const char *name, gsq_parameter_fn parameter, void *arg,
     rc = read_token(&r, out);
   if (rc == OK)
     rc = read_files(&r, out);
+  if (rc == OK) rc = read_cache_dir(&r, out);
   if (rc == OK)
     rc = read_mode(&r, out);
   if (rc == OK)
@@ -472,6 +480,7 @@ void gsq_settings_free(gsq_settings *settings) {
   free(settings->ca_file);
   free(settings->cert_file);
   free(settings->key_file);
+  free(settings->cache_dir);
   free(settings->at);
   memset(settings, 0, sizeof *settings);
 }

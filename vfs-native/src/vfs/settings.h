@@ -28,6 +28,8 @@ typedef struct gsq_settings {
   int64_t connect_timeout_ms; /* of a server's first answer, and of each connect(); default 5000.
                               ** 0: that, but does not wait for a server that refuses */
   int64_t cache_bytes;      /* cache_mb; default 64 MiB */
+  char *cache_dir;          /* or NULL: no page is kept on disk */
+  int64_t cache_dir_bytes;  /* cache_dir_mb: of the pages there; default 1 GiB */
   int64_t prefetch_bytes;   /* prefetch_mb: that one answer may bring unasked; default 4 MiB */
   int64_t buffer_bytes;     /* buffer_mb: of a transaction, before it is staged; default 16 MiB */
   int64_t batch_bytes;      /* max_batch_mb: of one message of the file service; default 4 MiB */
@@ -53,8 +55,8 @@ typedef const char *(*gsq_environment_fn)(const char *key);
 ** to the former would send in the clear what the latter kept secret. In the path of a Unix socket a
 ** comma ends it only if another URL follows.
 **
-** An environment variable that is empty counts as absent; an empty token, ca_file, cert_file or
-** key_file in the URI means none, whatever the environment says.
+** An environment variable that is empty counts as absent; an empty token, ca_file, cert_file,
+** key_file or cache_dir in the URI means none, whatever the environment says.
 **
 ** The environment has GRPSQLITE_URL (or GRPC_VFS_URL), GRPSQLITE_TOKEN (or
 ** GRPC_VFS_CLIENT_TOKEN), and GRPSQLITE_<KEY> for each other key of the URI.

@@ -36,10 +36,7 @@ static void on_head_moved(gsq_server *server, const gsq_watch_event *event) {
   for (gsq_database *database = server->databases; database; database = database->next) {
     if (memcmp(&database->id, &event->database, sizeof database->id) != 0) continue;
     pthread_mutex_lock(&database->mutex);
-    gsq_changes changes = event->changes;
-    /* What changed before is not known. */
-    if (event->from_version > gsq_page_cache_version(database->cache)) changes.all = 1;
-    gsq_database_learn_(database, &event->head, &changes, 0);
+    gsq_database_learn_(database, event->from_version, &event->head, &event->changes, 0);
     pthread_mutex_unlock(&database->mutex);
   }
   pthread_mutex_unlock(&server->mutex);
@@ -153,8 +150,8 @@ static gsq_watched *collect(gsq_watcher *watcher, size_t *count, int64_t *stalen
        database = database->next) {
     pthread_mutex_lock(&database->mutex);
     if (database->watchers > 0) {
-      watched[(*count)++] = (gsq_watched){
-          .database = database->id, .have_version = gsq_page_cache_version(database->cache)};
+      watched[(*count)++] =
+          (gsq_watched){.database = database->id, .have_version = gsq_database_have(database)};
       database->watched_in = watcher->number;
       *staleness_ms = least(*staleness_ms, database->least_staleness_ms);
     }

@@ -49,6 +49,8 @@ static void without_anything_the_defaults_hold(void) {
   CHECK_INT(30000, settings.timeout_ms);
   CHECK_INT(5000, settings.connect_timeout_ms);
   CHECK_INT(64 << 20, settings.cache_bytes);
+  CHECK(!settings.cache_dir);
+  CHECK_INT(1LL << 30, settings.cache_dir_bytes);
   CHECK_INT(4 << 20, settings.prefetch_bytes);
   CHECK_INT(16 << 20, settings.buffer_bytes);
   CHECK_INT(4 << 20, settings.batch_bytes);
@@ -66,7 +68,7 @@ static void every_parameter_is_read(void) {
                             "/ca", "cert_file", "/cert", "key_file", "/key", "mode", "ro",
                             "version", "18446744073709551615", "max_staleness_ms", "86400000",
                             "timeout_ms", "1", "connect_timeout_ms", "77", "cache_mb", "0",
-                            "buffer_mb", "65536", "max_batch_mb", "1024", "service", "file"),
+                            "cache_dir", "/dir", "cache_dir_mb", "1048576", "buffer_mb", "65536", "max_batch_mb", "1024", "service", "file"),
                       NULL));
   CHECK_STR("https://example.org:443", settings.server);
   CHECK_STR("s3cret", settings.token);
@@ -79,6 +81,8 @@ static void every_parameter_is_read(void) {
   CHECK_INT(1, settings.timeout_ms);
   CHECK_INT(77, settings.connect_timeout_ms);
   CHECK_INT(0, settings.cache_bytes);
+  CHECK_STR("/dir", settings.cache_dir);
+  CHECK_INT(1LL << 40, settings.cache_dir_bytes);
   CHECK_INT(65536LL << 20, settings.buffer_bytes);
   CHECK_INT(1024LL << 20, settings.batch_bytes);
   CHECK_INT('f', settings.service);
@@ -91,7 +95,8 @@ static void every_key_has_an_environment_variable_and_the_uri_wins(void) {
       "GRPC_VFS_CLIENT_TOKEN", "older", "GRPSQLITE_CA_FILE", "/ca", "GRPSQLITE_CERT_FILE",
       "/cert", "GRPSQLITE_KEY_FILE", "/key", "GRPSQLITE_AT", "2026-01-31T10:00:00Z",
       "GRPSQLITE_MODE", "ro", "GRPSQLITE_MAX_STALENESS_MS", "3", "GRPSQLITE_TIMEOUT_MS", "4",
-      "GRPSQLITE_CONNECT_TIMEOUT_MS", "5", "GRPSQLITE_CACHE_MB", "6", "GRPSQLITE_BUFFER_MB",
+      "GRPSQLITE_CONNECT_TIMEOUT_MS", "5", "GRPSQLITE_CACHE_MB", "6", "GRPSQLITE_CACHE_DIR", "dir",
+      "GRPSQLITE_CACHE_DIR_MB", "9", "GRPSQLITE_BUFFER_MB",
       "7", "GRPSQLITE_MAX_BATCH_MB", "8", "GRPSQLITE_SERVICE", "page");
   CHECK_INT(0, read_with("a", NULL, all));
   CHECK_STR("unix:/run/x", settings.server);
@@ -105,6 +110,8 @@ static void every_key_has_an_environment_variable_and_the_uri_wins(void) {
   CHECK_INT(4, settings.timeout_ms);
   CHECK_INT(5, settings.connect_timeout_ms);
   CHECK_INT(6 << 20, settings.cache_bytes);
+  CHECK_STR("dir", settings.cache_dir);
+  CHECK_INT(9 << 20, settings.cache_dir_bytes);
   CHECK_INT(7 << 20, settings.buffer_bytes);
   CHECK_INT(8 << 20, settings.batch_bytes);
   CHECK_INT('p', settings.service);
@@ -112,12 +119,13 @@ static void every_key_has_an_environment_variable_and_the_uri_wins(void) {
 
   CHECK_INT(0, read_with("a",
                          PAIRS("server", "http://h:1", "token", "u", "ca_file", "", "cache_mb",
-                               "1", "version", "9", "service", "auto"),
+                               "1", "cache_dir", "", "version", "9", "service", "auto"),
                          all));
   CHECK_STR("http://h:1", settings.server);
   CHECK_STR("u", settings.token);
   CHECK(!settings.ca_file);
   CHECK_INT(1 << 20, settings.cache_bytes);
+  CHECK(!settings.cache_dir);
   CHECK(settings.version_given && settings.version == 9 && !settings.at);
   CHECK_INT('a', settings.service);
   gsq_settings_free(&settings);
@@ -298,6 +306,7 @@ static void a_bad_number_is_named_with_its_bounds(void) {
       {"connect_timeout_ms", "86400001", "0 to 86400000"},
       {"prefetch_mb", "65", "0 to 64"},
       {"cache_mb", "1048577", "0 to 1048576"},
+      {"cache_dir_mb", "0", "1 to 1048576"},
       {"buffer_mb", "0", "1 to 65536"},
       {"max_batch_mb", "1025", "1 to 1024"},
       {"version", "18446744073709551616", "0 to 18446744073709551615"},

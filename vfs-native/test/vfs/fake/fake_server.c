@@ -441,7 +441,8 @@ int gsq_open_database(const gsq_page_client *client, const gsq_open_request *req
 static void collect_changes(const database *d, uint64_t have, gsq_changes *out) {
   unsigned char *marks = calloc(d->page_room + 1, 1);
   memset(out, 0, sizeof *out);
-  for (uint64_t v = have + 1; v <= d->head; v++) {
+  out->all = have < d->oldest;
+  for (uint64_t v = have + 1; v <= d->head && !out->all; v++) {
     for (size_t i = 0; i < d->versions[v].count; i++) marks[d->versions[v].pages[i]] = 1;
   }
   out->pages = malloc((d->page_room + 1) * sizeof *out->pages);

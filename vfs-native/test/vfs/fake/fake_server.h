@@ -76,7 +76,7 @@ void fake_move(void);
 void fake_take_lease(const char *name);
 /* Makes `to` a copy of the head of `from`: its content at version 0, all pages of version 0. */
 void fake_fork(const char *from, const char *to);
-/* Keeps versions from this one on only. */
+/* Keeps versions from this one on only; what changed before is not known any more. */
 void fake_forget_before(const char *name, uint64_t version);
 
 void fake_set_page_service(int on);

@@ -48,6 +48,8 @@ record Target(
           "connect_timeout_ms",
           "timeout_ms",
           "cache_mb",
+          "cache_dir",
+          "cache_dir_mb",
           "prefetch_mb",
           "buffer_mb",
           "max_batch_mb",

@@ -17,6 +17,7 @@ public final class Comparing {
           new ManyWriters(),
           new Points(),
           new Scan(),
+          new WarmDisk(),
           new Range(),
           new Joins(),
           new BulkLoad(),
