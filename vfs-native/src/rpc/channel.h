@@ -68,7 +68,7 @@ enum gsq_call_flags {
 };
 
 typedef struct gsq_call {
-  const char *method;         /* "/grpsqlite.v1.PageStore/Commit" */
+  const char *method;          /* "/grpsqlite.v1.PageStore/Commit" */
   const struct iovec *request; /* the message, without gRPC's prefix */
   int request_count;
   int64_t deadline_ms; /* on gsq_now_ms()'s clock; of all tries together */
@@ -97,6 +97,10 @@ typedef struct gsq_channel_stats {
   uint64_t moves; /* how often another address came into use; with those beside it */
 } gsq_channel_stats;
 void gsq_channel_stats_get(gsq_channel *channel, gsq_channel_stats *out);
+
+/* Bytes per second in which large answers came lately. 0: there was none yet, or the newest one came
+** from a server on this machine. */
+int64_t gsq_channel_bandwidth(gsq_channel *channel);
 
 /* The address in use. Lasts as long as the channel. */
 const char *gsq_channel_url(gsq_channel *channel);

@@ -78,9 +78,10 @@ struct gsq_connection {
   char violation_text[100];
   int pings;             /* sent since the server last sent an answer's frame */
   int64_t heard_ms;      /* when something came last, or the call began */
+  int64_t heard_us;      /* when something came last, on gsq_now_us()'s clock */
   int64_t pinged_ms;     /* when it was asked for a sign of life; 0: not since it gave one */
   int64_t arrived_bytes; /* of this call, at its host, when it was asked */
-  uint8_t first[48]; /* of the bytes that came on this connection; for what is no HTTP/2 */
+  uint8_t first[48];     /* of the bytes that came on this connection; for what is no HTTP/2 */
   size_t first_size;
 
   uint8_t *message;
@@ -415,6 +416,7 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t stream_id,
   (void)session, (void)flags;
   gsq_connection *c = arg;
   if (!is_ours(c, stream_id) || !c->is_grpc) return 0;
+  if (c->attempt->flow_began_us == 0) c->attempt->flow_began_us = c->heard_us;
   while (size > 0 && !c->stopped) {
     if (c->prefix_have < PREFIX_BYTES) {
       c->prefix[c->prefix_have++] = *data++;
@@ -462,6 +464,7 @@ static int receive(gsq_connection *c) {
     return -1;
   }
   c->heard_ms = gsq_now_ms();
+  c->heard_us = gsq_now_us();
   c->pinged_ms = 0;
   if (c->first_size < sizeof c->first) {
     size_t part = sizeof c->first - c->first_size;
@@ -469,7 +472,13 @@ static int receive(gsq_connection *c) {
     memcpy(c->first + c->first_size, c->in, part);
     c->first_size += part;
   }
-  if (c->attempt) c->attempt->bytes_received += (uint64_t)got;
+  if (c->attempt) {
+    c->attempt->bytes_received += (uint64_t)got;
+    if (c->attempt->flow_began_us != 0) {
+      c->attempt->flow_bytes += (uint64_t)got;
+      c->attempt->flow_us = c->heard_us - c->attempt->flow_began_us;
+    }
+  }
   ssize_t used = nghttp2_session_mem_recv(c->session, c->in, (size_t)got);
   if (used < 0) {
     c->broken = 1;
@@ -553,6 +562,10 @@ void gsq_connection_free(gsq_connection *c) {
 
 int gsq_connection_fd(const gsq_connection *c) {
   return c->io.fd;
+}
+
+int gsq_connection_is_local(const gsq_connection *c) {
+  return gsq_io_is_local(&c->io);
 }
 
 int gsq_connection_address(const gsq_connection *c) {

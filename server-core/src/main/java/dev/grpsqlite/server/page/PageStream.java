@@ -4,6 +4,7 @@ import dev.grpsqlite.proto.v1.ReadPagesResponse;
 import dev.grpsqlite.server.predict.Predictor;
 import dev.grpsqlite.server.predict.Round;
 import dev.grpsqlite.server.spi.PageImage;
+import dev.grpsqlite.server.wire.OutgoingPages;
 import dev.grpsqlite.server.wire.Pages;
 import dev.grpsqlite.server.wire.Statuses;
 import dev.grpsqlite.server.wire.Traffic;
@@ -31,6 +32,7 @@ final class PageStream {
 
   private final ServerCallStreamObserver<ReadPagesResponse> call;
   private final Traffic traffic;
+  private final OutgoingPages outgoing;
   private final AtomicInteger calls = new AtomicInteger();
   private final AtomicReference<@Nullable Arrival> arrival = new AtomicReference<>();
 
@@ -63,10 +65,15 @@ final class PageStream {
   /** What the round wants to be sent. */
   private final Deque<PageImage> ahead = new ArrayDeque<>();
 
-  /** To be made while the RPC's method runs: handlers cannot be set later. */
-  PageStream(ServerCallStreamObserver<ReadPagesResponse> call, Traffic traffic) {
+  /**
+   * To be made while the RPC's method runs: handlers cannot be set later.
+   *
+   * @param lz4 whether pages may be sent so
+   */
+  PageStream(ServerCallStreamObserver<ReadPagesResponse> call, Traffic traffic, boolean lz4) {
     this.call = call;
     this.traffic = traffic;
+    this.outgoing = new OutgoingPages(lz4);
     call.setOnReadyHandler(this::advance);
     call.setOnCancelHandler(this::advance);
   }
@@ -202,7 +209,7 @@ final class PageStream {
   private void send(List<PageImage> pages) {
     ReadPagesResponse.Builder message = ReadPagesResponse.newBuilder();
     for (PageImage page : pages) {
-      message.addPages(Pages.outgoing(page));
+      message.addPages(outgoing.of(page));
       traffic.pageRead(page.data().remaining());
     }
     call.onNext(message.build());
