@@ -51,6 +51,7 @@ record Target(
           "prefetch_mb",
           "buffer_mb",
           "max_batch_mb",
+          "compression",
           "max_staleness_ms",
           "mode",
           "at",
