@@ -22,12 +22,12 @@ final class PageCompressionRules {
   static final List<Rule> ALL =
       List.of(
           required(
-              "PAGE-45",
+              "PAGE-75",
               Need.PAGE,
               "Who does not say accept_lz4 gets each page as data, and none as lz4.",
               PageCompressionRules::onlyWhoAccepts),
           required(
-              "PAGE-46",
+              "PAGE-76",
               Need.PAGE_LZ4,
               "With accept_lz4, what comes as lz4 is an LZ4 block of the page's content, which has"
                   + " page_size bytes and the page's checksum, and is smaller; no such page has"

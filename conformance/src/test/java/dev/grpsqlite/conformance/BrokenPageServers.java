@@ -246,19 +246,6 @@ final class BrokenPageServers {
                                   .addPages(answer.getPages(0).toBuilder().setNumber(3))
                                   .build())),
           Broken.of(
-              "PAGE-45",
-              "pages are compressed, asked or not",
-              f ->
-                  f.asked(
-                      PageStoreGrpc.getReadPagesMethod(),
-                      request -> request.toBuilder().setAcceptLz4(true).build())),
-          Broken.of(
-              "PAGE-46",
-              "compressed pages lack their end",
-              f ->
-                  f.told(
-                      PageStoreGrpc.getReadPagesMethod(), BrokenPageServers::shortCompressedPages)),
-          Broken.of(
               "PAGE-50",
               "a commit skips a version",
               f ->
@@ -455,7 +442,20 @@ final class BrokenPageServers {
                         var changed = answer.toBuilder();
                         changed.getCapabilitiesBuilder().setCommitGroup(false);
                         return changed.build();
-                      })));
+                      })),
+          Broken.of(
+              "PAGE-75",
+              "pages are compressed, asked or not",
+              f ->
+                  f.asked(
+                      PageStoreGrpc.getReadPagesMethod(),
+                      request -> request.toBuilder().setAcceptLz4(true).build())),
+          Broken.of(
+              "PAGE-76",
+              "compressed pages lack their end",
+              f ->
+                  f.told(
+                      PageStoreGrpc.getReadPagesMethod(), BrokenPageServers::shortCompressedPages)));
 
   static final List<Broken> WATCH =
       List.of(
