@@ -455,7 +455,8 @@ final class BrokenPageServers {
               "compressed pages lack their end",
               f ->
                   f.told(
-                      PageStoreGrpc.getReadPagesMethod(), BrokenPageServers::shortCompressedPages)));
+                      PageStoreGrpc.getReadPagesMethod(),
+                      BrokenPageServers::shortCompressedPages)));
 
   static final List<Broken> WATCH =
       List.of(

@@ -20,10 +20,10 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * A TCP proxy that adds a delay to a round trip, half of it each way, and takes nothing from the
- * bandwidth, unless it is told to: what arrives is stamped with the time at which it is due, so that whatever arrives
- * during a delay is delayed beside it and not after it. What is on its way is bounded by {@link
- * #MAX_ON_THE_WAY_BYTES} of each direction of a connection: over that, the sender waits, as for a
- * network whose capacity is that much. Thread-safe.
+ * bandwidth, unless it is told to: what arrives is stamped with the time at which it is due, so
+ * that whatever arrives during a delay is delayed beside it and not after it. What is on its way is
+ * bounded by {@link #MAX_ON_THE_WAY_BYTES} of each direction of a connection: over that, the sender
+ * waits, as for a network whose capacity is that much. Thread-safe.
  */
 public final class DelayProxy implements AutoCloseable {
   /** At 20 ms of round trip, this bounds a connection at 6.4 GB/s. */

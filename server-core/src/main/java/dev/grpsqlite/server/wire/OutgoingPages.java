@@ -12,7 +12,12 @@ import net.jpountz.lz4.LZ4Factory;
  * One for each answer; not thread-safe.
  */
 public final class OutgoingPages {
-  private static final LZ4Compressor LZ4 = LZ4Factory.fastestInstance().fastCompressor();
+  /** A class of its own, for its native code is loaded only where somebody accepts it. */
+  private static final class Lz4 {
+    static final LZ4Compressor COMPRESSOR = LZ4Factory.fastestInstance().fastCompressor();
+
+    private Lz4() {}
+  }
 
   private static final int MOST_CHUNK_BYTES = 256 << 10;
 
@@ -58,7 +63,8 @@ public final class OutgoingPages {
 
   /** Compresses to the free part of the chunk; returns how many bytes it came to. */
   private int compress(ByteBuffer data, int size) {
-    int room = LZ4.maxCompressedLength(size);
+    LZ4Compressor compressor = Lz4.COMPRESSOR;
+    int room = compressor.maxCompressedLength(size);
     if (chunk.length - used < room) {
       // One page alone gets what it needs.
       chunk = new byte[Math.max(room, Math.min(2 * chunk.length, MOST_CHUNK_BYTES))];
@@ -66,12 +72,12 @@ public final class OutgoingPages {
     }
     if (data.hasArray()) {
       int from = data.arrayOffset() + data.position();
-      return LZ4.compress(data.array(), from, size, chunk, used, room);
+      return compressor.compress(data.array(), from, size, chunk, used, room);
     }
     if (plain.length < size) {
       plain = new byte[size];
     }
     data.duplicate().get(plain, 0, size);
-    return LZ4.compress(plain, 0, size, chunk, used, room);
+    return compressor.compress(plain, 0, size, chunk, used, room);
   }
 }
