@@ -25,9 +25,9 @@ final class CompressionBenchmark implements Benchmark {
 
   @Override
   public String note() {
-    return "A cold scan with `compression=lz4`, as a part of its time with `compression=off`. `auto`"
-        + " switches it on below 64 MiB/s (537 Mbit/s) and off above 96 MiB/s (805 Mbit/s): near"
-        + " 1 is where these lie.";
+    return "A cold scan with `compression=lz4`, as a part of its time with `compression=off`: below 1"
+        + " it pays. `auto` asks for it below 64 MiB/s (537 Mbit/s), and above 96 MiB/s (805 Mbit/s)"
+        + " no more.";
   }
 
   @Override
