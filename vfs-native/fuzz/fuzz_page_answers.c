@@ -26,7 +26,7 @@ static void check_changes(gsq_changes *changes) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (size == 0) return 0;
-  int which = *data++ % 10;
+  int which = *data++ % 11;
   size--;
   gsq_error error;
   unsigned sink;
@@ -46,7 +46,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     }
     case 2: {
       /* Only with pages of 512 bytes may on_page be called; so it checks. */
-      gsq_open_request request = {.at_time_given = 1, .prefetch_credit_bytes = 4096};
+      gsq_open_request request = {
+          .at_time_given = 1, .prefetch_credit_bytes = 4096, .accept_lz4 = 1};
       gsq_open_answer answer;
       if (gsq_decode_open_database(data, size, &request, &answer, NULL, NULL, &error) ==
               GSQ_OK &&
@@ -111,7 +112,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                                   .ranges = ranges,
                                   .range_count = 2,
                                   .stage = &stage,
-                                  .prefetch_credit_bytes = 2048};
+                                  .prefetch_credit_bytes = 2048,
+                                  .accept_lz4 = which == 6};
       gsq_reading reading;
       if (gsq_reading_begin(&reading, &request, on_page, &sink, &error) != GSQ_OK) abort();
       if (gsq_reading_message(&reading, data, size, &error) == GSQ_OK) {

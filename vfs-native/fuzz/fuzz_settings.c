@@ -53,6 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (rc == 0) {
     require(!gsq_name_problem(settings.name));
     require(strchr("apf", settings.service) != NULL);
+    require(strchr("aol", settings.compression) != NULL);
     require(settings.timeout_ms > 0 && settings.connect_timeout_ms >= 0);
     require(settings.cache_bytes >= 0 && settings.buffer_bytes > 0 && settings.batch_bytes > 0);
     require(settings.read_only || (!settings.at && !settings.version_given));

@@ -8,4 +8,7 @@
 ** not seem fresh after a suspend. */
 int64_t gsq_now_ms(void);
 
+/* Microseconds, for how long something took. */
+int64_t gsq_now_us(void);
+
 #endif

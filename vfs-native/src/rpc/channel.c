@@ -32,6 +32,8 @@
 #define MAX_IDLE_MS 60000
 /* Descriptors that a forked child finds; connections beyond it are not kept from it. */
 #define MAX_LISTED_FDS 256
+/* Fewer bytes say little of a network: they come in a few packets. */
+#define LEAST_FLOW_BYTES (128u << 10)
 #define BACKOFF_FIRST_MS 10
 #define BACKOFF_MAX_MS 1000
 /* Of one of several addresses: a first packet may get lost, and the next one is sent after 1 s. */
@@ -59,6 +61,7 @@ struct gsq_channel {
   atomic_int shut_down;
   atomic_uint_fast64_t random;
   atomic_uint_fast64_t calls, retries, connects, bytes_sent, bytes_received;
+  _Atomic int64_t bandwidth; /* see gsq_channel_bandwidth */
 };
 
 struct gsq_stream {
@@ -173,6 +176,10 @@ void gsq_channel_stats_get(gsq_channel *channel, gsq_channel_stats *out) {
   out->bytes_sent = atomic_load(&channel->bytes_sent);
   out->bytes_received = atomic_load(&channel->bytes_received);
   out->moves = gsq_addresses_moves(channel->addresses);
+}
+
+int64_t gsq_channel_bandwidth(gsq_channel *channel) {
+  return atomic_load_explicit(&channel->bandwidth, memory_order_relaxed);
 }
 
 const char *gsq_channel_url(gsq_channel *channel) {
@@ -318,6 +325,21 @@ static int back_off(gsq_channel *channel, int tries, int64_t deadline_ms) {
   return gsq_io_wait(-1, 0, channel->cancel_fd, -1, until);
 }
 
+/* The mean of this answer's and what was known before, so that one odd answer is soon outweighed. If
+** two threads do this at once, one of the answers does not count. */
+static void note_flow(gsq_channel *channel, const gsq_connection *connection,
+                      const gsq_attempt *attempt) {
+  if (attempt->flow_bytes < LEAST_FLOW_BYTES) return;
+  int64_t rate = 0;
+  if (!gsq_connection_is_local(connection)) {
+    const int64_t us = attempt->flow_us > 0 ? attempt->flow_us : 1;
+    const int64_t before = gsq_channel_bandwidth(channel);
+    rate = (int64_t)(attempt->flow_bytes * 1000000 / (uint64_t)us);
+    if (before > 0) rate = (before + rate) / 2;
+  }
+  atomic_store_explicit(&channel->bandwidth, rate, memory_order_relaxed);
+}
+
 /* After a call, or a part of one. */
 static void count_bytes(gsq_channel *channel, gsq_attempt *attempt) {
   atomic_fetch_add(&channel->bytes_sent, attempt->bytes_sent);
@@ -348,6 +370,7 @@ static int once(gsq_channel *channel, const gsq_call *call, int shunned, int *ad
   if (code == GSQ_PAUSE) {
     *paused = connection;
   } else {
+    note_flow(channel, connection, attempt);
     done_with(channel, connection);
   }
   return code;
@@ -438,6 +461,7 @@ int gsq_stream_go_on(gsq_stream *stream, gsq_error *error) {
   int code = gsq_connection_go_on(stream->connection, stream->channel->cancel_fd, error);
   count_bytes(stream->channel, &stream->attempt);
   if (code == GSQ_PAUSE) return code;
+  note_flow(stream->channel, stream->connection, &stream->attempt);
   done_with(stream->channel, stream->connection);
   free(stream);
   return code;

@@ -117,6 +117,10 @@ typedef struct gsq_channel_stats {
 } gsq_channel_stats;
 void gsq_channel_stats_get(gsq_channel *channel, gsq_channel_stats *out);
 
+/* Bytes per second in which large answers came lately. 0: there was none yet, or the newest one came
+** from a server on this machine. */
+int64_t gsq_channel_bandwidth(gsq_channel *channel);
+
 /* The address in use. Lasts as long as the channel. */
 const char *gsq_channel_url(gsq_channel *channel);
 

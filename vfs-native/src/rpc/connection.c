@@ -80,6 +80,7 @@ struct gsq_connection {
   char violation_text[100];
   int pings;             /* sent since the server last sent an answer's frame */
   int64_t heard_ms;      /* when something came last, or the call began */
+  int64_t heard_us;      /* when something came last, on gsq_now_us()'s clock */
   int64_t pinged_ms;     /* when it was asked for a sign of life; 0: not since it gave one */
   int64_t arrived_bytes; /* of this call, at its host, when it was asked */
   uint8_t first[48];     /* of the bytes that came on this connection; for what is no HTTP/2 */
@@ -92,8 +93,9 @@ struct gsq_connection {
   const gsq_call *call;
   gsq_attempt *attempt;
   gsq_error *error;
-  int stopped; /* nonzero: the code that this call ends with, *error set */
-  int paused;  /* on_message wants no more for now */
+  int stopped;       /* nonzero: the code that this call ends with, *error set */
+  int paused;        /* on_message wants no more for now */
+  int64_t paused_us; /* when it did, on gsq_now_us()'s clock */
   int32_t stream_id;
   int closed;
   uint32_t close_code;
@@ -420,6 +422,7 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t stream_id,
   (void)session, (void)flags;
   gsq_connection *c = arg;
   if (!is_ours(c, stream_id) || !c->is_grpc) return 0;
+  if (c->attempt->flow_began_us == 0) c->attempt->flow_began_us = c->heard_us;
   while (size > 0 && !c->stopped) {
     if (c->prefix_have < PREFIX_BYTES) {
       c->prefix[c->prefix_have++] = *data++;
@@ -467,6 +470,7 @@ static int receive(gsq_connection *c) {
     return -1;
   }
   c->heard_ms = gsq_now_ms();
+  c->heard_us = gsq_now_us();
   c->pinged_ms = 0;
   if (c->first_size < sizeof c->first) {
     size_t part = sizeof c->first - c->first_size;
@@ -474,7 +478,13 @@ static int receive(gsq_connection *c) {
     memcpy(c->first + c->first_size, c->in, part);
     c->first_size += part;
   }
-  if (c->attempt) c->attempt->bytes_received += (uint64_t)got;
+  if (c->attempt) {
+    c->attempt->bytes_received += (uint64_t)got;
+    if (c->attempt->flow_began_us != 0) {
+      c->attempt->flow_bytes += (uint64_t)got;
+      c->attempt->flow_us = c->heard_us - c->attempt->flow_began_us;
+    }
+  }
   ssize_t used = nghttp2_session_mem_recv(c->session, c->in, (size_t)got);
   if (used < 0) {
     c->broken = 1;
@@ -558,6 +568,10 @@ void gsq_connection_free(gsq_connection *c) {
 
 int gsq_connection_fd(const gsq_connection *c) {
   return c->io.fd;
+}
+
+int gsq_connection_is_local(const gsq_connection *c) {
+  return gsq_io_is_local(&c->io);
 }
 
 int gsq_connection_address(const gsq_connection *c) {
@@ -845,7 +859,10 @@ static int exchange(gsq_connection *c, int cancel_fd) {
     if (c->violation) return violated(c);
     if (flushed == FLUSH_FAILED && c->broken) return ended_early(c, EPIPE);
     /* Its bytes are the caller's: a request that is not all sent yet goes first. */
-    if (c->paused && flushed == FLUSHED && c->body_left == 0) return GSQ_PAUSE;
+    if (c->paused && flushed == FLUSHED && c->body_left == 0) {
+      c->paused_us = gsq_now_us();
+      return GSQ_PAUSE;
+    }
     if (!gsq_io_has_buffered(&c->io)) {
       short events = POLLIN | (flushed == FLUSH_PENDING ? POLLOUT : 0);
       const int wake_fd = c->call->on_turn ? c->call->wake_fd : -1;
@@ -908,7 +925,9 @@ int gsq_connection_call(gsq_connection *c, const gsq_call *call, const char *aut
 int gsq_connection_go_on(gsq_connection *c, int cancel_fd, gsq_error *error) {
   c->error = error;
   c->paused = 0;
-  c->heard_ms = gsq_now_ms(); /* nobody listened */
+  /* Nobody listened: neither the server nor the network is slow for it. */
+  c->heard_ms = gsq_now_ms();
+  if (c->attempt->flow_began_us != 0) c->attempt->flow_began_us += gsq_now_us() - c->paused_us;
   c->pinged_ms = 0;
   int code = exchange(c, cancel_fd);
   return code == GSQ_PAUSE ? code : end(c, code);

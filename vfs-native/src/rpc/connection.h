@@ -33,6 +33,9 @@ int gsq_connection_fd(const gsq_connection *connection);
 /* Of which address it is. */
 int gsq_connection_address(const gsq_connection *connection);
 
+/* True if the server is on this machine. */
+int gsq_connection_is_local(const gsq_connection *connection);
+
 /* What one sending of a call came to. */
 typedef struct gsq_attempt {
   int sent;     /* the server may have seen the request */
@@ -42,6 +45,11 @@ typedef struct gsq_attempt {
   int answered; /* there is a gRPC status, from the server */
   int unwanted; /* on_message ended the call */
   uint64_t bytes_sent, bytes_received;
+  /* The answer's flow: what came after its first bytes, and in how many microseconds; not those in
+  ** which it had paused. */
+  int64_t flow_began_us; /* 0: it did not begin */
+  uint64_t flow_bytes;
+  int64_t flow_us;
 } gsq_attempt;
 
 /* Makes the call once. `authorization`: the header's value, or NULL. Returns GSQ_OK or the code

@@ -180,6 +180,29 @@ int gsq_io_has_buffered(const gsq_io *io) {
   return io->tls && gsq_tls_has_buffered(io->tls);
 }
 
+static int is_loopback(const struct in_addr *address) {
+  return ntohl(address->s_addr) >> 24 == 127;
+}
+
+int gsq_io_is_local(const gsq_io *io) {
+  struct sockaddr_storage here, there;
+  socklen_t here_size = sizeof here, there_size = sizeof there;
+  if (getsockname(io->fd, (struct sockaddr *)&here, &here_size) != 0 ||
+      getpeername(io->fd, (struct sockaddr *)&there, &there_size) != 0) {
+    return 0;
+  }
+  if (there.ss_family == AF_UNIX) return 1;
+  if (here.ss_family != there.ss_family) return 0;
+  if (there.ss_family == AF_INET) {
+    const struct in_addr *from = &((struct sockaddr_in *)&here)->sin_addr;
+    const struct in_addr *to = &((struct sockaddr_in *)&there)->sin_addr;
+    return is_loopback(to) || from->s_addr == to->s_addr;
+  }
+  const struct in6_addr *from = &((struct sockaddr_in6 *)&here)->sin6_addr;
+  const struct in6_addr *to = &((struct sockaddr_in6 *)&there)->sin6_addr;
+  return IN6_IS_ADDR_LOOPBACK(to) || memcmp(from, to, sizeof *to) == 0;
+}
+
 void gsq_io_close(gsq_io *io) {
   if (io->tls) gsq_tls_close(io->tls);
   io->tls = NULL;

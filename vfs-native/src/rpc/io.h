@@ -55,6 +55,9 @@ int64_t gsq_io_write(gsq_io *io, const struct iovec *from, int count);
 /* True if bytes can be read although poll() may not say so. */
 int gsq_io_has_buffered(const gsq_io *io);
 
+/* True if both ends are on this machine: a Unix socket, or one address at both ends. */
+int gsq_io_is_local(const gsq_io *io);
+
 void gsq_io_close(gsq_io *io);
 
 #endif

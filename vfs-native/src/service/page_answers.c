@@ -67,6 +67,7 @@ int gsq_decode_open_session(const uint8_t *data, size_t size, gsq_session_info *
   out->time_travel = answer.capabilities.time_travel;
   out->fork = answer.capabilities.fork;
   out->prefetch = answer.capabilities.prefetch;
+  out->lz4 = answer.capabilities.lz4;
   gsq_reader reader = gsq_reader_of(data, size);
   gsq_field field;
   while (gsq_next_field(&reader, &field) == 1) {
@@ -420,6 +421,45 @@ static int beyond_credit(gsq_error *error, uint32_t number) {
                        number);
 }
 
+/* The pages that come with an open. `plain` is where compressed ones go, or NULL. */
+static int take_opened_pages(const uint8_t *data, size_t size, const gsq_open_request *request,
+                             const gsq_open_answer *opened, uint8_t *plain, gsq_page_fn on_page,
+                             void *arg, gsq_error *error) {
+  const gsq_snapshot *snapshot = &opened->snapshot;
+  uint64_t credit = request->prefetch_credit_bytes;
+  int first_came = 0;
+  gsq_reader reader = gsq_reader_of(data, size);
+  gsq_field field;
+  gsq_page_in page;
+  while (gsq_next_field(&reader, &field) == 1) {
+    if (field.number != 4) continue;
+    if (gsq_page_read(&field, snapshot->page_size, plain, &page, error) != GSQ_OK) {
+      return error->code;
+    }
+    if (page.version > snapshot->version) return too_new(error, &page, snapshot->version);
+    if (page.number > snapshot->page_count) {
+      return gsq_error_set(error, GSQ_BAD_ANSWER, "the server sent page %u of %u", page.number,
+                           snapshot->page_count);
+    }
+    int asked = page.number == 1 && !first_came;
+    if (asked) {
+      first_came = 1;
+    } else {
+      if (credit < snapshot->page_size) return beyond_credit(error, page.number);
+      credit -= snapshot->page_size;
+    }
+    int code = on_page
+                   ? on_page(arg, page.number, page.version, asked, page.data, page.size, error)
+                   : 0;
+    if (code) return code;
+  }
+  if (snapshot->page_count > 0 && !first_came) {
+    return gsq_error_set(error, GSQ_BAD_ANSWER,
+                         "the server opened a database without its page 1");
+  }
+  return GSQ_OK;
+}
+
 int gsq_decode_open_database(const uint8_t *data, size_t size, const gsq_open_request *request,
                              gsq_open_answer *out, gsq_page_fn on_page, void *arg,
                              gsq_error *error) {
@@ -442,38 +482,14 @@ int gsq_decode_open_database(const uint8_t *data, size_t size, const gsq_open_re
                          (unsigned long long)version, (unsigned long long)answer.oldest_version,
                          (unsigned long long)answer.head_version);
   }
-  uint64_t credit = request->prefetch_credit_bytes;
-  int first_came = 0;
-  gsq_reader reader = gsq_reader_of(data, size);
-  gsq_field field;
-  gsq_page_in page;
-  while (gsq_next_field(&reader, &field) == 1) {
-    if (field.number != 4) continue;
-    if (gsq_page_read(&field, out->snapshot.page_size, &page, error) != GSQ_OK) {
-      return error->code;
-    }
-    if (page.version > version) return too_new(error, &page, version);
-    if (page.number > out->snapshot.page_count) {
-      return gsq_error_set(error, GSQ_BAD_ANSWER, "the server sent page %u of %u", page.number,
-                           out->snapshot.page_count);
-    }
-    int asked = page.number == 1 && !first_came;
-    if (asked) {
-      first_came = 1;
-    } else {
-      if (credit < out->snapshot.page_size) return beyond_credit(error, page.number);
-      credit -= out->snapshot.page_size;
-    }
-    int code = on_page
-                   ? on_page(arg, page.number, page.version, asked, page.data, page.size, error)
-                   : 0;
-    if (code) return code;
+  uint8_t *plain = NULL;
+  if (request->accept_lz4 && out->snapshot.page_size > 0) {
+    plain = malloc(out->snapshot.page_size);
+    if (!plain) return gsq_error_set(error, GSQ_NOMEM, "out of memory");
   }
-  if (out->snapshot.page_count > 0 && !first_came) {
-    return gsq_error_set(error, GSQ_BAD_ANSWER,
-                         "the server opened a database without its page 1");
-  }
-  return GSQ_OK;
+  int code = take_opened_pages(data, size, request, out, plain, on_page, arg, error);
+  free(plain);
+  return code;
 }
 
 int gsq_reading_begin(gsq_reading *reading, const gsq_read_request *request,
@@ -499,6 +515,13 @@ int gsq_reading_begin(gsq_reading *reading, const gsq_read_request *request,
   if (reading->asked_count > 8 * sizeof reading->small) {
     reading->came = malloc((size_t)(reading->asked_count + 7) / 8);
     if (!reading->came) return gsq_error_set(error, GSQ_NOMEM, "out of memory");
+  }
+  if (request->accept_lz4) {
+    reading->plain = malloc(request->page_size);
+    if (!reading->plain) {
+      gsq_reading_end(reading);
+      return gsq_error_set(error, GSQ_NOMEM, "out of memory");
+    }
   }
   gsq_reading_restart(reading);
   return GSQ_OK;
@@ -556,7 +579,9 @@ int gsq_reading_message(gsq_reading *reading, const uint8_t *data, size_t size,
   int more;
   while ((more = gsq_next_field(&reader, &field)) == 1) {
     if (field.number != 1) continue;
-    if (gsq_page_read(&field, request->page_size, &page, error) != GSQ_OK) return error->code;
+    if (gsq_page_read(&field, request->page_size, reading->plain, &page, error) != GSQ_OK) {
+      return error->code;
+    }
     if (page.version > request->version) return too_new(error, &page, request->version);
     int asked = tick_off(reading, page.number);
     if (!asked) {
@@ -580,4 +605,6 @@ int gsq_reading_check_complete(const gsq_reading *reading, gsq_error *error) {
 void gsq_reading_end(gsq_reading *reading) {
   if (reading->came != reading->small) free(reading->came);
   reading->came = NULL;
+  free(reading->plain);
+  reading->plain = NULL;
 }

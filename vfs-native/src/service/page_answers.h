@@ -44,6 +44,7 @@ typedef struct gsq_reading {
   uint32_t within; /* this one */
   uint8_t *came;   /* a bit for each page asked for, in the order of the ranges */
   uint8_t small[64];
+  uint8_t *plain; /* where compressed pages go; NULL if none are accepted */
 } gsq_reading;
 
 /* GSQ_INVALID_ARGUMENT if the request makes no sense; GSQ_NOMEM. */

@@ -171,6 +171,7 @@ int gsq_open_database(const gsq_page_client *client, const gsq_open_request *req
   message.read_only = request->read_only != 0;
   message.view = request->view;
   message.prefetch_credit_bytes = request->prefetch_credit_bytes;
+  message.accept_lz4 = request->accept_lz4 != 0;
   if (request->at_version_given) {
     message.which_at = grpsqlite_v1_OpenDatabaseRequest_at_version_tag;
     message.at.at_version = request->at_version;
@@ -265,6 +266,7 @@ static int read_pages(const gsq_page_client *client, gsq_page_rest *it, int64_t 
   message.version = request->version;
   OPTIONAL_ID_TO(message.stage_id, request->stage);
   message.prefetch_credit_bytes = request->prefetch_credit_bytes;
+  message.accept_lz4 = request->accept_lz4 != 0;
 
   uint8_t small[grpsqlite_v1_ReadPagesRequest_size + 16 * RANGE_BYTES], *bytes = small;
   size_t size;

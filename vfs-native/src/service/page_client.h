@@ -27,7 +27,7 @@ typedef struct gsq_session_info {
   uint32_t ttl_ms;
   uint32_t max_message_bytes; /* what the server receives; at least 128 KiB */
   uint64_t incarnation;       /* which session of its id it is; 0: the server does not say */
-  uint8_t commit_group, watch, time_travel, fork, prefetch;
+  uint8_t commit_group, watch, time_travel, fork, prefetch, lz4;
   char server_name[128];
 } gsq_session_info;
 
@@ -99,6 +99,7 @@ typedef struct gsq_open_request {
   int64_t at_time_seconds;
   int32_t at_time_nanos;
   uint32_t prefetch_credit_bytes;
+  int accept_lz4; /* pages may come compressed */
 } gsq_open_request;
 
 typedef struct gsq_open_answer {
@@ -128,6 +129,7 @@ typedef struct gsq_read_request {
   size_t range_count;
   const gsq_id *stage; /* NULL for none */
   uint32_t prefetch_credit_bytes;
+  int accept_lz4; /* pages may come compressed */
 } gsq_read_request;
 
 /* Pages that nobody asked for, on their way. For one thread at a time. */

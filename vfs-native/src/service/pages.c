@@ -1,13 +1,14 @@
 #include "service/pages.h"
 
 #include <limits.h>
+#include <lz4.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-enum { PAGE_NUMBER = 1, PAGE_VERSION = 2, PAGE_CHECKSUM = 3, PAGE_DATA = 4 };
+enum { PAGE_NUMBER = 1, PAGE_VERSION = 2, PAGE_CHECKSUM = 3, PAGE_DATA = 4, PAGE_LZ4 = 5 };
 
 /* The page's tag and length, then number, checksum, and the tag and length of data. */
 #define PAGE_HEADER_BYTES (2 * 5 + 6 + 9 + 1 + 5)
@@ -71,13 +72,36 @@ int gsq_pages_write(const uint8_t *head, size_t head_size, uint32_t field, uint3
   return GSQ_OK;
 }
 
-int gsq_page_read(const gsq_field *field, uint32_t page_size, gsq_page_in *out,
+/* Makes *page of a compressed one, whatever the bytes are. */
+static int decompress(const gsq_field *lz4, uint32_t page_size, uint8_t *room,
+                      gsq_page_in *page, gsq_error *error) {
+  if (!room) {
+    return gsq_error_set(error, GSQ_BAD_ANSWER,
+                         "the server sent page %u compressed, which nobody asked for",
+                         page->number);
+  }
+  int size = -1;
+  if (lz4->size <= INT_MAX) {
+    size = LZ4_decompress_safe((const char *)lz4->data, (char *)room, (int)lz4->size,
+                               (int)page_size);
+  }
+  if (size < 0 || (uint32_t)size != page_size) {
+    return gsq_error_set(error, GSQ_BAD_ANSWER,
+                         "the server sent page %u compressed, but not to a page of %u bytes",
+                         page->number, page_size);
+  }
+  page->data = room;
+  page->size = page_size;
+  return GSQ_OK;
+}
+
+int gsq_page_read(const gsq_field *field, uint32_t page_size, uint8_t *room, gsq_page_in *out,
                   gsq_error *error) {
   gsq_page_in page = {0};
   uint64_t number = 0, checksum = 0;
   size_t size = 0;
   gsq_reader reader = gsq_reader_of(field->data, field->size);
-  gsq_field part;
+  gsq_field part, lz4 = {0};
   int more = -1;
   if (field->type != GSQ_BYTES) goto malformed;
   while ((more = gsq_next_field(&reader, &part)) == 1) {
@@ -99,9 +123,13 @@ int gsq_page_read(const gsq_field *field, uint32_t page_size, gsq_page_in *out,
         page.data = part.data;
         size = part.size;
         break;
+      case PAGE_LZ4:
+        if (part.type != GSQ_BYTES) goto malformed;
+        lz4 = part;
+        break;
     }
   }
-  if (more < 0) goto malformed;
+  if (more < 0 || (lz4.size && size)) goto malformed;
   if (number == 0 || number > UINT32_MAX) {
     return gsq_error_set(error, GSQ_BAD_ANSWER, "the server sent a page with number %llu",
                          (unsigned long long)number);
@@ -113,7 +141,10 @@ int gsq_page_read(const gsq_field *field, uint32_t page_size, gsq_page_in *out,
                          page.number, size, page_size);
   }
   page.size = (uint32_t)size;
-  if (checksum != (size ? gsq_checksum(page.data, size) : 0)) {
+  if (lz4.size && decompress(&lz4, page_size, room, &page, error) != GSQ_OK) {
+    return error->code;
+  }
+  if (checksum != (page.size ? gsq_checksum(page.data, page.size) : 0)) {
     return gsq_error_set(error, GSQ_DATA_LOSS, "page %u came damaged: its checksum is wrong",
                          page.number);
   }

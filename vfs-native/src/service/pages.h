@@ -1,6 +1,7 @@
 /*
 ** Pages on the wire: message Page of page_store.proto (number = 1, version = 2, checksum = 3,
-** data = 4), written around the caller's bytes and read in place.
+** data = 4, lz4 = 5), written around the caller's bytes and read in place, unless they were
+** compressed.
 */
 #ifndef GSQ_SERVICE_PAGES_H
 #define GSQ_SERVICE_PAGES_H
@@ -28,13 +29,14 @@ int gsq_pages_write(const uint8_t *head, size_t head_size, uint32_t field, uint3
 typedef struct gsq_page_in {
   uint32_t number;
   uint64_t version;
-  const uint8_t *data; /* within the message */
+  const uint8_t *data; /* within the message, or the room for it */
   uint32_t size;       /* page_size, or 0 for a page of zeros */
 } gsq_page_in;
 
-/* Reads and verifies one Page: size, checksum, a number of at least 1. GSQ_BAD_ANSWER,
+/* Reads and verifies one Page: size, checksum, a number of at least 1. A compressed one goes to
+** `room`, which has page_size bytes; NULL: it may not be compressed. GSQ_BAD_ANSWER,
 ** GSQ_DATA_LOSS. */
-int gsq_page_read(const gsq_field *field, uint32_t page_size, gsq_page_in *out,
+int gsq_page_read(const gsq_field *field, uint32_t page_size, uint8_t *room, gsq_page_in *out,
                   gsq_error *error);
 
 #endif

@@ -109,7 +109,8 @@ static int open_at_server(gsq_database *database, int is_new, int is_live, int c
   const gsq_open_request request = {.name = database->name,
                                     .create = create,
                                     .read_only = read_only,
-                                    .prefetch_credit_bytes = credit};
+                                    .prefetch_credit_bytes = credit,
+                                    .accept_lz4 = gsq_server_accepts_lz4(server)};
   first_pages pages = {
       .database = database, .is_new = is_new, .is_live = is_live, .answer = answer};
   gsq_attempts attempts = gsq_server_attempts(server);
@@ -523,7 +524,8 @@ static int fetch(gsq_database *database, const gsq_snapshot *at, const gsq_page_
                                     .page_size = at->page_size,
                                     .ranges = ranges,
                                     .range_count = count,
-                                    .prefetch_credit_bytes = credit};
+                                    .prefetch_credit_bytes = credit,
+                                    .accept_lz4 = gsq_server_accepts_lz4(server)};
   gsq_attempts attempts = gsq_server_attempts(server);
   int code;
   do {

@@ -31,7 +31,8 @@ static int open_at_server(opening *to, const gsq_moment *at, uint32_t view, uint
                                     .at_time_given = at->is_time,
                                     .at_time_seconds = at->time.seconds,
                                     .at_time_nanos = at->time.nanos,
-                                    .prefetch_credit_bytes = credit};
+                                    .prefetch_credit_bytes = credit,
+                                    .accept_lz4 = gsq_server_accepts_lz4(server)};
   int code;
   do {
     code = gsq_open_database(&server->client, &request, &to->answer, keep_page, to, deadline_ms,

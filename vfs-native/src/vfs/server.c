@@ -11,6 +11,10 @@
 #include "base/clock.h"
 #include "vfs/fork.h"
 
+/* Compression pays below the one and costs above the other; between them it stays as it is. */
+#define SLOW_BYTES_PER_S (64LL << 20)
+#define FAST_BYTES_PER_S (96LL << 20)
+
 static pthread_mutex_t registry_mutex = PTHREAD_MUTEX_INITIALIZER;
 static gsq_server *servers; /* protected by registry_mutex */
 static gsq_totals closed;   /* of those that are no more; protected by registry_mutex */
@@ -37,7 +41,7 @@ static int same_addresses(const char *a, const char *b) {
 }
 
 static int is_of(const gsq_server *server, const gsq_settings *settings) {
-  return server->service == settings->service &&
+  return server->service == settings->service && server->compression == settings->compression &&
          same_addresses(server->url, settings->server) &&
          same(server->token, settings->token) && same(server->ca_file, settings->ca_file) &&
          same(server->cert_file, settings->cert_file) &&
@@ -81,6 +85,7 @@ static int make_server(const gsq_settings *settings, gsq_server **out, gsq_error
   pthread_cond_init(&server->released, &monotonic);
   pthread_condattr_destroy(&monotonic);
   server->service = settings->service;
+  server->compression = settings->compression;
   server->generation = gsq_fork_generation();
   server->references = 1;
 
@@ -197,6 +202,17 @@ void gsq_server_release(gsq_server *server) {
   if (!last) return;
   gsq_session_stop(server);
   free_server(server);
+}
+
+int gsq_server_accepts_lz4(gsq_server *server) {
+  if (!server->info.lz4 || server->compression == 'o') return 0;
+  if (server->compression == 'l') return 1;
+  const int64_t bandwidth = gsq_channel_bandwidth(server->channel);
+  int slow = atomic_load_explicit(&server->slow, memory_order_relaxed);
+  if (bandwidth == 0 || bandwidth > FAST_BYTES_PER_S) slow = 0;
+  if (bandwidth > 0 && bandwidth < SLOW_BYTES_PER_S) slow = 1;
+  atomic_store_explicit(&server->slow, slow, memory_order_relaxed);
+  return slow;
 }
 
 void gsq_server_wake(gsq_server *server) {

@@ -51,6 +51,7 @@ typedef struct gsq_server {
   char *url; /* perhaps several: settings.server */
   char *token, *ca_file, *cert_file, *key_file;
   char service;            /* settings.service */
+  char compression;        /* settings.compression */
   unsigned generation;     /* gsq_fork_generation() */
   gsq_channel *channel;    /* calls of SQLite's threads */
   gsq_channel *background; /* the background thread's own */
@@ -70,10 +71,10 @@ typedef struct gsq_server {
   pthread_cond_t released; /* one of `releases` is gone; CLOCK_MONOTONIC */
 
   /* Protected by mutex. */
-  int probed;                   /* info and kind are known */
-  int has_page_service;         /* 0: the file service alone */
-  gsq_session_info info;        /* immutable once probed */
-  uint64_t incarnation;         /* of the session that was opened last; see the proto */
+  int probed;            /* info and kind are known */
+  int has_page_service;  /* 0: the file service alone */
+  gsq_session_info info; /* immutable once probed */
+  uint64_t incarnation;  /* of the session that was opened last; see the proto */
   int thread_running;
   pthread_t thread;
   gsq_database *databases;
@@ -97,6 +98,8 @@ typedef struct gsq_server {
   _Atomic int watch_needed;   /* once there was need for a stream, there is one */
   _Atomic uint64_t watch_set; /* how often the set of watched databases has changed */
   _Atomic int look_at_leases; /* one is wanted, and may be free */
+
+  atomic_int slow; /* lately, large answers came slowly: for gsq_server_accepts_lz4 */
 
   _Atomic uint64_t commits, pages_committed, pages_staged;
   _Atomic uint64_t watch_events, unasked, yields;
@@ -125,6 +128,9 @@ gsq_attempts gsq_server_attempts(gsq_server *server);
 ** could not be opened again. */
 int gsq_server_again(gsq_server *server, gsq_attempts *attempts, int64_t deadline_ms,
                      gsq_error *error);
+
+/* Whether pages that are asked for now may come compressed. */
+int gsq_server_accepts_lz4(gsq_server *server);
 
 /* Wakes the background thread. */
 void gsq_server_wake(gsq_server *server);

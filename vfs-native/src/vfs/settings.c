@@ -448,6 +448,15 @@ static int read_service(reader *r, gsq_settings *out) {
   return OK;
 }
 
+static int read_compression(reader *r, gsq_settings *out) {
+  given g = look_up(r, "compression", "GRPSQLITE_COMPRESSION", NULL);
+  if (!g.value) g.value = "auto";
+  if (strcmp(g.value, "auto") && strcmp(g.value, "off") && strcmp(g.value, "lz4"))
+    return wrong(r, "%s is \"%.100s\"; it must be auto, off or lz4", g.where, g.value);
+  out->compression = *g.value;
+  return OK;
+}
+
 int gsq_settings_read(const char *name, gsq_parameter_fn parameter, void *arg,
                       gsq_environment_fn environment, gsq_settings *out, char *message,
                       size_t message_size) {
@@ -468,6 +477,7 @@ int gsq_settings_read(const char *name, gsq_parameter_fn parameter, void *arg,
     rc = read_numbers(&r, out);
   if (rc == OK)
     rc = read_service(&r, out);
+  if (rc == OK) rc = read_compression(&r, out);
   if (rc != OK)
     gsq_settings_free(out);
   return rc;

@@ -34,6 +34,7 @@ typedef struct gsq_settings {
   int64_t buffer_bytes;     /* buffer_mb: of a transaction, before it is staged; default 16 MiB */
   int64_t batch_bytes;      /* max_batch_mb: of one message of the file service; default 4 MiB */
   char service;             /* service=auto|page|file: 'a', 'p', 'f' */
+  char compression;         /* compression=auto|off|lz4, of pages that come: 'a', 'o', 'l' */
 } gsq_settings;
 
 /* Gives the value of a URI parameter or NULL; what sqlite3_uri_parameter does. */

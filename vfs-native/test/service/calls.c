@@ -148,7 +148,8 @@ static int call_open(gsq_channel *channel, int64_t deadline_ms, gsq_error *error
                               .at_time_given = 1,
                               .at_time_seconds = -5,
                               .at_time_nanos = 9,
-                              .prefetch_credit_bytes = 1000};
+                              .prefetch_credit_bytes = 1000,
+                              .accept_lz4 = 1};
   gsq_open_answer answer;
   int pages = 0;
   int code = gsq_open_database(&it, &request, &answer, count_page, &pages, deadline_ms, error);
@@ -160,6 +161,7 @@ static const char *problem_open(const uint8_t *data, size_t size) {
   WANT(session_problem(data, size) == NULL);
   WANT(IS_TEXT(2, "tenant-7/main.db"));
   WANT(IS_UINT(3, 1) && IS_UINT(4, 0) && IS_UINT(5, 2) && IS_UINT(8, 1000));
+  WANT(IS_UINT(10, 1));
   WANT(find(data, size, 7, 0, &time));
   WANT(is_uint(time.data, time.size, 1, (uint64_t)-5) && is_uint(time.data, time.size, 2, 9));
   return NULL;
@@ -201,7 +203,8 @@ static int call_read(gsq_channel *channel, int64_t deadline_ms, gsq_error *error
                               .ranges = ranges,
                               .range_count = 20,
                               .stage = &stage,
-                              .prefetch_credit_bytes = 99};
+                              .prefetch_credit_bytes = 99,
+                              .accept_lz4 = 1};
   int pages = 0;
   int code = gsq_read_pages(&it, &request, count_page, &pages, NULL, deadline_ms, error);
   /* A retry begins anew. */
@@ -211,7 +214,7 @@ static int call_read(gsq_channel *channel, int64_t deadline_ms, gsq_error *error
 static const char *problem_read(const uint8_t *data, size_t size) {
   gsq_field range;
   WANT(database_problem(data, size) == NULL);
-  WANT(IS_UINT(3, 7) && IS_ID(5, stage) && IS_UINT(6, 99));
+  WANT(IS_UINT(3, 7) && IS_ID(5, stage) && IS_UINT(6, 99) && IS_UINT(7, 1));
   WANT(find(data, size, 4, 19, &range));
   WANT(is_uint(range.data, range.size, 1, 39) && is_uint(range.data, range.size, 2, 1));
   return NULL;

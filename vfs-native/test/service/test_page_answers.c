@@ -35,7 +35,7 @@ static void test_open_session(void) {
   gsq_session_info info;
   start();
   b_uint(&b, 1, 10000);
-  b_bytes(&b, 2, "\x08\x01\x18\x01", 4); /* commit_group, time_travel */
+  b_bytes(&b, 2, "\x08\x01\x18\x01\x30\x01", 6); /* commit_group, time_travel, lz4 */
   b_uint(&b, 3, 4 << 20);
   b_bytes(&b, 4, "server\n1", 8);
   b_fixed64(&b, 5, UINT64_MAX - 1);
@@ -44,6 +44,7 @@ static void test_open_session(void) {
   CHECK_INT(10000, info.ttl_ms);
   CHECK_INT(4 << 20, info.max_message_bytes);
   CHECK(info.commit_group && !info.watch && info.time_travel && !info.fork && !info.prefetch);
+  CHECK(info.lz4);
   CHECK_STR("server?1", info.server_name);
   CHECK(info.incarnation == UINT64_MAX - 1);
 
@@ -55,7 +56,7 @@ static void test_open_session(void) {
   CHECK_INT(GSQ_OK, session(&info));
   CHECK_INT(4 << 20, info.max_message_bytes); /* what the schema says if it does not */
   CHECK_INT(sizeof info.server_name - 1, strlen(info.server_name));
-  CHECK(info.incarnation == 0);
+  CHECK(info.incarnation == 0 && !info.lz4);
 
   start(); /* no ttl */
   CHECK_INT(GSQ_BAD_ANSWER, session(&info));

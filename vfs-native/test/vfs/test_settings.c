@@ -55,6 +55,7 @@ static void without_anything_the_defaults_hold(void) {
   CHECK_INT(16 << 20, settings.buffer_bytes);
   CHECK_INT(4 << 20, settings.batch_bytes);
   CHECK_INT('a', settings.service);
+  CHECK_INT('a', settings.compression);
   CHECK_STR("", message);
   gsq_settings_free(&settings);
   CHECK_INT(0, gsq_settings_read("a", NULL, NULL, NULL, &settings, NULL, 0));
@@ -68,8 +69,10 @@ static void every_parameter_is_read(void) {
                             "/ca", "cert_file", "/cert", "key_file", "/key", "mode", "ro",
                             "version", "18446744073709551615", "max_staleness_ms", "86400000",
                             "timeout_ms", "1", "connect_timeout_ms", "77", "cache_mb", "0",
-                            "cache_dir", "/dir", "cache_dir_mb", "1048576", "buffer_mb", "65536", "max_batch_mb", "1024", "service", "file"),
+                            "cache_dir", "/dir", "cache_dir_mb", "1048576", "buffer_mb", "65536", "max_batch_mb", "1024", "service", "file",
+                            "compression", "lz4"),
                       NULL));
+  CHECK_INT('l', settings.compression);
   CHECK_STR("https://example.org:443", settings.server);
   CHECK_STR("s3cret", settings.token);
   CHECK_STR("/ca", settings.ca_file);
@@ -97,7 +100,7 @@ static void every_key_has_an_environment_variable_and_the_uri_wins(void) {
       "GRPSQLITE_MODE", "ro", "GRPSQLITE_MAX_STALENESS_MS", "3", "GRPSQLITE_TIMEOUT_MS", "4",
       "GRPSQLITE_CONNECT_TIMEOUT_MS", "5", "GRPSQLITE_CACHE_MB", "6", "GRPSQLITE_CACHE_DIR", "dir",
       "GRPSQLITE_CACHE_DIR_MB", "9", "GRPSQLITE_BUFFER_MB",
-      "7", "GRPSQLITE_MAX_BATCH_MB", "8", "GRPSQLITE_SERVICE", "page");
+      "7", "GRPSQLITE_MAX_BATCH_MB", "8", "GRPSQLITE_SERVICE", "page", "GRPSQLITE_COMPRESSION", "off");
   CHECK_INT(0, read_with("a", NULL, all));
   CHECK_STR("unix:/run/x", settings.server);
   CHECK_STR("t", settings.token);
@@ -115,6 +118,7 @@ static void every_key_has_an_environment_variable_and_the_uri_wins(void) {
   CHECK_INT(7 << 20, settings.buffer_bytes);
   CHECK_INT(8 << 20, settings.batch_bytes);
   CHECK_INT('p', settings.service);
+  CHECK_INT('o', settings.compression);
   gsq_settings_free(&settings);
 
   CHECK_INT(0, read_with("a",
@@ -328,6 +332,8 @@ static void what_does_not_go_together_is_refused(void) {
   CHECK_STR("mode is \"memory\"; it must be ro, rw or rwc", message);
   CHECK_INT(-1, read_with("a", PAIRS("service", "both"), NULL));
   CHECK_STR("service is \"both\"; it must be auto, page or file", message);
+  CHECK_INT(-1, read_with("a", PAIRS("compression", "zstd"), NULL));
+  CHECK_STR("compression is \"zstd\"; it must be auto, off or lz4", message);
   CHECK_INT(-1, read_with("a", PAIRS("at", "x", "version", "1"), NULL));
   CHECK_HAS("give one of them", message);
   CHECK_INT(-1, read_with("a", PAIRS("at", ""), NULL));

@@ -104,6 +104,8 @@ static size_t last_commit_pages;
 static uint32_t pages_ahead;
 static int rests, rests_beside_writing;
 static uint64_t moves;
+static int lz4 = 1, last_accept_lz4;
+static int64_t bandwidth;
 static int moved_fd;
 static void (*around)(int begins); /* set before there are threads */
 
@@ -330,6 +332,7 @@ static int open_session(const gsq_page_client *client, gsq_session_info *out,
   out->watch = watching != FAKE_NO_WATCH;
   out->prefetch = pages_ahead > 0;
   out->time_travel = (uint8_t)time_travel;
+  out->lz4 = (uint8_t)lz4;
   out->incarnation = s->incarnation;
   return GSQ_OK;
 }
@@ -512,6 +515,7 @@ int gsq_refresh(const gsq_page_client *client, const gsq_id *id, uint64_t have_v
 static int read_pages(const gsq_page_client *client, const gsq_read_request *request,
                       gsq_page_fn on_page, void *arg, gsq_error *error) {
   NEED(client, s, d, &request->database);
+  last_accept_lz4 = request->accept_lz4;
   if (request->version < d->oldest) return refuse(error, GSQ_OUT_OF_RANGE, "SNAPSHOT_TOO_OLD");
   if (request->version > d->head) return refuse(error, GSQ_OUT_OF_RANGE, "NO_SUCH_VERSION");
   const stage *st = NULL;
@@ -1168,6 +1172,9 @@ void fake_reset(void) {
   commit_group = 1;
   watching = FAKE_NO_WATCH;
   time_travel = 1;
+  lz4 = 1;
+  bandwidth = 0;
+  last_accept_lz4 = 0;
   ttl = 10000;
   max_message = 4u << 20;
   pages_ahead = 0;
@@ -1300,6 +1307,25 @@ void fake_set_time_travel(int on) {
   time_travel = on;
 }
 
+void fake_set_lz4(int on) {
+  pthread_mutex_lock(&mutex);
+  lz4 = on;
+  pthread_mutex_unlock(&mutex);
+}
+
+void fake_set_bandwidth(int64_t bytes_per_s) {
+  pthread_mutex_lock(&mutex);
+  bandwidth = bytes_per_s;
+  pthread_mutex_unlock(&mutex);
+}
+
+int fake_last_accepts_lz4(void) {
+  pthread_mutex_lock(&mutex);
+  const int accepts = last_accept_lz4;
+  pthread_mutex_unlock(&mutex);
+  return accepts;
+}
+
 void fake_set_ttl_ms(uint32_t ttl_ms) {
   ttl = ttl_ms;
 }
@@ -1409,6 +1435,14 @@ void gsq_channel_shutdown(gsq_channel *channel) {
 int gsq_channel_call(gsq_channel *channel, const gsq_call *call, gsq_error *error) {
   (void)channel;
   return gsq_error_set(error, GSQ_UNIMPLEMENTED, "%s is not faked", call->method);
+}
+
+int64_t gsq_channel_bandwidth(gsq_channel *channel) {
+  (void)channel;
+  pthread_mutex_lock(&mutex);
+  const int64_t now = bandwidth;
+  pthread_mutex_unlock(&mutex);
+  return now;
 }
 
 void gsq_channel_stats_get(gsq_channel *channel, gsq_channel_stats *out) {

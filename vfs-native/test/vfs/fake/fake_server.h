@@ -84,6 +84,11 @@ void fake_set_commit_group(int on);
 /* Whether it opens old versions. It dates version N to 2001-09-09T01:46:40Z and N seconds. */
 void fake_set_time_travel(int on);
 #define FAKE_TIME_OF_VERSION_0 1000000000
+/* Whether it says that it can send pages compressed, which it never does; what the channel says of
+** the network (0: nothing); and whether the newest ReadPages would have accepted it. */
+void fake_set_lz4(int on);
+void fake_set_bandwidth(int64_t bytes_per_s);
+int fake_last_accepts_lz4(void);
 void fake_set_ttl_ms(uint32_t ttl_ms);
 void fake_set_max_message_bytes(uint32_t bytes);
 

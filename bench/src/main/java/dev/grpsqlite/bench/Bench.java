@@ -35,6 +35,7 @@ public final class Bench {
           new StartBenchmark(),
           new HostileBenchmark(),
           new DatabasesBenchmark(),
+          new CompressionBenchmark(),
           new UnmeasuredBars());
 
   private Bench() {}

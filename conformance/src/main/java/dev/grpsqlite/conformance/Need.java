@@ -15,6 +15,7 @@ enum Need {
   PAGE_GROUP("commit_group", Capabilities::getCommitGroup),
   PAGE_NO_GROUP("no commit_group", can -> !can.getCommitGroup()),
   PAGE_WATCH("watch", Capabilities::getWatch),
+  PAGE_LZ4("lz4", Capabilities::getLz4),
   PAGE_TIME("time_travel", Capabilities::getTimeTravel),
   PAGE_NO_TIME("no time_travel", can -> !can.getTimeTravel()),
   ADMIN("the Admin service", Service.PAGE, Offer::admin),

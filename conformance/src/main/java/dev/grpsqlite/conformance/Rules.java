@@ -17,6 +17,7 @@ final class Rules {
     result.addAll(FileRefusalRules.ALL);
     result.addAll(PageSessionRules.ALL);
     result.addAll(PageCommitRules.ALL);
+    result.addAll(PageCompressionRules.ALL);
     result.addAll(PageWatchRules.ALL);
     result.addAll(PageVersionRules.ALL);
     return List.copyOf(result);

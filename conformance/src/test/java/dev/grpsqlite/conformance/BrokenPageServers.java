@@ -19,6 +19,7 @@ import dev.grpsqlite.proto.v1.ListVersionsResponse;
 import dev.grpsqlite.proto.v1.Page;
 import dev.grpsqlite.proto.v1.PageStoreGrpc;
 import dev.grpsqlite.proto.v1.ReadPagesRequest;
+import dev.grpsqlite.proto.v1.ReadPagesResponse;
 import dev.grpsqlite.proto.v1.RefreshRequest;
 import dev.grpsqlite.proto.v1.RefreshResponse;
 import dev.grpsqlite.proto.v1.RestoreDatabaseResponse;
@@ -441,7 +442,21 @@ final class BrokenPageServers {
                         var changed = answer.toBuilder();
                         changed.getCapabilitiesBuilder().setCommitGroup(false);
                         return changed.build();
-                      })));
+                      })),
+          Broken.of(
+              "PAGE-75",
+              "pages are compressed, asked or not",
+              f ->
+                  f.asked(
+                      PageStoreGrpc.getReadPagesMethod(),
+                      request -> request.toBuilder().setAcceptLz4(true).build())),
+          Broken.of(
+              "PAGE-76",
+              "compressed pages lack their end",
+              f ->
+                  f.told(
+                      PageStoreGrpc.getReadPagesMethod(),
+                      BrokenPageServers::shortCompressedPages)));
 
   static final List<Broken> WATCH =
       List.of(
@@ -698,6 +713,14 @@ final class BrokenPageServers {
     return PageStoreGrpc.newBlockingStub(f.good())
         .refresh(RefreshRequest.newBuilder().setSessionId(session).setDatabaseId(database).build())
         .getHead();
+  }
+
+  private static ReadPagesResponse shortCompressedPages(ReadPagesResponse answer) {
+    ReadPagesResponse.Builder changed = answer.toBuilder();
+    for (Page.Builder page : changed.getPagesBuilderList()) {
+      page.setLz4(page.getLz4().substring(0, Math.max(0, page.getLz4().size() - 1)));
+    }
+    return changed.build();
   }
 
   private static void readsTheHead(Faults f) {

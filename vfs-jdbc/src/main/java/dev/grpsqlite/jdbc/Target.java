@@ -53,6 +53,7 @@ record Target(
           "prefetch_mb",
           "buffer_mb",
           "max_batch_mb",
+          "compression",
           "max_staleness_ms",
           "mode",
           "at",

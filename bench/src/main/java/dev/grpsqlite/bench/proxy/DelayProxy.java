@@ -20,10 +20,10 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * A TCP proxy that adds a delay to a round trip, half of it each way, and takes nothing from the
- * bandwidth: what arrives is stamped with the time at which it is due, so that whatever arrives
- * during a delay is delayed beside it and not after it. What is on its way is bounded by {@link
- * #MAX_ON_THE_WAY_BYTES} of each direction of a connection: over that, the sender waits, as for a
- * network whose capacity is that much. Thread-safe.
+ * bandwidth, unless it is told to: what arrives is stamped with the time at which it is due, so
+ * that whatever arrives during a delay is delayed beside it and not after it. What is on its way is
+ * bounded by {@link #MAX_ON_THE_WAY_BYTES} of each direction of a connection: over that, the sender
+ * waits, as for a network whose capacity is that much. Thread-safe.
  */
 public final class DelayProxy implements AutoCloseable {
   /** At 20 ms of round trip, this bounds a connection at 6.4 GB/s. */
@@ -37,6 +37,7 @@ public final class DelayProxy implements AutoCloseable {
   private final ServerSocket listener;
   private final int target;
   private final long oneWayNanos;
+  private final double nanosPerByte;
   private final Set<Socket> sockets = ConcurrentHashMap.newKeySet();
 
   /**
@@ -45,8 +46,19 @@ public final class DelayProxy implements AutoCloseable {
    * @param target the server's port there
    */
   public DelayProxy(int target, Duration roundTrip) throws IOException {
+    this(target, roundTrip, Long.MAX_VALUE);
+  }
+
+  /**
+   * Listens on a port of its own of 127.0.0.1.
+   *
+   * @param target the server's port there
+   * @param bytesPerSecond of each direction of each connection, at most
+   */
+  public DelayProxy(int target, Duration roundTrip, long bytesPerSecond) throws IOException {
     this.target = target;
     this.oneWayNanos = roundTrip.toNanos() / 2;
+    this.nanosPerByte = 1e9 / bytesPerSecond;
     this.listener = new ServerSocket(0, 50, InetAddress.getLoopbackAddress());
     daemon("delay-accept", this::accept);
   }
@@ -87,8 +99,10 @@ public final class DelayProxy implements AutoCloseable {
           byte[] buffer = new byte[CHUNK_BYTES];
           try {
             InputStream in = from.getInputStream();
+            long sentAt = System.nanoTime();
             for (int n = in.read(buffer); n >= 0; n = in.read(buffer)) {
-              line.put(Arrays.copyOf(buffer, n), System.nanoTime() + oneWayNanos);
+              sentAt = Math.max(sentAt, System.nanoTime()) + (long) (n * nanosPerByte);
+              line.put(Arrays.copyOf(buffer, n), sentAt + oneWayNanos);
             }
           } catch (IOException e) {
             // The connection is over.

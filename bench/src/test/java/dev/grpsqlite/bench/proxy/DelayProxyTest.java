@@ -111,6 +111,21 @@ class DelayProxyTest {
   }
 
   @Test
+  void bandwidthIsLimitedIfItIsToBe() throws Exception {
+    int bytes = 2 << 20;
+    try (DelayProxy proxy = new DelayProxy(server.getLocalPort(), Duration.ZERO, 8 << 20);
+        Socket socket = connect(proxy)) {
+      long begun = System.nanoTime();
+      daemon(() -> socket.getOutputStream().write(new byte[bytes]));
+      new DataInputStream(socket.getInputStream()).readFully(new byte[bytes]);
+      double seconds = (System.nanoTime() - begun) / 1e9;
+      // There and back, the one beside the other.
+      assertTrue(seconds >= 0.25, seconds + " s");
+      assertTrue(seconds < 2, seconds + " s");
+    }
+  }
+
+  @Test
   void theEndOfAConnectionPassesThroughAfterWhatWasSentBeforeIt() throws Exception {
     List<String> seen = new ArrayList<>();
     try (ServerSocket greeter = new ServerSocket(0, 1, InetAddress.getLoopbackAddress());

@@ -59,6 +59,7 @@ import dev.grpsqlite.server.wire.Calls;
 import dev.grpsqlite.server.wire.Fields;
 import dev.grpsqlite.server.wire.Ids;
 import dev.grpsqlite.server.wire.Names;
+import dev.grpsqlite.server.wire.OutgoingPages;
 import dev.grpsqlite.server.wire.Pages;
 import dev.grpsqlite.server.wire.Reason;
 import dev.grpsqlite.server.wire.RequestException;
@@ -158,6 +159,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
                 .setWatch(true)
                 .setTimeTravel(store.capabilities().timeTravel())
                 .setPrefetch(true)
+                .setLz4(true)
                 .setFork(store.capabilities().fork()))
         .setMaxMessageBytes(limits.messageBytes())
         .setServerName(serverName)
@@ -310,7 +312,8 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
                           firstPage(database, snapshot)
                               .thenCompose(
                                   first -> withAhead(session, request, info, snapshot, first))
-                              .thenApply(pages -> opened(info, snapshot, pages)));
+                              .thenApply(
+                                  pages -> opened(info, snapshot, pages, request.getAcceptLz4())));
                 });
     return answer.whenComplete(
         (opened, error) -> {
@@ -357,7 +360,9 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
     return new Shape(snapshot.version(), snapshot.pageSize(), snapshot.pageCount());
   }
 
-  private OpenDatabaseResponse opened(DatabaseInfo info, Snapshot snapshot, List<PageImage> pages) {
+  private OpenDatabaseResponse opened(
+      DatabaseInfo info, Snapshot snapshot, List<PageImage> pages, boolean lz4) {
+    OutgoingPages outgoing = new OutgoingPages(lz4);
     OpenDatabaseResponse.Builder answer =
         OpenDatabaseResponse.newBuilder()
             .setDatabaseId(Ids.bytes(info.id()))
@@ -365,7 +370,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
             .setOldestVersion(info.oldestVersion())
             .setHeadVersion(info.head().version());
     for (PageImage page : pages) {
-      answer.addPages(Pages.outgoing(page));
+      answer.addPages(outgoing.of(page));
       traffic.pageRead(page.data().remaining());
     }
     return answer.build();
@@ -415,7 +420,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
   public void readPages(ReadPagesRequest request, StreamObserver<ReadPagesResponse> observer) {
     ServerCallStreamObserver<ReadPagesResponse> call =
         (ServerCallStreamObserver<ReadPagesResponse>) observer;
-    PageStream stream = new PageStream(call, traffic);
+    PageStream stream = new PageStream(call, traffic, request.getAcceptLz4());
     try {
       Caller caller = Callers.current();
       Session session = session(caller, request.getSessionId());
