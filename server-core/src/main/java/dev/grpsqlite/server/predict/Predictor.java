@@ -1,7 +1,11 @@
 package dev.grpsqlite.server.predict;
 
 import dev.grpsqlite.server.spi.PageImage;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -28,7 +32,11 @@ public final class Predictor {
   private static final int PATIENCE = 8;
   private static final int SELDOM = 4;
 
+  /** So many demands ago a walk was of use, if rows of it may lead to what is read now. */
+  private static final int LATELY = 24;
+
   private final Roots roots = new Roots();
+  private final Joins joins;
   private final SentPages sent = new SentPages();
   private final OverflowHeads heads = new OverflowHeads();
   private final @Nullable Walk[] walks = new @Nullable Walk[WALKS];
@@ -45,14 +53,25 @@ public final class Predictor {
   private final long[] lastRow = new long[RECENT];
   private int leaves;
 
+  /** Leaves of any kind that were asked for, the newest at the front. */
+  private final long[] recent = new long[RECENT];
+
   private final @Nullable IndexLeaf[] indexLeaves = new @Nullable IndexLeaf[INDEX_LEAVES];
   private int indexLeavesAt;
 
   /** How many of them were asked for since two were neighbours. */
   private int inVain;
 
+  /** How many leaves were asked for since it was seen how one led to another. */
+  private int unexplained;
+
   private @Nullable Round sending;
   private @Nullable Round learning;
+
+  /** One that knows of the database what others have found out. */
+  public Predictor(Relations relations) {
+    this.joins = new Joins(relations, roots);
+  }
 
   /** The database was opened, with its page 1. Null: nothing can be predicted now. */
   public synchronized @Nullable Round opened(Shape shape, PageImage first, long creditBytes) {
@@ -86,28 +105,53 @@ public final class Predictor {
       return learn(shape, pages, round -> true);
     }
     Plan follows = null;
-    BtreePage index = null;
+    BtreePage leaf = null;
     for (PageImage image : pages) {
       BtreePage page = BtreePage.of(image, roots.usable(), shape.pageCount());
       Plan plan = plan(image.number(), page);
       follows = plan == null ? follows : plan;
-      if (page != null && page.isLeaf() && page.isIndex()) {
-        index = page;
-      } else if (page != null && page.isLeaf()) {
-        remember(page);
+      if (page != null && page.isLeaf()) {
+        leaf = page;
       }
     }
-    if (index != null && (follows != null || learning != null)) {
-      rememberIndex(index);
+    boolean isSeen = follows instanceof Walk || leaf == null;
+    if (leaf != null && !leaf.isIndex()) {
+      remember(leaf);
+    } else if (leaf != null && (follows != null || learning != null)) {
+      rememberIndex(leaf);
     }
-    if (follows == null) {
-      return index == null || learning != null ? null : learn(shape, pages, new Learning(index));
+    if (!isSeen) {
+      boolean mayLead = joins.isAny();
+      if (follows == null && !mayLead) {
+        return learning != null ? null : learn(shape, pages, found(leaf, null, false));
+      }
+      follows = found(leaf, follows, mayLead);
     }
-    if (sending != null) {
+    if (leaf != null) {
+      System.arraycopy(recent, 0, recent, 1, RECENT - 1);
+      recent[0] = leaf.number;
+    }
+    if (follows == null || sending != null) {
       return null;
     }
     sending = new Round(this, hand(shape, pages), knowing(follows), creditBytes, true);
     return sending;
+  }
+
+  /** What follows from a leaf that no walk expected; and what it tells for later. */
+  private Plan found(BtreePage leaf, @Nullable Plan usual, boolean mayLead) {
+    List<Plan> plans = new ArrayList<>();
+    if (mayLead) {
+      plans.add(new Found(round -> sought(round, leaf)));
+    }
+    if (usual != null) {
+      plans.add(usual);
+    }
+    plans.add(new Explaining(leaf));
+    if (leaf.isIndex()) {
+      plans.add(new Learning(leaf));
+    }
+    return new FirstOf(plans);
   }
 
   /** Where leaves of indexes are read that are no neighbours, it is seldom found out which are. */
@@ -138,6 +182,14 @@ public final class Predictor {
           case NONE -> true;
           case BLOCKED -> false;
         };
+  }
+
+  /** Nobody waits for it any more. */
+  void onlyLearns(Round round) {
+    if (sending == round && learning == null) {
+      learning = round;
+      sending = null;
+    }
   }
 
   synchronized void roundIsOver(Round round) {
@@ -197,7 +249,7 @@ public final class Predictor {
       IndexLeaf index = indexLeaves[(indexLeavesAt + INDEX_LEAVES - back) % INDEX_LEAVES];
       if (index != null && index.names(page)) {
         IndexLeaf.Way way = index.step();
-        if (way.direction() != 0) {
+        if (way.direction() != 0 || joins.isAny()) {
           return new Found(round -> rows(round, index.page, way, page.number));
         }
       }
@@ -358,6 +410,179 @@ public final class Predictor {
     }
   }
 
+  /** Several plans in turn, up to one that finds something. */
+  private static final class FirstOf implements Plan {
+    private final List<Plan> plans;
+    private int at;
+
+    FirstOf(List<Plan> plans) {
+      this.plans = plans;
+    }
+
+    @Override
+    public boolean advance(Round round) {
+      for (; at < plans.size(); at++) {
+        Plan plan = plans.get(at);
+        if (!plan.advance(round)) {
+          return false;
+        }
+        if (plan instanceof Found search && search.found != null) {
+          return true;
+        }
+      }
+      return true;
+    }
+  }
+
+  /** A leaf was read that rows lead to which a walk goes over. */
+  private Result sought(Round round, BtreePage leaf) {
+    Hand hand = round.hand();
+    Step step = locate(hand, leaf.number, new Cursor());
+    if (step != Step.DONE) {
+      return Result.of(step);
+    }
+    long root = roots.located().root;
+    if (!joins.leadTo(root)) {
+      return Result.of(Step.NONE);
+    }
+    Walk[] newest = newestWalks();
+    for (Walk walk : newest) {
+      if (!walk.leads() || demands - walk.lastUse > LATELY) {
+        continue;
+      }
+      step = walk.seek(round, leaf.number);
+      if (step == Step.BLOCKED) {
+        return Result.of(step);
+      }
+      if (step == Step.DONE) {
+        joins.see(root, walk.use, demands);
+        walk.goOn(demands - walk.lastUse);
+        if (leaf.isIndex()) {
+          rememberIndex(leaf);
+        }
+        return Result.of(walk);
+      }
+    }
+    return Result.of(Step.NONE);
+  }
+
+  private Walk[] newestWalks() {
+    return Arrays.stream(walks)
+        .filter(Objects::nonNull)
+        .sorted(Comparator.comparingLong((Walk walk) -> walk.lastUse).reversed())
+        .toArray(Walk[]::new);
+  }
+
+  private Step locate(Hand hand, long number, Cursor cursor) {
+    if (number > hand.shape.pageCount()) {
+      return Step.NONE;
+    }
+    if (!hand.look(number)) {
+      return Step.BLOCKED;
+    }
+    BtreePage page = hand.tree(number);
+    return page == null || !page.isLeaf() ? Step.NONE : roots.locate(hand, page, cursor);
+  }
+
+  /** How a leaf that was read before led to this one. */
+  private final class Explaining implements Plan {
+    private final BtreePage leaf;
+    private final long[] before = recent.clone();
+    private int at;
+    private boolean began;
+    private Roots.@Nullable Tree tree;
+    private @Nullable Walk walk;
+
+    Explaining(BtreePage leaf) {
+      this.leaf = leaf;
+    }
+
+    @Override
+    public boolean advance(Round round) {
+      if (walk != null) {
+        return walk.advance(round);
+      }
+      if (!began && !isWorthExplaining()) {
+        round.onlyLearns();
+        return true;
+      }
+      began = true;
+      Hand hand = round.hand();
+      if (tree == null) {
+        Step step = locate(hand, leaf.number, new Cursor());
+        if (step != Step.DONE) {
+          if (step == Step.NONE) {
+            round.onlyLearns();
+          }
+          return step == Step.NONE;
+        }
+        tree = roots.located();
+        if (!joins.leadTo(tree.root)) {
+          round.onlyLearns();
+        }
+      }
+      for (; at < before.length; at++) {
+        if (before[at] == 0 || before[at] == leaf.number) {
+          continue;
+        }
+        Cursor cursor = new Cursor();
+        Step step = locate(hand, before[at], cursor);
+        if (step == Step.BLOCKED) {
+          return false;
+        }
+        BtreePage from = step == Step.DONE ? hand.tree(before[at]) : null;
+        Explanation how =
+            from == null ? null : Explanation.of(from, roots.located(), leaf, tree);
+        if (from != null && how != null) {
+          return follow(round, from, cursor, how);
+        }
+      }
+      round.onlyLearns();
+      return true;
+    }
+
+    private boolean follow(Round round, BtreePage from, Cursor cursor, Explanation how) {
+      unexplained = 0;
+      Roots.Tree source = roots.located();
+      long target = tree == null ? 0 : tree.root;
+      boolean isKnown = joins.see(source.root, how.column(), target, demands);
+      if (source.isIndex && source.table == target) {
+        round.onlyLearns();
+        return true; // An index is read with its rows: see IndexLeaf.
+      }
+      long rowid = from.isIndex() ? Long.MIN_VALUE : from.rowid(how.cell());
+      for (Walk each : newestWalks()) {
+        if (demands - each.lastUse <= LATELY && each.names(round.hand(), source.root, rowid)) {
+          round.onlyLearns();
+          return true;
+        }
+      }
+      Walk found = null;
+      for (Walk each : newestWalks()) {
+        if (each.tree == source && each.leaf() == from.number && each.joinsRow(how.cell())) {
+          found = each;
+        }
+      }
+      if (found == null) {
+        found = Walk.at(source, cursor, joins);
+        found.joins(how.cell(), demands);
+      }
+      keep(found);
+      if (!isKnown || !how.isOnly() || !round.maySend()) {
+        round.onlyLearns();
+        return true;
+      }
+      walk = found;
+      return found.advance(round);
+    }
+  }
+
+  /** Where leaves are read that nothing led to, it is seldom asked what did. */
+  private boolean isWorthExplaining() {
+    unexplained++;
+    return unexplained <= PATIENCE || unexplained % (SELDOM * SELDOM) == 0;
+  }
+
   /** Two neighbours were read. */
   private Result along(Round round, long number, long other, int direction, boolean withRows) {
     Hand hand = round.hand();
@@ -375,7 +600,7 @@ public final class Predictor {
     if (step != Step.DONE || before.leaf != other) {
       return Result.of(step == Step.DONE ? Step.NONE : step);
     }
-    return Result.of(Walk.along(roots.located(), cursor, direction, withRows));
+    return Result.of(Walk.along(roots.located(), cursor, direction, withRows, joins));
   }
 
   /** A leaf was read with rows that entries of an index's leaf name, if it is of that table. */
@@ -396,7 +621,10 @@ public final class Predictor {
       if (step != Step.DONE) {
         return Result.of(step);
       }
-      walk.readsRow(way);
+      if (way.direction() == 0 && !joins.mayLeadFrom(walk.tree.table)) {
+        return Result.of(Step.NONE);
+      }
+      walk.readsRow(way, demands);
     }
     return at;
   }
@@ -415,7 +643,7 @@ public final class Predictor {
     BtreePage page = hand.tree(number);
     Cursor cursor = new Cursor();
     Step step = page == null || !page.isLeaf() ? Step.NONE : roots.locate(hand, page, cursor);
-    return step == Step.DONE ? Result.of(Walk.at(roots.located(), cursor)) : Result.of(step);
+    return step == Step.DONE ? Result.of(Walk.at(roots.located(), cursor, joins)) : Result.of(step);
   }
 
   private Result overflow(Round round, long number, long head) {

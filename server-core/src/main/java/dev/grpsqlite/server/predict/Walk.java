@@ -33,11 +33,35 @@ final class Walk implements Plan {
   private static final long BLOCKED = -1;
   private static final long SKIPPED = -2;
 
+  /** Pages that the session does not have, and passes by, between two that it is seen at. */
+  private static final int PASSED_BY = 8;
+
+  /** Pages generated to find the one that the session is at. */
+  private static final int MOST_SOUGHT = 1024;
+
   final Roots.Tree tree;
+  private final Joins joins;
+  final Joins.Use use = new Joins.Use();
   private final Cursor position;
+
+  /** Where the session was seen last. */
+  private final Cursor seen = new Cursor();
   private int direction = 1;
   private boolean withRows;
   private boolean withOverflow;
+
+  /** With the pages that its own rows lead to, by relations. */
+  private boolean withJoins;
+
+  /** It does not go beyond the row that was read. */
+  private boolean rowOnly;
+
+  /** The entries of that row: where it begins. */
+  private long rowLeaf;
+
+  private int rowFirst;
+  private int rowLast;
+  private boolean seeking;
 
   /** Only the rows of entries with the same key, or the overflow pages of the same entry. */
   private boolean sameKeyOnly;
@@ -57,23 +81,26 @@ final class Walk implements Plan {
 
   long lastUse;
 
-  private Walk(Roots.Tree tree, Cursor position) {
+  private Walk(Roots.Tree tree, Cursor position, Joins joins) {
     this.tree = tree;
     this.position = position;
+    this.joins = joins;
   }
 
   /** Along the leaves, of which two neighbours were read. */
-  static Walk along(Roots.Tree tree, Cursor position, int direction, boolean withRows) {
-    Walk walk = new Walk(tree, position);
+  static Walk along(
+      Roots.Tree tree, Cursor position, int direction, boolean withRows, Joins joins) {
+    Walk walk = new Walk(tree, position, joins);
     walk.direction = direction;
     walk.withRows = withRows;
+    walk.seen.set(position);
     walk.left = walk.window;
     return walk;
   }
 
   /** At a leaf whose entries lead to other pages. */
-  static Walk at(Roots.Tree tree, Cursor position) {
-    return new Walk(tree, position);
+  static Walk at(Roots.Tree tree, Cursor position, Joins joins) {
+    return new Walk(tree, position, joins);
   }
 
   long leaf() {
@@ -102,17 +129,110 @@ final class Walk implements Plan {
     if (withRows) {
       sameKeyOnly = false;
     }
-    left = window;
+    fill();
+  }
+
+  /** Each row counts as many pages as it leads to. */
+  private void fill() {
+    left = Math.min(window * (1 + joins.count(rows(), use)), MOST_WINDOW);
+    seen.set(position);
+  }
+
+  /** The tree whose rows lead to others. */
+  private long rows() {
+    return withRows ? tree.table : tree.root;
   }
 
   /** A row was read that an entry of this index's leaf names. */
-  void readsRow(IndexLeaf.Way way) {
+  void readsRow(IndexLeaf.Way way, long demands) {
     withRows = true;
-    begin(way.direction() > 0 ? way.first() : way.last(), way.direction(), way.sameKeyOnly());
+    rowOnly = way.direction() == 0;
+    int towards = rowOnly ? 1 : way.direction();
+    if (way.sameKeyOnly()) {
+      joins.begin(use, rows(), demands);
+    }
+    // What the row leads to comes first.
+    begin(towards > 0 ? way.first() - 1 : way.last() + 1, towards, way.sameKeyOnly());
+    readsEntries(way.first(), way.last());
+  }
+
+  private void readsEntries(int first, int last) {
+    rowLeaf = position.leaf;
+    rowFirst = first;
+    rowLast = last;
+    fill();
+  }
+
+  /** A row of this leaf was read, and what it leads to. */
+  void joins(int cell, long demands) {
+    withJoins = true;
+    rowOnly = true;
+    joins.begin(use, rows(), demands);
+    begin(cell - 1, 1, false);
+    readsEntries(cell, cell);
+  }
+
+  /** Whether it is with what this row leads to. */
+  boolean joinsRow(int cell) {
+    return withJoins && isOfRow(position, cell);
+  }
+
+  /** Whether its rows may lead to pages of other trees. */
+  boolean leads() {
+    return withRows || withJoins;
+  }
+
+  /** Whether the entries of the leaf that it is at name the row. */
+  boolean names(Hand hand, long table, long rowid) {
+    if (!withRows || tree.table != table || !hand.look(position.leaf)) {
+      return false;
+    }
+    BtreePage leaf = hand.tree(position.leaf);
+    for (int cell = 0; leaf != null && leaf.isLeaf() && cell < leaf.cells(); cell++) {
+      CellRecord record = CellRecord.of(leaf, cell);
+      if (record != null && record.rowid() == rowid) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** Finds a page that was read in what the rows lead to, from where the session was seen last. */
+  Step seek(Round round, long page) {
+    Cursor cursor = seen.copy();
+    seeking = true;
+    use.all = true;
+    try {
+      int passedBy = 0;
+      for (int steps = 0; steps < MOST_SOUGHT; steps++) {
+        long at = generate(cursor, round);
+        if (at == BLOCKED || at == SKIPPED) {
+          return Step.BLOCKED;
+        }
+        if (at == page) {
+          boolean sameRow = isOfRow(cursor, cursor.cell);
+          rowOnly = rowOnly && sameRow;
+          position.set(cursor);
+          return Step.DONE;
+        }
+        if (at == END || (round.has(at) != Step.DONE && ++passedBy > PASSED_BY)) {
+          return Step.NONE;
+        }
+      }
+      return Step.NONE;
+    } finally {
+      seeking = false;
+      use.all = false;
+    }
+  }
+
+  private boolean isOfRow(Cursor cursor, int cell) {
+    return cursor.leaf == rowLeaf && cell >= rowFirst && cell <= rowLast;
   }
 
   /** The overflow of an entry was read, which begins with this page. */
   void readsOverflow(int cell, long head, long pages) {
+    rowOnly = false;
     boolean another = withOverflow && cell > entry && cell <= entry + NEAR;
     withOverflow = true;
     entry = cell;
@@ -128,6 +248,7 @@ final class Walk implements Plan {
     sameKeyOnly = noFurther;
     window = FIRST_WINDOW;
     left = window;
+    seen.set(position);
   }
 
   @Override
@@ -207,7 +328,7 @@ final class Walk implements Plan {
           return after;
         }
       }
-      if (withRows || withOverflow) {
+      if (withRows || withOverflow || withJoins) {
         if (sameKeyOnly && withOverflow) {
           return END;
         }
@@ -224,7 +345,9 @@ final class Walk implements Plan {
         }
         int cell = cursor.cell + direction;
         if (cell >= 0 && cell < leaf.cells()) {
-          if (sameKeyOnly && !sameKey(leaf, cell)) {
+          boolean ofRow = isOfRow(cursor, cell);
+          if ((rowOnly && !seeking && !ofRow)
+              || (withRows && sameKeyOnly && !ofRow && !sameKey(leaf, cell))) {
             return END;
           }
           cursor.cell = cell;
@@ -234,7 +357,7 @@ final class Walk implements Plan {
           }
           continue;
         }
-        if (sameKeyOnly) {
+        if (sameKeyOnly || (rowOnly && !seeking)) {
           return END;
         }
         if (withRows && !cursor.separated) {
@@ -282,14 +405,28 @@ final class Walk implements Plan {
       }
       return head;
     }
-    CellRecord record = CellRecord.of(leaf, cell);
-    long rowid = record == null ? Long.MIN_VALUE : record.rowid();
-    if (rowid == Long.MIN_VALUE) {
-      return END;
+    cursor.passNothing();
+    Step step;
+    if (withRows) {
+      CellRecord record = CellRecord.of(leaf, cell);
+      step = row(cursor, round, record == null ? Long.MIN_VALUE : record.rowid());
+    } else {
+      step = joins.passRow(round, cursor, use, tree.root, leaf, cell);
     }
-    return cursor.passRow(round.hand(), round.roots(), tree.table, rowid) == Step.BLOCKED
-        ? SKIPPED
-        : END;
+    if (step == Step.BLOCKED) {
+      cursor.passNothing();
+      return SKIPPED;
+    }
+    return END;
+  }
+
+  /** The way to a row, and what it leads to. */
+  private Step row(Cursor cursor, Round round, long rowid) {
+    if (rowid == Long.MIN_VALUE) {
+      return Step.NONE;
+    }
+    Step step = cursor.passRow(round.hand(), round.roots(), tree.table, rowid);
+    return step == Step.DONE ? joins.ofRow(round, cursor, use, tree.table, rowid) : step;
   }
 
   private Step separator(Cursor cursor, Round round) {
@@ -300,9 +437,10 @@ final class Walk implements Plan {
     }
     BtreePage above = hand.interior(cursor.pageOfSeparator());
     CellRecord record = above == null ? null : CellRecord.of(above, cursor.cellOfSeparator());
-    long rowid = record == null ? Long.MIN_VALUE : record.rowid();
-    return rowid == Long.MIN_VALUE
-        ? Step.NONE
-        : cursor.passRow(hand, round.roots(), tree.table, rowid);
+    step = row(cursor, round, record == null ? Long.MIN_VALUE : record.rowid());
+    if (step == Step.BLOCKED) {
+      cursor.passNothing();
+    }
+    return step;
   }
 }

@@ -1,6 +1,7 @@
 package dev.grpsqlite.server.session;
 
 import dev.grpsqlite.server.predict.Predictor;
+import dev.grpsqlite.server.predict.Relations;
 import dev.grpsqlite.server.session.SessionException.Code;
 import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.SessionId;
@@ -245,7 +246,7 @@ public final class Session {
     if (known != null) {
       return known;
     }
-    Predictor added = new Predictor();
+    Predictor added = new Predictor(new Relations());
     if (!ended && all.predictors.get() < MAX_PREDICTORS_OF_ALL) {
       all.predictors.incrementAndGet();
       predictors.put(database, added);

@@ -113,10 +113,10 @@ class TracedQueriesTest {
     databases.put("fragmented", fragmented);
     for (Map.Entry<String, RealDatabase> each : databases.entrySet()) {
       List<Long> trace = each.getValue().pagesRead(sql);
-      Replay without = new Replay(each.getValue(), new Predictor(), 0);
+      Replay without = new Replay(each.getValue(), new Predictor(new Relations()), 0);
       without.open(0);
       without.read(trace);
-      Replay with = new Replay(each.getValue(), new Predictor(), CREDIT);
+      Replay with = new Replay(each.getValue(), new Predictor(new Relations()), CREDIT);
       with.open(OPEN_CREDIT);
       with.read(trace);
       String line =

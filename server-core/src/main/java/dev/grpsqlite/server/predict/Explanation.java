@@ -1,0 +1,76 @@
+package dev.grpsqlite.server.predict;
+
+import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Which column of a row on one leaf led to another leaf: the only one whose values are rowids there,
+ * or keys.
+ *
+ * @param column as a relation has it
+ * @param cell the first of the rows that it may have been
+ * @param isOnly there is no other
+ */
+record Explanation(int column, int cell, boolean isOnly) {
+  private static final int MOST_COLUMNS = 16;
+
+  static @Nullable Explanation of(
+      BtreePage from, Roots.Tree fromTree, BtreePage to, Roots.Tree toTree) {
+    long[] keys = to.isIndex() ? firstColumns(to) : new long[0];
+    long[] row = new long[MOST_COLUMNS + 1];
+    int[] first = new int[MOST_COLUMNS + 1];
+    int[] count = new int[MOST_COLUMNS + 1];
+    boolean ofIndex = fromTree.isIndex && fromTree.table == toTree.root;
+    for (int cell = 0; cell < from.cells(); cell++) {
+      // The rowid comes first here.
+      int columns = 1 + columns(from, cell, row, ofIndex);
+      for (int i = 0; i < columns; i++) {
+        boolean leads =
+            row[i] != Long.MIN_VALUE
+                && (to.isIndex() ? Arrays.binarySearch(keys, row[i]) >= 0 : to.find(row[i]) >= 0);
+        if (leads && count[i]++ == 0) {
+          first[i] = cell;
+        }
+      }
+    }
+    int found = -1;
+    for (int i = 0; i < count.length; i++) {
+      if (count[i] > 0) {
+        if (found >= 0) {
+          return null;
+        }
+        found = i;
+      }
+    }
+    return found < 0 ? null : new Explanation(found - 1, first[found], count[found] == 1);
+  }
+
+  /** Fills in the rowid and the columns behind it; returns how many of those there are. */
+  private static int columns(BtreePage page, int cell, long[] row, boolean rowidOnly) {
+    CellRecord record = CellRecord.of(page, cell);
+    row[0] = Long.MIN_VALUE;
+    if (record == null) {
+      return 0;
+    }
+    row[0] = page.isIndex() ? record.rowid() : page.rowid(cell);
+    if (rowidOnly) {
+      return 0;
+    }
+    long[] columns = new long[MOST_COLUMNS];
+    int all = record.numbers(columns);
+    // An index has it there too.
+    int count = page.isIndex() ? Math.max(0, all - 1) : all;
+    System.arraycopy(columns, 0, row, 1, count);
+    return count;
+  }
+
+  private static long[] firstColumns(BtreePage index) {
+    long[] keys = new long[index.cells()];
+    for (int cell = 0; cell < keys.length; cell++) {
+      CellRecord record = CellRecord.of(index, cell);
+      keys[cell] = record == null ? Long.MIN_VALUE : record.number(0);
+    }
+    Arrays.sort(keys);
+    return keys;
+  }
+}

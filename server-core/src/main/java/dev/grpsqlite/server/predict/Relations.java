@@ -1,0 +1,91 @@
+package dev.grpsqlite.server.predict;
+
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.Comparator;
+import java.util.List;
+
+/**
+ * How the rows of a database lead its readers from one b-tree to another. What one session has
+ * found out is of use to the next one, which asks the same: all sessions at a database may share
+ * this.
+ *
+ * <p>A session that is sent what a relation leads to is not seen to want it. So a relation is
+ * believed for a number of times only, and then it has to be seen again; each time it is, it is
+ * believed twice as often, and where it is not, half as often.
+ *
+ * <p>Thread-safe. It holds a list of fixed size.
+ */
+public final class Relations {
+  /** In place of a column: the rowid, which is an index's last column. */
+  static final int ROWID = -1;
+
+  /** 2 KiB. Of more, those that were seen last. */
+  static final int MOST = 32;
+
+  private static final int MOST_BELIEF = 64;
+
+  /** From the column of a row of one tree to that rowid of a table, or that key of an index. */
+  static final class Relation {
+    final long source;
+    final int column;
+    final long target;
+
+    private long seen;
+
+    /** How often it is believed once it was seen. */
+    private int belief = 1;
+
+    private int left = 1;
+
+    private Relation(long source, int column, long target) {
+      this.source = source;
+      this.column = column;
+      this.target = target;
+    }
+  }
+
+  private int cookie;
+  private long sights;
+  private List<Relation> list = List.of();
+
+  /** Those of a schema, in the order in which they were seen first. */
+  synchronized List<Relation> of(int schemaCookie) {
+    return cookie == schemaCookie ? list : List.of();
+  }
+
+  /** A session went this way by itself. */
+  synchronized Relation see(int schemaCookie, long source, int column, long target) {
+    if (cookie != schemaCookie) {
+      cookie = schemaCookie;
+      list = List.of();
+    }
+    for (Relation known : list) {
+      if (known.source == source && known.column == column && known.target == target) {
+        known.seen = ++sights;
+        known.belief = Math.min(known.belief * 4, MOST_BELIEF);
+        known.left = known.belief;
+        return known;
+      }
+    }
+    Relation added = new Relation(source, column, target);
+    added.seen = ++sights;
+    List<Relation> longer = new ArrayList<>(list);
+    if (longer.size() == MOST) {
+      longer.remove(Collections.min(longer, Comparator.comparingLong(each -> each.seen)));
+    }
+    longer.add(added);
+    list = List.copyOf(longer);
+    return added;
+  }
+
+  /** Whether a session may be sent what a relation leads to without having shown that it wants it. */
+  synchronized boolean believe(Relation relation) {
+    if (relation.left > 0) {
+      relation.left--;
+      return true;
+    }
+    relation.belief = Math.max(1, relation.belief / 2);
+    return false;
+  }
+}
