@@ -159,6 +159,16 @@ final class Cursor {
     settle(page);
   }
 
+  /** About how many leaves the tree has, as far as its pages on the way here tell. */
+  double leaves(Hand hand) {
+    double leaves = 1;
+    for (int level = 0; level < depth; level++) {
+      BtreePage above = hand.look(node[level]) ? hand.interior(node[level]) : null;
+      leaves *= above == null ? 1 : above.cells() + 1;
+    }
+    return leaves;
+  }
+
   /** Moves to the next page of the same level; after BLOCKED it is to be thrown away. */
   Step next(Hand hand, int direction) {
     for (int level = depth - 1; level >= 0; level--) {
@@ -275,7 +285,10 @@ final class Cursor {
     return Step.DONE;
   }
 
-  /** Goes to the first entry of an index that has the key in its first column, or to where it would be. */
+  /**
+   * Goes to the first entry of an index that has the key in its first column, or to where it would
+   * be.
+   */
   Step passKey(Hand hand, Roots.Tree of, long key) {
     depth = 0;
     long page = of.root;

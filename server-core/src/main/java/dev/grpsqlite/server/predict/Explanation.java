@@ -4,45 +4,56 @@ import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Which column of a row on one leaf led to another leaf: the only one whose values are rowids there,
- * or keys.
+ * Which column of a row on one leaf led to another leaf: the one whose values are rowids there, or
+ * keys.
  *
  * @param column as a relation has it
- * @param cell the first of the rows that it may have been
- * @param isOnly there is no other
+ * @param cell the first of the rows that it may have been; -1: several columns may have led there
+ * @param isOnly there is no other row
+ * @param values how many were compared, of which any may be the same by chance
  */
-record Explanation(int column, int cell, boolean isOnly) {
+record Explanation(int column, int cell, boolean isOnly, int values) {
   private static final int MOST_COLUMNS = 16;
 
+  /**
+   * Finds it.
+   *
+   * @param row the cell of the only row that it may have been; -1: any
+   */
   static @Nullable Explanation of(
-      BtreePage from, Roots.Tree fromTree, BtreePage to, Roots.Tree toTree) {
+      BtreePage from, Roots.Tree fromTree, int row, BtreePage to, Roots.Tree toTree) {
     long[] keys = to.isIndex() ? firstColumns(to) : new long[0];
-    long[] row = new long[MOST_COLUMNS + 1];
+    long[] values = new long[MOST_COLUMNS + 1];
     int[] first = new int[MOST_COLUMNS + 1];
     int[] count = new int[MOST_COLUMNS + 1];
     boolean ofIndex = fromTree.isIndex && fromTree.table == toTree.root;
-    for (int cell = 0; cell < from.cells(); cell++) {
-      // The rowid comes first here.
-      int columns = 1 + columns(from, cell, row, ofIndex);
+    int compared = 0;
+    for (int cell = Math.max(row, 0); cell < (row < 0 ? from.cells() : row + 1); cell++) {
+      int columns = 1 + columns(from, cell, values, ofIndex);
       for (int i = 0; i < columns; i++) {
+        if (values[i] == Long.MIN_VALUE) {
+          continue;
+        }
+        compared++;
         boolean leads =
-            row[i] != Long.MIN_VALUE
-                && (to.isIndex() ? Arrays.binarySearch(keys, row[i]) >= 0 : to.find(row[i]) >= 0);
+            to.isIndex() ? Arrays.binarySearch(keys, values[i]) >= 0 : to.find(values[i]) >= 0;
         if (leads && count[i]++ == 0) {
           first[i] = cell;
         }
       }
     }
     int found = -1;
+    boolean several = false;
     for (int i = 0; i < count.length; i++) {
       if (count[i] > 0) {
-        if (found >= 0) {
-          return null;
-        }
+        several |= found >= 0;
         found = i;
       }
     }
-    return found < 0 ? null : new Explanation(found - 1, first[found], count[found] == 1);
+    if (found < 0) {
+      return null;
+    }
+    return new Explanation(found - 1, several ? -1 : first[found], count[found] == 1, compared);
   }
 
   /** Fills in the rowid and the columns behind it; returns how many of those there are. */

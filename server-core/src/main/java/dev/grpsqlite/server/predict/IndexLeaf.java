@@ -78,6 +78,11 @@ final class IndexLeaf {
     return found >= 0;
   }
 
+  /** Of the entries that {@link #names} found, the only one's rowid. */
+  long onlyRow() {
+    return found >= 0 && found == foundLast ? rowids[found] : Long.MIN_VALUE;
+  }
+
   private int found;
   private int foundLast;
 
@@ -86,8 +91,12 @@ final class IndexLeaf {
     boolean known = lowest >= 0;
     boolean forward = known && found > lowest && found <= highest + NEAR;
     boolean backward = known && !forward && foundLast < highest && foundLast >= lowest - NEAR;
+    boolean sameKey = forward && same.nextClearBit(Math.min(highest, found) + 1) > found;
     lowest = found;
     highest = foundLast;
+    if (sameKey) {
+      return new Way(found, foundLast, 1, true);
+    }
     if (forward || backward) {
       return new Way(found, foundLast, forward ? 1 : -1, false);
     }

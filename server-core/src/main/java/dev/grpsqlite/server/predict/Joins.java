@@ -8,7 +8,6 @@ import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import org.jspecify.annotations.Nullable;
 
 /**
  * What a session has shown of how rows lead it from tree to tree, and which pages a row so leads
@@ -20,6 +19,8 @@ final class Joins {
 
   /** Of the entries of an index that have one key. */
   private static final int MOST_ENTRIES = 64;
+
+  private static final double SEEN_ON_A_WALK = 1;
 
   private final Relations shared;
   private final Roots roots;
@@ -51,7 +52,8 @@ final class Joins {
   /** Whether rows of tables lead anywhere. */
   boolean isAny() {
     for (Relation each : known()) {
-      if (each.column != Relations.ROWID || !isIndexOf(each.source, each.target)) {
+      if (each.isSure()
+          && (each.column != Relations.ROWID || !isIndexOf(each.source, each.target))) {
         return true;
       }
     }
@@ -65,7 +67,7 @@ final class Joins {
 
   boolean leadTo(long root) {
     for (Relation each : known()) {
-      if (each.target == root) {
+      if (each.target == root && each.isSure()) {
         return true;
       }
     }
@@ -74,7 +76,7 @@ final class Joins {
 
   boolean mayLeadFrom(long root) {
     for (Relation each : known()) {
-      if (each.source == root) {
+      if (each.source == root && each.isSure()) {
         return true;
       }
     }
@@ -84,31 +86,36 @@ final class Joins {
   /**
    * The session went this way.
    *
-   * @return whether anybody did so before
+   * @param evidence of that it is no chance
    */
-  boolean see(long source, int column, long target, long demands) {
+  void see(long source, int column, long target, double evidence, long demands) {
     if (seenAt.size() > 2 * Relations.MOST) {
       seenAt.clear();
     }
-    List<Relation> before = known();
-    Relation relation = shared.see(roots.cookie(), source, column, target);
-    seenAt.put(relation, demands);
-    return before.contains(relation);
+    seenAt.put(shared.see(roots.cookie(), source, column, target, evidence), demands);
+  }
+
+  /** The session came to a tree, and none of the rows that it had before led there. */
+  void contradict(long target, Set<Long> sources) {
+    for (Relation each : known()) {
+      if (each.target == target && sources.contains(each.source)) {
+        shared.contradict(each);
+      }
+    }
   }
 
   /** The session came to a tree on a walk. */
   void see(long target, Use use, long demands) {
     for (Relation each : known()) {
       if (each.target == target && uses(use, each)) {
-        see(each.source, each.column, target, demands);
+        see(each.source, each.column, target, SEEN_ON_A_WALK, demands);
       }
     }
   }
 
   /** What may be used for rows of a tree, in a walk that begins. */
   void begin(Use use, long root, long demands) {
-    use.since = demands;
-    use.believed.clear();
+    beginAnew(use, demands);
     boolean heldOut = false;
     Set<Long> reached = new HashSet<>();
     Deque<Long> line = new ArrayDeque<>();
@@ -116,7 +123,7 @@ final class Joins {
     while (!line.isEmpty()) {
       long from = line.remove();
       for (Relation each : known()) {
-        if (each.source != from) {
+        if (each.source != from || !each.isSure()) {
           continue;
         }
         if (!shared.believe(each) && !heldOut) {
@@ -131,11 +138,17 @@ final class Joins {
     }
   }
 
+  /** The same, when nothing is sent yet. */
+  void beginAnew(Use use, long demands) {
+    use.since = demands;
+    use.believed.clear();
+  }
+
   private boolean uses(Use use, Relation relation) {
     if (use.believed.contains(relation)) {
       return true;
     }
-    Long at = seenAt.get(relation);
+    Long at = relation.isSure() ? seenAt.get(relation) : null;
     return at != null && (use.all || at >= use.since);
   }
 
@@ -186,7 +199,7 @@ final class Joins {
     return result;
   }
 
-  private static long value(BtreePage page, int cell, int column) {
+  static long value(BtreePage page, int cell, int column) {
     if (column == Relations.ROWID && !page.isIndex()) {
       return page.rowid(cell);
     }
@@ -224,8 +237,7 @@ final class Joins {
   }
 
   /** The way to the entries of an index for a key, and what they lead to. */
-  private Step entries(
-      Round round, Cursor out, Use use, Roots.Tree index, long key, int depth) {
+  private Step entries(Round round, Cursor out, Use use, Roots.Tree index, long key, int depth) {
     Hand hand = round.hand();
     Cursor at = new Cursor();
     Step step = at.passKey(hand, index, key);

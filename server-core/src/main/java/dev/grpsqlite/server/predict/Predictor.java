@@ -4,8 +4,10 @@ import dev.grpsqlite.server.spi.PageImage;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Objects;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -56,11 +58,16 @@ public final class Predictor {
   /** Leaves of any kind that were asked for, the newest at the front. */
   private final long[] recent = new long[RECENT];
 
+  /** The cell of the row that was read there, if it is known; else -1. */
+  private final int[] recentRow = new int[RECENT];
+
   private final @Nullable IndexLeaf[] indexLeaves = new @Nullable IndexLeaf[INDEX_LEAVES];
   private int indexLeavesAt;
 
   /** How many of them were asked for since two were neighbours. */
   private int inVain;
+
+  private int row;
 
   /** How many leaves were asked for since it was seen how one led to another. */
   private int unexplained;
@@ -106,6 +113,7 @@ public final class Predictor {
     }
     Plan follows = null;
     BtreePage leaf = null;
+    row = -1;
     for (PageImage image : pages) {
       BtreePage page = BtreePage.of(image, roots.usable(), shape.pageCount());
       Plan plan = plan(image.number(), page);
@@ -120,16 +128,19 @@ public final class Predictor {
     } else if (leaf != null && (follows != null || learning != null)) {
       rememberIndex(leaf);
     }
-    if (!isSeen) {
-      boolean mayLead = joins.isAny();
-      if (follows == null && !mayLead) {
-        return learning != null ? null : learn(shape, pages, found(leaf, null, false));
-      }
+    boolean mayLead = joins.isAny();
+    boolean onlyLearns = !isSeen && follows == null && !mayLead;
+    if (leaf != null && !isSeen) {
       follows = found(leaf, follows, mayLead);
     }
     if (leaf != null) {
       System.arraycopy(recent, 0, recent, 1, RECENT - 1);
+      System.arraycopy(recentRow, 0, recentRow, 1, RECENT - 1);
       recent[0] = leaf.number;
+      recentRow[0] = row;
+    }
+    if (follows != null && onlyLearns) {
+      return learn(shape, pages, follows);
     }
     if (follows == null || sending != null) {
       return null;
@@ -249,6 +260,7 @@ public final class Predictor {
       IndexLeaf index = indexLeaves[(indexLeavesAt + INDEX_LEAVES - back) % INDEX_LEAVES];
       if (index != null && index.names(page)) {
         IndexLeaf.Way way = index.step();
+        row = index.onlyRow() == Long.MIN_VALUE ? -1 : page.find(index.onlyRow());
         if (way.direction() != 0 || joins.isAny()) {
           return new Found(round -> rows(round, index.page, way, page.number));
         }
@@ -488,6 +500,9 @@ public final class Predictor {
   private final class Explaining implements Plan {
     private final BtreePage leaf;
     private final long[] before = recent.clone();
+    private final int[] rowBefore = recentRow.clone();
+    private final Set<Long> sources = new HashSet<>();
+    private double leaves = 1;
     private int at;
     private boolean began;
     private Roots.@Nullable Tree tree;
@@ -508,8 +523,16 @@ public final class Predictor {
       }
       began = true;
       Hand hand = round.hand();
+      boolean missing = false;
+      for (long each : before) {
+        missing |= each > 0 && each <= hand.shape.pageCount() && !hand.look(each);
+      }
+      if (missing) {
+        return false;
+      }
       if (tree == null) {
-        Step step = locate(hand, leaf.number, new Cursor());
+        Cursor cursor = new Cursor();
+        Step step = locate(hand, leaf.number, cursor);
         if (step != Step.DONE) {
           if (step == Step.NONE) {
             round.onlyLearns();
@@ -517,6 +540,7 @@ public final class Predictor {
           return step == Step.NONE;
         }
         tree = roots.located();
+        leaves = cursor.leaves(hand);
         if (!joins.leadTo(tree.root)) {
           round.onlyLearns();
         }
@@ -531,24 +555,49 @@ public final class Predictor {
           return false;
         }
         BtreePage from = step == Step.DONE ? hand.tree(before[at]) : null;
-        Explanation how =
-            from == null ? null : Explanation.of(from, roots.located(), leaf, tree);
-        if (from != null && how != null) {
+        if (from == null) {
+          continue;
+        }
+        sources.add(roots.located().root);
+        Explanation how = Explanation.of(from, roots.located(), rowBefore[at], leaf, tree);
+        if (how != null && how.cell() >= 0) {
           return follow(round, from, cursor, how);
         }
+        if (how != null) {
+          round.onlyLearns();
+          return true;
+        }
       }
+      joins.contradict(tree.root, sources);
       round.onlyLearns();
       return true;
     }
 
+    private void noteRow(int cell) {
+      for (int i = 0; i < RECENT; i++) {
+        if (recent[i] == leaf.number) {
+          recentRow[i] = cell;
+        }
+      }
+    }
+
     private boolean follow(Round round, BtreePage from, Cursor cursor, Explanation how) {
-      unexplained = 0;
       Roots.Tree source = roots.located();
       long target = tree == null ? 0 : tree.root;
-      boolean isKnown = joins.see(source.root, how.column(), target, demands);
+      boolean isKnown = joins.leadTo(target);
+      double evidence = Math.max(1, Math.log(leaves / how.values()));
+      joins.see(source.root, how.column(), target, evidence, demands);
+      if (how.isOnly() && !leaf.isIndex()) {
+        noteRow(leaf.find(Joins.value(from, how.cell(), how.column())));
+      }
       if (source.isIndex && source.table == target) {
         round.onlyLearns();
         return true; // An index is read with its rows: see IndexLeaf.
+      }
+      unexplained = 0;
+      if (!how.isOnly() && source.isIndex) {
+        round.onlyLearns();
+        return true;
       }
       long rowid = from.isIndex() ? Long.MIN_VALUE : from.rowid(how.cell());
       for (Walk each : newestWalks()) {
@@ -565,7 +614,7 @@ public final class Predictor {
       }
       if (found == null) {
         found = Walk.at(source, cursor, joins);
-        found.joins(how.cell(), demands);
+        found.joins(how.cell(), isKnown && how.isOnly() && round.maySend(), demands);
       }
       keep(found);
       if (!isKnown || !how.isOnly() || !round.maySend()) {
@@ -624,6 +673,7 @@ public final class Predictor {
       if (way.direction() == 0 && !joins.mayLeadFrom(walk.tree.table)) {
         return Result.of(Step.NONE);
       }
+      joins.see(walk.tree.root, Relations.ROWID, walk.tree.table, 3, demands);
       walk.readsRow(way, demands);
     }
     return at;

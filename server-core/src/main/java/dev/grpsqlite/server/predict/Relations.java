@@ -23,7 +23,14 @@ public final class Relations {
   /** 2 KiB. Of more, those that were seen last. */
   static final int MOST = 32;
 
+  private static final int FIRST_BELIEF = 4;
   private static final int MOST_BELIEF = 64;
+
+  /** Logarithms of how unlikely it is that all was chance. */
+  private static final double ENOUGH_EVIDENCE = 3;
+
+  private static final double MOST_EVIDENCE = 6;
+  private static final double LEAST_EVIDENCE = -6;
 
   /** From the column of a row of one tree to that rowid of a table, or that key of an index. */
   static final class Relation {
@@ -32,16 +39,22 @@ public final class Relations {
     final long target;
 
     private long seen;
+    private volatile double evidence;
 
     /** How often it is believed once it was seen. */
-    private int belief = 1;
+    private int belief = FIRST_BELIEF;
 
-    private int left = 1;
+    private int left = FIRST_BELIEF;
 
     private Relation(long source, int column, long target) {
       this.source = source;
       this.column = column;
       this.target = target;
+    }
+
+    /** It is no chance. */
+    boolean isSure() {
+      return evidence >= ENOUGH_EVIDENCE;
     }
   }
 
@@ -54,8 +67,13 @@ public final class Relations {
     return cookie == schemaCookie ? list : List.of();
   }
 
-  /** A session went this way by itself. */
-  synchronized Relation see(int schemaCookie, long source, int column, long target) {
+  /**
+   * A session went this way by itself.
+   *
+   * @param evidence the logarithm of how unlikely it is that this was chance
+   */
+  synchronized Relation see(
+      int schemaCookie, long source, int column, long target, double evidence) {
     if (cookie != schemaCookie) {
       cookie = schemaCookie;
       list = List.of();
@@ -63,6 +81,7 @@ public final class Relations {
     for (Relation known : list) {
       if (known.source == source && known.column == column && known.target == target) {
         known.seen = ++sights;
+        known.evidence = Math.min(known.evidence + evidence, MOST_EVIDENCE);
         known.belief = Math.min(known.belief * 4, MOST_BELIEF);
         known.left = known.belief;
         return known;
@@ -70,6 +89,7 @@ public final class Relations {
     }
     Relation added = new Relation(source, column, target);
     added.seen = ++sights;
+    added.evidence = Math.min(evidence, MOST_EVIDENCE);
     List<Relation> longer = new ArrayList<>(list);
     if (longer.size() == MOST) {
       longer.remove(Collections.min(longer, Comparator.comparingLong(each -> each.seen)));
@@ -79,7 +99,14 @@ public final class Relations {
     return added;
   }
 
-  /** Whether a session may be sent what a relation leads to without having shown that it wants it. */
+  /** A session came to the target, and not this way, though it had been at the source. */
+  synchronized void contradict(Relation relation) {
+    relation.evidence = Math.max(relation.evidence - ENOUGH_EVIDENCE, LEAST_EVIDENCE);
+  }
+
+  /**
+   * Whether a session may be sent what a relation leads to without having shown that it wants it.
+   */
   synchronized boolean believe(Relation relation) {
     if (relation.left > 0) {
       relation.left--;

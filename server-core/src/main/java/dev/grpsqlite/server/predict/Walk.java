@@ -46,6 +46,7 @@ final class Walk implements Plan {
 
   /** Where the session was seen last. */
   private final Cursor seen = new Cursor();
+
   private int direction = 1;
   private boolean withRows;
   private boolean withOverflow;
@@ -62,6 +63,9 @@ final class Walk implements Plan {
   private int rowFirst;
   private int rowLast;
   private boolean seeking;
+
+  /** In seeking, entries of another key were passed. */
+  private boolean beyondKey;
 
   /** Only the rows of entries with the same key, or the overflow pages of the same entry. */
   private boolean sameKeyOnly;
@@ -126,10 +130,10 @@ final class Walk implements Plan {
         demands > PATIENCE
             ? FIRST_WINDOW
             : Math.min(window < LARGE_WINDOW ? window * 2 : window + window / 2, MOST_WINDOW);
-    if (withRows) {
-      sameKeyOnly = false;
-    }
     fill();
+    if (withRows && left == window) {
+      sameKeyOnly = false; // What is joined is more seldom a range.
+    }
   }
 
   /** Each row counts as many pages as it leads to. */
@@ -164,10 +168,14 @@ final class Walk implements Plan {
   }
 
   /** A row of this leaf was read, and what it leads to. */
-  void joins(int cell, long demands) {
+  void joins(int cell, boolean maySend, long demands) {
     withJoins = true;
     rowOnly = true;
-    joins.begin(use, rows(), demands);
+    if (maySend) {
+      joins.begin(use, rows(), demands);
+    } else {
+      joins.beginAnew(use, demands);
+    }
     begin(cell - 1, 1, false);
     readsEntries(cell, cell);
   }
@@ -201,6 +209,7 @@ final class Walk implements Plan {
   Step seek(Round round, long page) {
     Cursor cursor = seen.copy();
     seeking = true;
+    beyondKey = false;
     use.all = true;
     try {
       int passedBy = 0;
@@ -210,8 +219,8 @@ final class Walk implements Plan {
           return Step.BLOCKED;
         }
         if (at == page) {
-          boolean sameRow = isOfRow(cursor, cursor.cell);
-          rowOnly = rowOnly && sameRow;
+          rowOnly = rowOnly && isOfRow(cursor, cursor.cell);
+          sameKeyOnly = sameKeyOnly && !beyondKey;
           position.set(cursor);
           return Step.DONE;
         }
@@ -346,8 +355,9 @@ final class Walk implements Plan {
         int cell = cursor.cell + direction;
         if (cell >= 0 && cell < leaf.cells()) {
           boolean ofRow = isOfRow(cursor, cell);
-          if ((rowOnly && !seeking && !ofRow)
-              || (withRows && sameKeyOnly && !ofRow && !sameKey(leaf, cell))) {
+          boolean ofKey = !sameKeyOnly || ofRow || sameKey(leaf, cell);
+          beyondKey |= !ofKey;
+          if (!seeking && (!ofKey || (rowOnly && !ofRow))) {
             return END;
           }
           cursor.cell = cell;
@@ -357,7 +367,8 @@ final class Walk implements Plan {
           }
           continue;
         }
-        if (sameKeyOnly || (rowOnly && !seeking)) {
+        beyondKey |= sameKeyOnly;
+        if (!seeking && (sameKeyOnly || rowOnly)) {
           return END;
         }
         if (withRows && !cursor.separated) {
