@@ -24,6 +24,9 @@ final class Cursor {
   /** The entry that was passed last. */
   int cell;
 
+  /** How many entries were passed on the whole way. */
+  long entries;
+
   /** No entry of the leaf was passed yet. */
   boolean fresh;
 
@@ -48,6 +51,7 @@ final class Cursor {
     depth = other.depth;
     leaf = other.leaf;
     cell = other.cell;
+    entries = other.entries;
     fresh = other.fresh;
     separated = other.separated;
     chain = other.chain;

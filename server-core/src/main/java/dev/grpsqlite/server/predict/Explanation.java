@@ -15,16 +15,26 @@ import org.jspecify.annotations.Nullable;
 record Explanation(int column, int cell, boolean isOnly, int values) {
   private static final int MOST_COLUMNS = 16;
 
+  /** Rows between two that lead to other leaves may lead to such as the session has. */
+  private static final int NEAR = 4;
+
   /**
    * Finds it.
    *
    * @param row the cell of the only row that it may have been; -1: any
+   * @param led the cell of the row that led anywhere last; -1: none did. That one or the next ones
+   *     are more likely than others
    */
   static @Nullable Explanation of(
-      BtreePage from, Roots.Tree fromTree, int row, BtreePage to, Roots.Tree toTree) {
+      BtreePage from, Roots.Tree fromTree, int row, int led, BtreePage to, Roots.Tree toTree) {
+    if (fromTree.isIndex && fromTree == toTree) {
+      return null;
+    }
     long[] keys = to.isIndex() ? firstColumns(to) : new long[0];
     long[] values = new long[MOST_COLUMNS + 1];
     int[] first = new int[MOST_COLUMNS + 1];
+    int[] next = new int[MOST_COLUMNS + 1];
+    Arrays.fill(next, -1);
     int[] count = new int[MOST_COLUMNS + 1];
     boolean ofIndex = fromTree.isIndex && fromTree.table == toTree.root;
     int compared = 0;
@@ -37,8 +47,10 @@ record Explanation(int column, int cell, boolean isOnly, int values) {
         compared++;
         boolean leads =
             to.isIndex() ? Arrays.binarySearch(keys, values[i]) >= 0 : to.find(values[i]) >= 0;
-        if (leads && count[i]++ == 0) {
-          first[i] = cell;
+        if (leads) {
+          first[i] = count[i]++ == 0 ? cell : first[i];
+          boolean near = led >= 0 && cell >= led && cell <= led + NEAR;
+          next[i] = near && next[i] < 0 ? cell : next[i];
         }
       }
     }
@@ -53,7 +65,13 @@ record Explanation(int column, int cell, boolean isOnly, int values) {
     if (found < 0) {
       return null;
     }
-    return new Explanation(found - 1, several ? -1 : first[found], count[found] == 1, compared);
+    boolean goesOn = next[found] >= 0;
+    int cell = goesOn ? next[found] : first[found];
+    if (goesOn) {
+      compared = compared * (NEAR + 1) / Math.max(NEAR + 1, from.cells());
+    }
+    return new Explanation(
+        found - 1, several ? -1 : cell, goesOn || count[found] == 1, compared);
   }
 
   /** Fills in the rowid and the columns behind it; returns how many of those there are. */

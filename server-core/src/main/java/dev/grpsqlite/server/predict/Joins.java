@@ -8,6 +8,7 @@ import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What a session has shown of how rows lead it from tree to tree, and which pages a row so leads
@@ -19,8 +20,6 @@ final class Joins {
 
   /** Of the entries of an index that have one key. */
   private static final int MOST_ENTRIES = 64;
-
-  private static final double SEEN_ON_A_WALK = 1;
 
   private final Relations shared;
   private final Roots roots;
@@ -41,8 +40,26 @@ final class Joins {
     /** Others that are believed. */
     private final Set<Relation> believed = new HashSet<>();
 
-    /** Those that are wanted only to tell where the session is. */
-    boolean all;
+    /** The page that is looked for, with all relations that may be; 0: none is. */
+    private long sought;
+
+    /** What led to it. */
+    private @Nullable Relation found;
+
+    void seek(long page) {
+      sought = page;
+      found = null;
+    }
+
+    boolean hasFound() {
+      return found != null;
+    }
+
+    private void passed(long page, Relation relation) {
+      if (page == sought && found == null) {
+        found = relation;
+      }
+    }
   }
 
   List<Relation> known() {
@@ -52,7 +69,7 @@ final class Joins {
   /** Whether rows of tables lead anywhere. */
   boolean isAny() {
     for (Relation each : known()) {
-      if (each.isSure()
+      if (each.isPlausible()
           && (each.column != Relations.ROWID || !isIndexOf(each.source, each.target))) {
         return true;
       }
@@ -65,6 +82,26 @@ final class Joins {
     return tree != null && tree.isIndex && tree.table == table;
   }
 
+  /** Whether it may be that rows lead to a tree, other than from its own indexes. */
+  boolean mayLeadTo(long root) {
+    List<Relation> known = known();
+    for (Relation each : known) {
+      if (each.target != root || !each.isPlausible()) {
+        continue;
+      }
+      if (!isIndexOf(each.source, root)) {
+        return true;
+      }
+      for (Relation other : known) {
+        if (other.target == each.source && other.isPlausible()) {
+          return true;
+        }
+      }
+    }
+    return false;
+  }
+
+  /** Whether it is known that they do. */
   boolean leadTo(long root) {
     for (Relation each : known()) {
       if (each.target == root && each.isSure()) {
@@ -95,21 +132,33 @@ final class Joins {
     seenAt.put(shared.see(roots.cookie(), source, column, target, evidence), demands);
   }
 
-  /** The session came to a tree, and none of the rows that it had before led there. */
-  void contradict(long target, Set<Long> sources) {
+  /**
+   * The session came to a tree.
+   *
+   * @param sources the trees of rows that it had before, and that did not lead there
+   */
+  void doubt(long target, Set<Long> sources, double evidence) {
     for (Relation each : known()) {
       if (each.target == target && sources.contains(each.source)) {
-        shared.contradict(each);
+        shared.doubt(each, evidence);
       }
     }
   }
 
-  /** The session came to a tree on a walk. */
-  void see(long target, Use use, long demands) {
+  boolean isSure(long source, int column, long target) {
     for (Relation each : known()) {
-      if (each.target == target && uses(use, each)) {
-        see(each.source, each.column, target, SEEN_ON_A_WALK, demands);
+      if (each.source == source && each.column == column && each.target == target) {
+        return each.isSure();
       }
+    }
+    return false;
+  }
+
+  /** The session was found on a walk, at a page that was as likely as that by chance. */
+  void seeFound(Use use, double evidence, long demands) {
+    Relation found = use.found;
+    if (found != null) {
+      see(found.source, found.column, found.target, evidence, demands);
     }
   }
 
@@ -145,22 +194,28 @@ final class Joins {
   }
 
   private boolean uses(Use use, Relation relation) {
-    if (use.believed.contains(relation)) {
+    if (use.sought != 0 ? relation.isPlausible() : use.believed.contains(relation)) {
       return true;
     }
     Long at = relation.isSure() ? seenAt.get(relation) : null;
-    return at != null && (use.all || at >= use.since);
+    return at != null && at >= use.since;
   }
 
   boolean leadFrom(long root, Use use) {
-    return count(root, use) > 0;
+    for (Relation each : known()) {
+      if (each.source == root && uses(use, each)) {
+        return true;
+      }
+    }
+    return false;
   }
 
-  /** How many ways lead from a row. */
+  /** How many ways lead from a row; of an index's entry, besides that to its table. */
   int count(long root, Use use) {
     int count = 0;
     for (Relation each : known()) {
-      count += each.source == root && uses(use, each) ? 1 : 0;
+      boolean leads = each.source == root && uses(use, each);
+      count += leads && !isIndexOf(each.source, each.target) ? 1 : 0;
     }
     return count;
   }
@@ -191,8 +246,8 @@ final class Joins {
       }
       Step step =
           target.isIndex
-              ? entries(round, out, use, target, value, depth)
-              : row(round, out, use, target.root, value, depth);
+              ? entries(round, out, use, each, target, value, depth)
+              : row(round, out, use, each, value, depth);
       // What is missing for others is wanted at the same time.
       result = step == Step.BLOCKED ? step : result;
     }
@@ -211,10 +266,11 @@ final class Joins {
   }
 
   /** The way to a row of a table, and what that row leads to. */
-  private Step row(Round round, Cursor out, Use use, long table, long rowid, int depth) {
-    Hand hand = round.hand();
-    Step step = out.passRow(hand, roots, table, rowid);
-    return step == Step.DONE ? ofRow(round, out, use, table, rowid, depth) : step;
+  private Step row(
+      Round round, Cursor out, Use use, Relation relation, long rowid, int depth) {
+    Step step = out.passRow(round.hand(), roots, relation.target, rowid);
+    use.passed(out.lastPassed(), relation);
+    return step == Step.DONE ? ofRow(round, out, use, relation.target, rowid, depth) : step;
   }
 
   /** What a row leads to whose leaf was passed last. */
@@ -237,11 +293,19 @@ final class Joins {
   }
 
   /** The way to the entries of an index for a key, and what they lead to. */
-  private Step entries(Round round, Cursor out, Use use, Roots.Tree index, long key, int depth) {
+  private Step entries(
+      Round round,
+      Cursor out,
+      Use use,
+      Relation relation,
+      Roots.Tree index,
+      long key,
+      int depth) {
     Hand hand = round.hand();
     Cursor at = new Cursor();
     Step step = at.passKey(hand, index, key);
     out.passAllOf(at);
+    use.passed(out.lastPassed(), relation);
     if (step != Step.DONE || !leadFrom(index.root, use)) {
       return step;
     }

@@ -4,10 +4,8 @@ import dev.grpsqlite.server.spi.PageImage;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Objects;
-import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -55,11 +53,7 @@ public final class Predictor {
   private final long[] lastRow = new long[RECENT];
   private int leaves;
 
-  /** Leaves of any kind that were asked for, the newest at the front. */
-  private final long[] recent = new long[RECENT];
-
-  /** The cell of the row that was read there, if it is known; else -1. */
-  private final int[] recentRow = new int[RECENT];
+  private final RecentLeaves recent = new RecentLeaves();
 
   private final @Nullable IndexLeaf[] indexLeaves = new @Nullable IndexLeaf[INDEX_LEAVES];
   private int indexLeavesAt;
@@ -134,10 +128,7 @@ public final class Predictor {
       follows = found(leaf, follows, mayLead);
     }
     if (leaf != null) {
-      System.arraycopy(recent, 0, recent, 1, RECENT - 1);
-      System.arraycopy(recentRow, 0, recentRow, 1, RECENT - 1);
-      recent[0] = leaf.number;
-      recentRow[0] = row;
+      recent.add(leaf.number, row);
     }
     if (follows != null && onlyLearns) {
       return learn(shape, pages, follows);
@@ -158,7 +149,7 @@ public final class Predictor {
     if (usual != null) {
       plans.add(usual);
     }
-    plans.add(new Explaining(leaf));
+    plans.add(new Explaining(this, joins, recent, leaf));
     if (leaf.isIndex()) {
       plans.add(new Learning(leaf));
     }
@@ -337,7 +328,7 @@ public final class Predictor {
     }
   }
 
-  private void keep(Walk walk) {
+  void keep(Walk walk) {
     walk.lastUse = demands;
     int oldest = 0;
     for (int i = 0; i < walks.length; i++) {
@@ -449,26 +440,21 @@ public final class Predictor {
   /** A leaf was read that rows lead to which a walk goes over. */
   private Result sought(Round round, BtreePage leaf) {
     Hand hand = round.hand();
-    Step step = locate(hand, leaf.number, new Cursor());
-    if (step != Step.DONE) {
-      return Result.of(step);
-    }
-    long root = roots.located().root;
-    if (!joins.leadTo(root)) {
-      return Result.of(Step.NONE);
+    Cursor at = new Cursor();
+    Step step = locate(hand, leaf.number, at);
+    if (step != Step.DONE || !joins.mayLeadTo(roots.located().root)) {
+      return Result.of(step == Step.DONE ? Step.NONE : step);
     }
     Walk[] newest = newestWalks();
     for (Walk walk : newest) {
-      if (!walk.leads() || demands - walk.lastUse > LATELY) {
+      if (!walk.leads()) {
         continue;
       }
-      step = walk.seek(round, leaf.number);
+      step = walk.seek(round, leaf.number, at.leaves(hand), demands);
       if (step == Step.BLOCKED) {
         return Result.of(step);
       }
       if (step == Step.DONE) {
-        joins.see(root, walk.use, demands);
-        walk.goOn(demands - walk.lastUse);
         if (leaf.isIndex()) {
           rememberIndex(leaf);
         }
@@ -478,14 +464,20 @@ public final class Predictor {
     return Result.of(Step.NONE);
   }
 
-  private Walk[] newestWalks() {
+  long demands() {
+    return demands;
+  }
+
+  /** The walks that were of use lately, the newest first. */
+  Walk[] newestWalks() {
     return Arrays.stream(walks)
         .filter(Objects::nonNull)
+        .filter(walk -> demands - walk.lastUse <= LATELY)
         .sorted(Comparator.comparingLong((Walk walk) -> walk.lastUse).reversed())
         .toArray(Walk[]::new);
   }
 
-  private Step locate(Hand hand, long number, Cursor cursor) {
+  Step locate(Hand hand, long number, Cursor cursor) {
     if (number > hand.shape.pageCount()) {
       return Step.NONE;
     }
@@ -496,140 +488,14 @@ public final class Predictor {
     return page == null || !page.isLeaf() ? Step.NONE : roots.locate(hand, page, cursor);
   }
 
-  /** How a leaf that was read before led to this one. */
-  private final class Explaining implements Plan {
-    private final BtreePage leaf;
-    private final long[] before = recent.clone();
-    private final int[] rowBefore = recentRow.clone();
-    private final Set<Long> sources = new HashSet<>();
-    private double leaves = 1;
-    private int at;
-    private boolean began;
-    private Roots.@Nullable Tree tree;
-    private @Nullable Walk walk;
-
-    Explaining(BtreePage leaf) {
-      this.leaf = leaf;
-    }
-
-    @Override
-    public boolean advance(Round round) {
-      if (walk != null) {
-        return walk.advance(round);
-      }
-      if (!began && !isWorthExplaining()) {
-        round.onlyLearns();
-        return true;
-      }
-      began = true;
-      Hand hand = round.hand();
-      boolean missing = false;
-      for (long each : before) {
-        missing |= each > 0 && each <= hand.shape.pageCount() && !hand.look(each);
-      }
-      if (missing) {
-        return false;
-      }
-      if (tree == null) {
-        Cursor cursor = new Cursor();
-        Step step = locate(hand, leaf.number, cursor);
-        if (step != Step.DONE) {
-          if (step == Step.NONE) {
-            round.onlyLearns();
-          }
-          return step == Step.NONE;
-        }
-        tree = roots.located();
-        leaves = cursor.leaves(hand);
-        if (!joins.leadTo(tree.root)) {
-          round.onlyLearns();
-        }
-      }
-      for (; at < before.length; at++) {
-        if (before[at] == 0 || before[at] == leaf.number) {
-          continue;
-        }
-        Cursor cursor = new Cursor();
-        Step step = locate(hand, before[at], cursor);
-        if (step == Step.BLOCKED) {
-          return false;
-        }
-        BtreePage from = step == Step.DONE ? hand.tree(before[at]) : null;
-        if (from == null) {
-          continue;
-        }
-        sources.add(roots.located().root);
-        Explanation how = Explanation.of(from, roots.located(), rowBefore[at], leaf, tree);
-        if (how != null && how.cell() >= 0) {
-          return follow(round, from, cursor, how);
-        }
-        if (how != null) {
-          round.onlyLearns();
-          return true;
-        }
-      }
-      joins.contradict(tree.root, sources);
-      round.onlyLearns();
-      return true;
-    }
-
-    private void noteRow(int cell) {
-      for (int i = 0; i < RECENT; i++) {
-        if (recent[i] == leaf.number) {
-          recentRow[i] = cell;
-        }
-      }
-    }
-
-    private boolean follow(Round round, BtreePage from, Cursor cursor, Explanation how) {
-      Roots.Tree source = roots.located();
-      long target = tree == null ? 0 : tree.root;
-      boolean isKnown = joins.leadTo(target);
-      double evidence = Math.max(1, Math.log(leaves / how.values()));
-      joins.see(source.root, how.column(), target, evidence, demands);
-      if (how.isOnly() && !leaf.isIndex()) {
-        noteRow(leaf.find(Joins.value(from, how.cell(), how.column())));
-      }
-      if (source.isIndex && source.table == target) {
-        round.onlyLearns();
-        return true; // An index is read with its rows: see IndexLeaf.
-      }
-      unexplained = 0;
-      if (!how.isOnly() && source.isIndex) {
-        round.onlyLearns();
-        return true;
-      }
-      long rowid = from.isIndex() ? Long.MIN_VALUE : from.rowid(how.cell());
-      for (Walk each : newestWalks()) {
-        if (demands - each.lastUse <= LATELY && each.names(round.hand(), source.root, rowid)) {
-          round.onlyLearns();
-          return true;
-        }
-      }
-      Walk found = null;
-      for (Walk each : newestWalks()) {
-        if (each.tree == source && each.leaf() == from.number && each.joinsRow(how.cell())) {
-          found = each;
-        }
-      }
-      if (found == null) {
-        found = Walk.at(source, cursor, joins);
-        found.joins(how.cell(), isKnown && how.isOnly() && round.maySend(), demands);
-      }
-      keep(found);
-      if (!isKnown || !how.isOnly() || !round.maySend()) {
-        round.onlyLearns();
-        return true;
-      }
-      walk = found;
-      return found.advance(round);
-    }
+  /** Where leaves are read that nothing led to, it is seldom asked what did. */
+  boolean isWorthExplaining() {
+    unexplained++;
+    return unexplained <= 3 * PATIENCE || unexplained % (SELDOM * SELDOM) == 0;
   }
 
-  /** Where leaves are read that nothing led to, it is seldom asked what did. */
-  private boolean isWorthExplaining() {
-    unexplained++;
-    return unexplained <= PATIENCE || unexplained % (SELDOM * SELDOM) == 0;
+  void wasExplained() {
+    unexplained = 0;
   }
 
   /** Two neighbours were read. */

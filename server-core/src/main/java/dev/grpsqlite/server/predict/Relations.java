@@ -46,10 +46,20 @@ public final class Relations {
 
     private int left = FIRST_BELIEF;
 
+    @Override
+    public String toString() {
+      return source + "[" + column + "] -> " + target + ", " + evidence;
+    }
+
     private Relation(long source, int column, long target) {
       this.source = source;
       this.column = column;
       this.target = target;
+    }
+
+    /** It may be. */
+    boolean isPlausible() {
+      return evidence > 0;
     }
 
     /** It is no chance. */
@@ -100,8 +110,8 @@ public final class Relations {
   }
 
   /** A session came to the target, and not this way, though it had been at the source. */
-  synchronized void contradict(Relation relation) {
-    relation.evidence = Math.max(relation.evidence - ENOUGH_EVIDENCE, LEAST_EVIDENCE);
+  synchronized void doubt(Relation relation, double evidence) {
+    relation.evidence = Math.max(relation.evidence - evidence, LEAST_EVIDENCE);
   }
 
   /**

@@ -41,7 +41,7 @@ final class Walk implements Plan {
 
   final Roots.Tree tree;
   private final Joins joins;
-  final Joins.Use use = new Joins.Use();
+  private final Joins.Use use = new Joins.Use();
   private final Cursor position;
 
   /** Where the session was seen last. */
@@ -63,6 +63,9 @@ final class Walk implements Plan {
   private int rowFirst;
   private int rowLast;
   private boolean seeking;
+
+  /** What is sent may reach up to this entry. */
+  private long upTo = Long.MAX_VALUE;
 
   /** In seeking, entries of another key were passed. */
   private boolean beyondKey;
@@ -130,6 +133,7 @@ final class Walk implements Plan {
         demands > PATIENCE
             ? FIRST_WINDOW
             : Math.min(window < LARGE_WINDOW ? window * 2 : window + window / 2, MOST_WINDOW);
+    upTo = Long.MAX_VALUE;
     fill();
     if (withRows && left == window) {
       sameKeyOnly = false; // What is joined is more seldom a range.
@@ -138,13 +142,9 @@ final class Walk implements Plan {
 
   /** Each row counts as many pages as it leads to. */
   private void fill() {
-    left = Math.min(window * (1 + joins.count(rows(), use)), MOST_WINDOW);
+    int ways = joins.count(tree.root, use) + (withRows ? joins.count(tree.table, use) : 0);
+    left = Math.min(window * (1 + ways), MOST_WINDOW);
     seen.set(position);
-  }
-
-  /** The tree whose rows lead to others. */
-  private long rows() {
-    return withRows ? tree.table : tree.root;
   }
 
   /** A row was read that an entry of this index's leaf names. */
@@ -153,7 +153,7 @@ final class Walk implements Plan {
     rowOnly = way.direction() == 0;
     int towards = rowOnly ? 1 : way.direction();
     if (way.sameKeyOnly()) {
-      joins.begin(use, rows(), demands);
+      joins.begin(use, tree.root, demands);
     }
     // What the row leads to comes first.
     begin(towards > 0 ? way.first() - 1 : way.last() + 1, towards, way.sameKeyOnly());
@@ -161,6 +161,7 @@ final class Walk implements Plan {
   }
 
   private void readsEntries(int first, int last) {
+    upTo = Long.MAX_VALUE;
     rowLeaf = position.leaf;
     rowFirst = first;
     rowLast = last;
@@ -172,17 +173,22 @@ final class Walk implements Plan {
     withJoins = true;
     rowOnly = true;
     if (maySend) {
-      joins.begin(use, rows(), demands);
+      joins.begin(use, tree.root, demands);
     } else {
       joins.beginAnew(use, demands);
     }
-    begin(cell - 1, 1, false);
+    begin(cell - 1, 1, tree.isIndex);
     readsEntries(cell, cell);
   }
 
   /** Whether it is with what this row leads to. */
   boolean joinsRow(int cell) {
     return withJoins && isOfRow(position, cell);
+  }
+
+  /** Whether it goes over the rows of an index's entries. */
+  boolean goesOverRows() {
+    return withRows;
   }
 
   /** Whether its rows may lead to pages of other trees. */
@@ -206,11 +212,11 @@ final class Walk implements Plan {
   }
 
   /** Finds a page that was read in what the rows lead to, from where the session was seen last. */
-  Step seek(Round round, long page) {
+  Step seek(Round round, long page, double leaves, long demands) {
     Cursor cursor = seen.copy();
     seeking = true;
     beyondKey = false;
-    use.all = true;
+    use.seek(page);
     try {
       int passedBy = 0;
       for (int steps = 0; steps < MOST_SOUGHT; steps++) {
@@ -218,10 +224,11 @@ final class Walk implements Plan {
         if (at == BLOCKED || at == SKIPPED) {
           return Step.BLOCKED;
         }
-        if (at == page) {
+        if (at == page && use.hasFound()) {
           rowOnly = rowOnly && isOfRow(cursor, cursor.cell);
           sameKeyOnly = sameKeyOnly && !beyondKey;
-          position.set(cursor);
+          joins.seeFound(use, Math.max(1, Math.log(leaves / (1 + steps))), demands);
+          resume(cursor, demands);
           return Step.DONE;
         }
         if (at == END || (round.has(at) != Step.DONE && ++passedBy > PASSED_BY)) {
@@ -231,7 +238,20 @@ final class Walk implements Plan {
       return Step.NONE;
     } finally {
       seeking = false;
-      use.all = false;
+      use.seek(0);
+    }
+  }
+
+  /** Goes on from where the session was found. */
+  private void resume(Cursor cursor, long demands) {
+    long reached = position.entries;
+    position.set(cursor);
+    if (cursor.entries < reached) {
+      // Of what was sent, some was missing. It is no sign that more is wanted.
+      fill();
+      upTo = reached;
+    } else {
+      goOn(demands - lastUse);
     }
   }
 
@@ -289,7 +309,8 @@ final class Walk implements Plan {
           case NONE -> {}
         }
       }
-      if (!missing && !blocked && (left == 0 || !round.hasCredit())) {
+      boolean isEnough = left == 0 || cursor.entries > upTo || !round.hasCredit();
+      if (!missing && !blocked && isEnough) {
         next[nextCount++] = page;
         if (nextCount == NEXT_PAGES) {
           return true;
@@ -361,6 +382,7 @@ final class Walk implements Plan {
             return END;
           }
           cursor.cell = cell;
+          cursor.entries++;
           long page = entry(cursor, round, leaf, cell);
           if (page != END) {
             return page;
@@ -371,7 +393,7 @@ final class Walk implements Plan {
         if (!seeking && (sameKeyOnly || rowOnly)) {
           return END;
         }
-        if (withRows && !cursor.separated) {
+        if (tree.isIndex && !withOverflow && !cursor.separated) {
           Step step = separator(cursor, round);
           if (step == Step.BLOCKED) {
             return BLOCKED;
@@ -416,19 +438,23 @@ final class Walk implements Plan {
       }
       return head;
     }
+    return rowAndJoins(cursor, round, leaf, cell) == Step.BLOCKED ? SKIPPED : END;
+  }
+
+  /** The way to the row that an entry names, and what both lead to; all of it or nothing. */
+  private Step rowAndJoins(Cursor cursor, Round round, BtreePage page, int cell) {
     cursor.passNothing();
-    Step step;
+    Step step = Step.DONE;
     if (withRows) {
-      CellRecord record = CellRecord.of(leaf, cell);
+      CellRecord record = CellRecord.of(page, cell);
       step = row(cursor, round, record == null ? Long.MIN_VALUE : record.rowid());
-    } else {
-      step = joins.passRow(round, cursor, use, tree.root, leaf, cell);
     }
-    if (step == Step.BLOCKED) {
+    if (joins.passRow(round, cursor, use, tree.root, page, cell) == Step.BLOCKED
+        || step == Step.BLOCKED) {
       cursor.passNothing();
-      return SKIPPED;
+      return Step.BLOCKED;
     }
-    return END;
+    return Step.DONE;
   }
 
   /** The way to a row, and what it leads to. */
@@ -447,11 +473,8 @@ final class Walk implements Plan {
       return step;
     }
     BtreePage above = hand.interior(cursor.pageOfSeparator());
-    CellRecord record = above == null ? null : CellRecord.of(above, cursor.cellOfSeparator());
-    step = row(cursor, round, record == null ? Long.MIN_VALUE : record.rowid());
-    if (step == Step.BLOCKED) {
-      cursor.passNothing();
-    }
-    return step;
+    return above == null
+        ? Step.NONE
+        : rowAndJoins(cursor, round, above, cursor.cellOfSeparator());
   }
 }
