@@ -133,7 +133,7 @@ final class CellRecord {
       case NULL -> -1;
       case NUMBER ->
           columns.type == 7
-              ? Double.compare(number(columns), number)
+              ? Double.compare(number(columns), (double) number)
               : Long.compare(integer(columns), number);
       default -> 1;
     };

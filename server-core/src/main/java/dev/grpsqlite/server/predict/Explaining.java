@@ -87,8 +87,7 @@ final class Explaining implements Plan {
         continue;
       }
       Roots.Tree tree = round.roots().located();
-      Explanation how =
-          Explanation.of(from, tree, before.row[i], before.led[i], leaf, target);
+      Explanation how = Explanation.of(from, tree, before.row[i], before.led[i], leaf, target);
       if (how == null) {
         others.add(tree.root);
       } else {
@@ -159,8 +158,7 @@ final class Explaining implements Plan {
     Walk found = null;
     for (Walk each : predictor.newestWalks()) {
       boolean goesThere = each.tree == source.tree && each.leaf() == source.page.number;
-      if ((goesThere && each.goesOverRows())
-          || each.names(round.hand(), source.tree.root, rowid)) {
+      if ((goesThere && each.goesOverRows()) || each.names(round.hand(), source.tree.root, rowid)) {
         return; // That walk will be at it when it is seen again.
       }
       found = goesThere && each.joinsRow(cell) ? each : found;

@@ -70,8 +70,7 @@ record Explanation(int column, int cell, boolean isOnly, int values) {
     if (goesOn) {
       compared = compared * (NEAR + 1) / Math.max(NEAR + 1, from.cells());
     }
-    return new Explanation(
-        found - 1, several ? -1 : cell, goesOn || count[found] == 1, compared);
+    return new Explanation(found - 1, several ? -1 : cell, goesOn || count[found] == 1, compared);
   }
 
   /** Fills in the rowid and the columns behind it; returns how many of those there are. */

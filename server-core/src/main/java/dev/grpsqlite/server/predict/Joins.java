@@ -266,8 +266,7 @@ final class Joins {
   }
 
   /** The way to a row of a table, and what that row leads to. */
-  private Step row(
-      Round round, Cursor out, Use use, Relation relation, long rowid, int depth) {
+  private Step row(Round round, Cursor out, Use use, Relation relation, long rowid, int depth) {
     Step step = out.passRow(round.hand(), roots, relation.target, rowid);
     use.passed(out.lastPassed(), relation);
     return step == Step.DONE ? ofRow(round, out, use, relation.target, rowid, depth) : step;
@@ -294,13 +293,7 @@ final class Joins {
 
   /** The way to the entries of an index for a key, and what they lead to. */
   private Step entries(
-      Round round,
-      Cursor out,
-      Use use,
-      Relation relation,
-      Roots.Tree index,
-      long key,
-      int depth) {
+      Round round, Cursor out, Use use, Relation relation, Roots.Tree index, long key, int depth) {
     Hand hand = round.hand();
     Cursor at = new Cursor();
     Step step = at.passKey(hand, index, key);

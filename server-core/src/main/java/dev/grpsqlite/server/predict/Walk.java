@@ -473,8 +473,6 @@ final class Walk implements Plan {
       return step;
     }
     BtreePage above = hand.interior(cursor.pageOfSeparator());
-    return above == null
-        ? Step.NONE
-        : rowAndJoins(cursor, round, above, cursor.cellOfSeparator());
+    return above == null ? Step.NONE : rowAndJoins(cursor, round, above, cursor.cellOfSeparator());
   }
 }

@@ -1,7 +1,6 @@
 package dev.grpsqlite.server.session;
 
 import dev.grpsqlite.server.predict.Predictor;
-import dev.grpsqlite.server.predict.Relations;
 import dev.grpsqlite.server.session.SessionException.Code;
 import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.SessionId;
@@ -40,6 +39,7 @@ public final class Session {
   private final String clientName;
   private final String owner;
   private final Floors floors;
+  private final KnownRelations relations;
   private final SessionLimits limits;
 
   /** What all sessions have, and those that are counted with this one. */
@@ -79,6 +79,7 @@ public final class Session {
       String owner,
       BooleanSupplier ownerIsKnown,
       Floors floors,
+      KnownRelations relations,
       SessionLimits limits,
       Holdings all,
       Holdings counted,
@@ -90,6 +91,7 @@ public final class Session {
     this.owner = owner;
     this.ownerIsKnown = ownerIsKnown;
     this.floors = floors;
+    this.relations = relations;
     this.limits = limits;
     this.all = all;
     this.counted = counted;
@@ -246,7 +248,7 @@ public final class Session {
     if (known != null) {
       return known;
     }
-    Predictor added = new Predictor(new Relations());
+    Predictor added = new Predictor(relations.of(owner, database));
     if (!ended && all.predictors.get() < MAX_PREDICTORS_OF_ALL) {
       all.predictors.incrementAndGet();
       predictors.put(database, added);
