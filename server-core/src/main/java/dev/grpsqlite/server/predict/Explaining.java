@@ -1,5 +1,6 @@
 package dev.grpsqlite.server.predict;
 
+import dev.grpsqlite.server.predict.Relations.Relation;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
@@ -21,10 +22,15 @@ final class Explaining implements Plan {
   private final RecentLeaves before;
   private final BtreePage leaf;
   private boolean began;
+  private @Nullable Source source;
   private @Nullable Walk walk;
 
   /** A leaf that may have led there. */
-  private record Source(BtreePage page, Roots.Tree tree, Cursor cursor, Explanation how) {}
+  private record Source(BtreePage page, Roots.Tree tree, Explanation how) {
+    boolean isOf(Relation relation) {
+      return relation.source == tree.root && relation.column == how.column();
+    }
+  }
 
   Explaining(Predictor predictor, Joins joins, RecentLeaves recent, BtreePage leaf) {
     this.predictor = predictor;
@@ -44,8 +50,10 @@ final class Explaining implements Plan {
       return true;
     }
     began = true;
-    Step step = explain(round);
-    if (step == Step.BLOCKED) {
+    if (source == null && explain(round) == Step.BLOCKED) {
+      return false;
+    }
+    if (source != null && follow(round, source) == Step.BLOCKED) {
       return false;
     }
     if (walk == null) {
@@ -67,108 +75,128 @@ final class Explaining implements Plan {
       return step;
     }
     Roots.Tree target = round.roots().located();
+    recent.setRoot(leaf.number, target.root);
     if (!joins.leadTo(target.root)) {
       round.onlyLearns();
     }
-    Set<Long> others = new HashSet<>();
+    Set<Long> trees = new HashSet<>();
     List<Source> sources = new ArrayList<>();
     for (int i = 0; i < RecentLeaves.MOST; i++) {
       long page = before.page[i];
       if (page == 0 || page == leaf.number || before.find(page) < i) {
         continue;
       }
-      Cursor at = new Cursor();
-      step = predictor.locate(hand, page, at);
-      BtreePage from = step == Step.DONE ? hand.tree(page) : null;
-      if (step == Step.BLOCKED) {
-        return step;
+      Roots.Tree tree = round.roots().tree(before.root[i]);
+      if (tree == null) {
+        step = predictor.locate(hand, page, new Cursor());
+        if (step == Step.BLOCKED) {
+          return step;
+        }
+        tree = step == Step.DONE ? round.roots().located() : null;
       }
-      if (from == null) {
+      BtreePage from = tree == null ? null : hand.tree(page);
+      if (from == null || tree == null || !from.isLeaf() || from.isIndex() != tree.isIndex) {
         continue;
       }
-      Roots.Tree tree = round.roots().located();
-      Explanation how = Explanation.of(from, tree, before.row[i], before.led[i], leaf, target);
-      if (how == null) {
-        others.add(tree.root);
-      } else {
-        sources.add(new Source(from, tree, at, how));
+      recent.setRoot(page, tree.root);
+      before.root[i] = tree.root;
+      trees.add(tree.root);
+      for (Explanation how :
+          Explanation.of(from, tree, before.row[i], before.led[i], leaf, target)) {
+        sources.add(new Source(from, tree, how));
       }
     }
-    sources.forEach(each -> others.remove(each.tree.root));
-    Source source = judge(target, cursor.leaves(hand), sources, others);
-    if (source != null) {
-      follow(round, source, target);
+    source = judge(target, cursor.leaves(hand), sources, trees);
+    if (source != null && !isWorthFollowing(source, target)) {
+      source = null;
     }
     return Step.DONE;
   }
 
-  /** Returns what led there, as far as can be told. */
+  /** Returns what led there most likely. */
   private @Nullable Source judge(
-      Roots.Tree target, double leaves, List<Source> sources, Set<Long> others) {
-    joins.doubt(target.root, others, sources.isEmpty() ? NOTHING_LED_THERE : NOT_THIS_TIME);
+      Roots.Tree target, double leaves, List<Source> sources, Set<Long> trees) {
+    joins.doubt(
+        target.root,
+        relation ->
+            trees.contains(relation.source)
+                && sources.stream().noneMatch(each -> each.isOf(relation)),
+        sources.isEmpty() ? NOTHING_LED_THERE : NOT_THIS_TIME);
+    Source own = null;
     Source sure = null;
     for (Source each : sources) {
-      boolean isSure =
-          (each.tree.isIndex && each.tree.table == target.root)
-              || joins.isSure(each.tree.root, each.how.column(), target.root);
-      if (sure == null && isSure && each.how.cell() >= 0) {
+      if (own == null && each.tree.isIndex && each.tree.table == target.root) {
+        own = each; // An index that was read leads to its table, whatever else might.
+      }
+      if (sure == null && joins.isSure(each.tree.root, each.how.column(), target.root)) {
         sure = each;
       }
     }
-    List<Source> judged =
-        sure == null
-            ? sources.stream().filter(each -> each.how.cell() >= 0).toList()
-            : List.of(sure);
-    Source newest = null;
-    for (Source each : judged) {
+    List<Source> likely = own == null ? sources : List.of(own);
+    double chances = likely.stream().mapToDouble(each -> 1.0 / each.how.values()).sum();
+    for (Source each : likely) {
       double evidence = Math.max(LEAST_EVIDENCE, Math.log(leaves / each.how.values()));
+      double share = 1.0 / each.how.values() / chances;
       joins.see(
           each.tree.root,
           each.how.column(),
           target.root,
-          evidence / judged.size(),
+          evidence * share,
           predictor.demands());
-      newest = newest == null ? each : newest;
     }
-    return newest;
+    if (own != null || sure != null) {
+      return own != null ? own : sure;
+    }
+    return sources.isEmpty() ? null : sources.get(0);
   }
 
-  private void follow(Round round, Source source, Roots.Tree target) {
-    int cell = source.how.cell();
-    int column = source.how.column();
-    boolean isOnly = source.how.isOnly();
-    int at = recent.find(source.page.number);
+  /** Notes which row led there. */
+  private boolean isWorthFollowing(Source from, Roots.Tree target) {
+    int cell = from.how.cell();
+    int column = from.how.column();
+    int at = recent.find(from.page.number);
     if (at >= 0) {
       recent.led[at] = cell;
     }
     at = recent.find(leaf.number);
-    if (isOnly && !leaf.isIndex() && at >= 0) {
-      recent.row[at] = leaf.find(Joins.value(source.page, cell, column));
+    if (from.how.isOnly() && !leaf.isIndex() && at >= 0) {
+      recent.row[at] = leaf.find(Joins.value(from.page, cell, column));
     }
-    if (source.tree.isIndex && source.tree.table == target.root) {
-      return; // An index is read with its rows: see IndexLeaf.
+    if (from.tree.isIndex && from.tree.table == target.root) {
+      return false; // An index is read with its rows: see IndexLeaf.
     }
-    if (joins.isSure(source.tree.root, column, target.root)) {
+    if (joins.isSure(from.tree.root, column, target.root)) {
       predictor.wasExplained();
     }
-    if (!isOnly && source.tree.isIndex) {
-      return;
-    }
-    long rowid = source.page.isIndex() ? Long.MIN_VALUE : source.page.rowid(cell);
+    return from.how.isOnly() || !from.tree.isIndex;
+  }
+
+  /** Finds or begins the walk that goes over such rows. */
+  private Step follow(Round round, Source from) {
+    Hand hand = round.hand();
+    int cell = from.how.cell();
+    long rowid = from.page.isIndex() ? Long.MIN_VALUE : from.page.rowid(cell);
     Walk found = null;
     for (Walk each : predictor.newestWalks()) {
-      boolean goesThere = each.tree == source.tree && each.leaf() == source.page.number;
-      if ((goesThere && each.goesOverRows()) || each.names(round.hand(), source.tree.root, rowid)) {
-        return; // That walk will be at it when it is seen again.
+      boolean goesThere = each.tree == from.tree && each.leaf() == from.page.number;
+      if ((goesThere && each.goesOverRows()) || each.names(hand, from.tree.root, rowid)) {
+        return Step.DONE; // That walk will be at it when it is seen again.
       }
       found = goesThere && each.joinsRow(cell) ? each : found;
     }
-    boolean follows = isOnly && round.maySend() && joins.mayLeadFrom(source.tree.root);
+    boolean follows =
+        from.how.isOnly() && round.maySend() && joins.mayLeadFrom(from.tree.root);
     if (found == null) {
-      found = Walk.at(source.tree, source.cursor, joins);
+      Cursor cursor = new Cursor();
+      Step step = predictor.locate(hand, from.page.number, cursor);
+      if (step != Step.DONE) {
+        return step;
+      }
+      found = Walk.at(from.tree, cursor, joins);
       found.joins(cell, follows, predictor.demands());
     }
     predictor.keep(found);
     walk = follows ? found : null;
+    return Step.DONE;
   }
 }

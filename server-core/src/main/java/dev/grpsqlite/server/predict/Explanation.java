@@ -1,34 +1,38 @@
 package dev.grpsqlite.server.predict;
 
+import java.util.ArrayList;
 import java.util.Arrays;
-import org.jspecify.annotations.Nullable;
+import java.util.List;
 
 /**
- * Which column of a row on one leaf led to another leaf: the one whose values are rowids there, or
- * keys.
+ * Which column of a row on one leaf may have led to another leaf: one whose values are rowids there,
+ * or keys.
  *
  * @param column as a relation has it
- * @param cell the first of the rows that it may have been; -1: several columns may have led there
+ * @param cell the first of the rows that it may have been
  * @param isOnly there is no other row
  * @param values how many were compared, of which any may be the same by chance
  */
 record Explanation(int column, int cell, boolean isOnly, int values) {
   private static final int MOST_COLUMNS = 16;
 
+  /** Where more columns may have led there, it is chance that any did. */
+  private static final int MOST_FOUND = 3;
+
   /** Rows between two that lead to other leaves may lead to such as the session has. */
   private static final int NEAR = 4;
 
   /**
-   * Finds it.
+   * Finds all that may have.
    *
    * @param row the cell of the only row that it may have been; -1: any
    * @param led the cell of the row that led anywhere last; -1: none did. That one or the next ones
    *     are more likely than others
    */
-  static @Nullable Explanation of(
+  static List<Explanation> of(
       BtreePage from, Roots.Tree fromTree, int row, int led, BtreePage to, Roots.Tree toTree) {
     if (fromTree.isIndex && fromTree == toTree) {
-      return null;
+      return List.of();
     }
     long[] keys = to.isIndex() ? firstColumns(to) : new long[0];
     long[] values = new long[MOST_COLUMNS + 1];
@@ -54,23 +58,18 @@ record Explanation(int column, int cell, boolean isOnly, int values) {
         }
       }
     }
-    int found = -1;
-    boolean several = false;
-    for (int i = 0; i < count.length; i++) {
-      if (count[i] > 0) {
-        several |= found >= 0;
-        found = i;
+    List<Explanation> found = new ArrayList<>();
+    for (int i = 0; i < count.length && found.size() <= MOST_FOUND; i++) {
+      if (count[i] == 0) {
+        continue;
       }
+      boolean goesOn = next[i] >= 0;
+      int likely =
+          goesOn ? compared * (NEAR + 1) / Math.max(NEAR + 1, from.cells()) : compared;
+      found.add(
+          new Explanation(i - 1, goesOn ? next[i] : first[i], goesOn || count[i] == 1, Math.max(1, likely)));
     }
-    if (found < 0) {
-      return null;
-    }
-    boolean goesOn = next[found] >= 0;
-    int cell = goesOn ? next[found] : first[found];
-    if (goesOn) {
-      compared = compared * (NEAR + 1) / Math.max(NEAR + 1, from.cells());
-    }
-    return new Explanation(found - 1, several ? -1 : cell, goesOn || count[found] == 1, compared);
+    return found.size() > MOST_FOUND ? List.of() : found;
   }
 
   /** Fills in the rowid and the columns behind it; returns how many of those there are. */

@@ -57,8 +57,14 @@ final class IndexLeaf {
    * @param last the last of them
    * @param direction in which it goes
    * @param sameKeyOnly it is known to go on with the same key only
+   * @param isOneKey all those entries have the same key; else it is not known which was used
    */
-  record Way(int first, int last, int direction, boolean sameKeyOnly) {}
+  record Way(int first, int last, int direction, boolean sameKeyOnly, boolean isOneKey) {}
+
+  private Way way(int direction, boolean sameKeyOnly) {
+    boolean isOneKey = same.nextClearBit(found + 1) > foundLast;
+    return new Way(found, foundLast, direction, sameKeyOnly, isOneKey);
+  }
 
   /** Whether a table's leaf has rows that entries name; if so, {@link #step} says what follows. */
   boolean names(BtreePage table) {
@@ -95,11 +101,11 @@ final class IndexLeaf {
     lowest = found;
     highest = foundLast;
     if (sameKey) {
-      return new Way(found, foundLast, 1, true);
+      return way(1, true);
     }
     if (forward || backward) {
-      return new Way(found, foundLast, forward ? 1 : -1, false);
+      return way(forward ? 1 : -1, false);
     }
-    return new Way(found, foundLast, same.get(foundLast + 1) ? 1 : 0, true);
+    return way(same.get(foundLast + 1) ? 1 : 0, true);
   }
 }

@@ -6,8 +6,8 @@ import java.util.Deque;
 import java.util.HashSet;
 import java.util.IdentityHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -25,7 +25,7 @@ final class Joins {
   private final Roots roots;
 
   /** At which demand the session itself was last seen to go that way. */
-  private final Map<Relation, Long> seenAt = new IdentityHashMap<>();
+  private final IdentityHashMap<Relation, Long> seenAt = new IdentityHashMap<>();
 
   Joins(Relations shared, Roots roots) {
     this.shared = shared;
@@ -135,11 +135,11 @@ final class Joins {
   /**
    * The session came to a tree.
    *
-   * @param sources the trees of rows that it had before, and that did not lead there
+   * @param which of the relations that lead there did not, this time
    */
-  void doubt(long target, Set<Long> sources, double evidence) {
+  void doubt(long target, Predicate<Relation> which, double evidence) {
     for (Relation each : known()) {
-      if (each.target == target && sources.contains(each.source)) {
+      if (each.target == target && which.test(each)) {
         shared.doubt(each, evidence);
       }
     }
@@ -287,8 +287,10 @@ final class Joins {
       return Step.BLOCKED;
     }
     BtreePage page = hand.tree(leaf);
-    int cell = page == null || page.isIndex() || !page.isLeaf() ? -1 : page.find(rowid);
-    return cell < 0 ? Step.DONE : passRow(round, out, use, table, page, cell, depth + 1);
+    if (page == null || page.isIndex() || !page.isLeaf() || page.find(rowid) < 0) {
+      return Step.DONE;
+    }
+    return passRow(round, out, use, table, page, page.find(rowid), depth + 1);
   }
 
   /** The way to the entries of an index for a key, and what they lead to. */

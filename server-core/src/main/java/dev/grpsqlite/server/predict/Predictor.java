@@ -66,6 +66,9 @@ public final class Predictor {
   /** How many leaves were asked for since it was seen how one led to another. */
   private int unexplained;
 
+  /** How many since one was where it was thought that rows lead. */
+  private int fruitless;
+
   private @Nullable Round sending;
   private @Nullable Round learning;
 
@@ -122,7 +125,7 @@ public final class Predictor {
     } else if (leaf != null && (follows != null || learning != null)) {
       rememberIndex(leaf);
     }
-    boolean mayLead = joins.isAny();
+    boolean mayLead = !isSeen && joins.isAny() && isWorthSeeking();
     boolean onlyLearns = !isSeen && follows == null && !mayLead;
     if (leaf != null && !isSeen) {
       follows = found(leaf, follows, mayLead);
@@ -442,8 +445,12 @@ public final class Predictor {
     Hand hand = round.hand();
     Cursor at = new Cursor();
     Step step = locate(hand, leaf.number, at);
-    if (step != Step.DONE || !joins.mayLeadTo(roots.located().root)) {
-      return Result.of(step == Step.DONE ? Step.NONE : step);
+    if (step != Step.DONE) {
+      return Result.of(step);
+    }
+    recent.setRoot(leaf.number, roots.located().root);
+    if (!joins.mayLeadTo(roots.located().root)) {
+      return Result.of(Step.NONE);
     }
     Walk[] newest = newestWalks();
     for (Walk walk : newest) {
@@ -455,6 +462,7 @@ public final class Predictor {
         return Result.of(step);
       }
       if (step == Step.DONE) {
+        fruitless = 0;
         if (leaf.isIndex()) {
           rememberIndex(leaf);
         }
@@ -488,6 +496,12 @@ public final class Predictor {
     return page == null || !page.isLeaf() ? Step.NONE : roots.locate(hand, page, cursor);
   }
 
+  /** Where rows do not lead to what is read, it is seldom looked for while the session waits. */
+  private boolean isWorthSeeking() {
+    fruitless++;
+    return fruitless <= 3 * PATIENCE || fruitless % SELDOM == 0;
+  }
+
   /** Where leaves are read that nothing led to, it is seldom asked what did. */
   boolean isWorthExplaining() {
     unexplained++;
@@ -496,6 +510,7 @@ public final class Predictor {
 
   void wasExplained() {
     unexplained = 0;
+    fruitless = 0;
   }
 
   /** Two neighbours were read. */
@@ -536,7 +551,7 @@ public final class Predictor {
       if (step != Step.DONE) {
         return Result.of(step);
       }
-      if (way.direction() == 0 && !joins.mayLeadFrom(walk.tree.table)) {
+      if (way.direction() == 0 && !(way.isOneKey() && joins.mayLeadFrom(walk.tree.table))) {
         return Result.of(Step.NONE);
       }
       joins.see(walk.tree.root, Relations.ROWID, walk.tree.table, 3, demands);

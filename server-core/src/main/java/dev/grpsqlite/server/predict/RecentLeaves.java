@@ -6,6 +6,9 @@ final class RecentLeaves {
 
   final long[] page = new long[MOST];
 
+  /** Of its tree; 0: not known yet. */
+  final long[] root = new long[MOST];
+
   /** The cell of the row that was read there; -1: not known. */
   final int[] row = new int[MOST];
 
@@ -14,9 +17,11 @@ final class RecentLeaves {
 
   void add(long number, int rowRead) {
     System.arraycopy(page, 0, page, 1, MOST - 1);
+    System.arraycopy(root, 0, root, 1, MOST - 1);
     System.arraycopy(row, 0, row, 1, MOST - 1);
     System.arraycopy(led, 0, led, 1, MOST - 1);
     page[0] = number;
+    root[0] = 0;
     row[0] = rowRead;
     led[0] = -1;
   }
@@ -31,9 +36,17 @@ final class RecentLeaves {
     return -1;
   }
 
+  void setRoot(long number, long treeRoot) {
+    int at = find(number);
+    if (at >= 0) {
+      root[at] = treeRoot;
+    }
+  }
+
   RecentLeaves copy() {
     RecentLeaves copy = new RecentLeaves();
     System.arraycopy(page, 0, copy.page, 0, MOST);
+    System.arraycopy(root, 0, copy.root, 0, MOST);
     System.arraycopy(row, 0, copy.row, 0, MOST);
     System.arraycopy(led, 0, copy.led, 0, MOST);
     return copy;

@@ -29,6 +29,7 @@ public final class Relations {
   /** Logarithms of how unlikely it is that all was chance. */
   private static final double ENOUGH_EVIDENCE = 3;
 
+  private static final double SOME_EVIDENCE = 0.2;
   private static final double MOST_EVIDENCE = 6;
   private static final double LEAST_EVIDENCE = -6;
 
@@ -59,7 +60,7 @@ public final class Relations {
 
     /** It may be. */
     boolean isPlausible() {
-      return evidence > 0;
+      return evidence >= SOME_EVIDENCE;
     }
 
     /** It is no chance. */

@@ -155,9 +155,14 @@ final class Walk implements Plan {
     if (way.sameKeyOnly()) {
       joins.begin(use, tree.root, demands);
     }
-    // What the row leads to comes first.
-    begin(towards > 0 ? way.first() - 1 : way.last() + 1, towards, way.sameKeyOnly());
-    readsEntries(way.first(), way.last());
+    if (way.isOneKey()) {
+      // What the row leads to comes first.
+      begin(towards > 0 ? way.first() - 1 : way.last() + 1, towards, way.sameKeyOnly());
+      readsEntries(way.first(), way.last());
+    } else {
+      begin(towards > 0 ? way.first() : way.last(), towards, way.sameKeyOnly());
+      readsEntries(-1, -1);
+    }
   }
 
   private void readsEntries(int first, int last) {
