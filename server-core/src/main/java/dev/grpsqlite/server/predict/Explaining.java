@@ -12,7 +12,7 @@ import org.jspecify.annotations.Nullable;
  * known that such rows lead there, the other pages that this row leads to are sent.
  */
 final class Explaining implements Plan {
-  private static final double NOT_THIS_TIME = 0.5;
+  private static final double NOT_THIS_TIME = 1;
   private static final double NOTHING_LED_THERE = 3;
   private static final double LEAST_EVIDENCE = 0.3;
 
@@ -138,11 +138,7 @@ final class Explaining implements Plan {
       double evidence = Math.max(LEAST_EVIDENCE, Math.log(leaves / each.how.values()));
       double share = 1.0 / each.how.values() / chances;
       joins.see(
-          each.tree.root,
-          each.how.column(),
-          target.root,
-          evidence * share,
-          predictor.demands());
+          each.tree.root, each.how.column(), target.root, evidence * share, predictor.demands());
     }
     if (own != null || sure != null) {
       return own != null ? own : sure;
@@ -184,8 +180,7 @@ final class Explaining implements Plan {
       }
       found = goesThere && each.joinsRow(cell) ? each : found;
     }
-    boolean follows =
-        from.how.isOnly() && round.maySend() && joins.mayLeadFrom(from.tree.root);
+    boolean follows = from.how.isOnly() && round.maySend() && joins.mayLeadFrom(from.tree.root);
     if (found == null) {
       Cursor cursor = new Cursor();
       Step step = predictor.locate(hand, from.page.number, cursor);

@@ -5,8 +5,8 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * Which column of a row on one leaf may have led to another leaf: one whose values are rowids there,
- * or keys.
+ * Which column of a row on one leaf may have led to another leaf: one whose values are rowids
+ * there, or keys.
  *
  * @param column as a relation has it
  * @param cell the first of the rows that it may have been
@@ -64,10 +64,10 @@ record Explanation(int column, int cell, boolean isOnly, int values) {
         continue;
       }
       boolean goesOn = next[i] >= 0;
-      int likely =
-          goesOn ? compared * (NEAR + 1) / Math.max(NEAR + 1, from.cells()) : compared;
+      int likely = goesOn ? compared * (NEAR + 1) / Math.max(NEAR + 1, from.cells()) : compared;
       found.add(
-          new Explanation(i - 1, goesOn ? next[i] : first[i], goesOn || count[i] == 1, Math.max(1, likely)));
+          new Explanation(
+              i - 1, goesOn ? next[i] : first[i], goesOn || count[i] == 1, Math.max(1, likely)));
     }
     return found.size() > MOST_FOUND ? List.of() : found;
   }

