@@ -301,6 +301,7 @@ static int pin_with_lease(gsq_database *database, gsq_pin *pin, uint32_t wait_ms
   enum gsq_lease_outcome outcome = GSQ_LEASE_HELD;
   pthread_mutex_lock(&database->mutex);
   database->asking++;
+  const uint64_t epoch_before = database->epoch;
   pthread_mutex_unlock(&database->mutex);
   int code = gsq_lease_acquire(database, gsq_page_cache_version(database->cache), 1, wait_ms,
                                &outcome, deadline_ms, error);
@@ -308,7 +309,7 @@ static int pin_with_lease(gsq_database *database, gsq_pin *pin, uint32_t wait_ms
   database->asking--;
   if (code == GSQ_OK && outcome == GSQ_LEASE_GRANTED) {
     pin_(database, pin, &database->head);
-    gsq_lease_intend_(database, pin);
+    gsq_lease_intend_(database, pin, database->epoch > epoch_before);
   }
   const int wanted = database->wanted_epoch > 0;
   pthread_mutex_unlock(&database->mutex);
@@ -335,7 +336,7 @@ int gsq_database_pin(gsq_database *database, gsq_pin *pin, const gsq_beginning *
   }
   if (known) {
     pin_(database, pin, &database->head);
-    if (how->want_lease) gsq_lease_intend_(database, pin);
+    if (how->want_lease) gsq_lease_intend_(database, pin, 0);
   }
   pthread_mutex_unlock(&database->mutex);
   if (known) return GSQ_OK;

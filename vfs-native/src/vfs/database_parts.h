@@ -17,7 +17,9 @@ void gsq_database_learn_(gsq_database *database, const gsq_snapshot *head,
 /* What was acknowledged before known_ms is known here. */
 void gsq_database_confirm_(gsq_database *database, int64_t known_ms);
 
-/* lease.c: the pin's connection has got the lease on its way to RESERVED. */
-void gsq_lease_intend_(gsq_database *database, gsq_pin *pin);
+/* lease.c: the pin's connection has got the lease on its way to RESERVED. If it was granted to just
+** this one, that has a turn although others may want it already; else it would never come to write
+** where many do. */
+void gsq_lease_intend_(gsq_database *database, gsq_pin *pin, int newly_granted);
 
 #endif

@@ -292,8 +292,10 @@ int gsq_lease_settle_doubt(gsq_database *database, int64_t deadline_ms, gsq_erro
 
 /* The right to write. */
 
-void gsq_lease_intend_(gsq_database *database, gsq_pin *pin) {
-  if (!is_draining_(database)) pin->intends_until_ms = gsq_now_ms() + INTENT_MS;
+void gsq_lease_intend_(gsq_database *database, gsq_pin *pin, int newly_granted) {
+  if (newly_granted || !is_draining_(database)) {
+    pin->intends_until_ms = gsq_now_ms() + INTENT_MS;
+  }
 }
 
 int gsq_database_reserve(gsq_database *database, gsq_pin *pin, uint32_t wait_ms,

@@ -322,6 +322,39 @@ static void who_got_it_in_order_to_write_does(void) {
   sqlite3_close(a);
 }
 
+static void *begin_and_sum(void *db) {
+  SQL_OK(db, "BEGIN");
+  CHECK_STR("11", sum(db));
+  return NULL;
+}
+
+static void who_got_it_has_a_turn_though_others_wait(void) {
+  CASE("a lease that others want already when it is granted is good for one transaction");
+  prepare(FAKE_WATCHES);
+  sqlite3 *a = sql_open("file:main.db?token=a");
+  SQL_OK(a, "INSERT INTO t VALUES (10)"); /* its process has a stream */
+  AWAIT(fake_streams() == 1);
+  sqlite3 *b = sql_open("file:main.db?token=b");
+  AWAIT((fake_want_lease("main.db"), fake_calls(FAKE_RELEASE_LEASE) >= 1));
+  SQL_OK(b, "BEGIN IMMEDIATE");
+  CHECK_INT(SQLITE_BUSY, sql_run(a, "INSERT INTO t VALUES (100)"));
+  sqlite3_close(b);
+  fake_reset_counts();
+  fake_set_fault((fake_fault){.method = FAKE_ACQUIRE_LEASE, .kind = FAKE_HOLD_ANSWER});
+  pthread_t thread;
+  pthread_create(&thread, NULL, begin_and_sum, a);
+  AWAIT(fake_faults() == 1);
+  fake_want_lease("main.db");
+  AWAIT(has_told());
+  fake_let_go();
+  pthread_join(thread, NULL);
+  SQL_OK(a, "INSERT INTO t VALUES (100)");
+  CHECK_INT(1, fake_calls(FAKE_ACQUIRE_LEASE));
+  SQL_OK(a, "COMMIT");
+  AWAIT(fake_calls(FAKE_RELEASE_LEASE) == 1);
+  sqlite3_close(a);
+}
+
 static void a_retry_waits_about_as_long_as_the_busy_handler(void) {
   CASE("a connection that its busy handler brings back waits about as long as that did");
   prepare(FAKE_WATCHES);
@@ -390,6 +423,7 @@ int main(void) {
   exclusive_mode_does_not_yield();
   nobody_asks_before_the_release_is_answered();
   who_got_it_in_order_to_write_does();
+  who_got_it_has_a_turn_though_others_wait();
   a_retry_waits_about_as_long_as_the_busy_handler();
   many_writers_of_three_clients();
   return check_done();
