@@ -69,13 +69,16 @@ public final class Relations {
     }
   }
 
-  private int cookie;
+  /** Both change together, and are read on every row. */
+  private record Schema(int cookie, List<Relation> list) {}
+
+  private volatile Schema schema = new Schema(0, List.of());
   private long sights;
-  private List<Relation> list = List.of();
 
   /** Those of a schema, in the order in which they were seen first. */
-  synchronized List<Relation> of(int schemaCookie) {
-    return cookie == schemaCookie ? list : List.of();
+  List<Relation> of(int schemaCookie) {
+    Schema now = schema;
+    return now.cookie == schemaCookie ? now.list : List.of();
   }
 
   /**
@@ -85,10 +88,7 @@ public final class Relations {
    */
   synchronized Relation see(
       int schemaCookie, long source, int column, long target, double evidence) {
-    if (cookie != schemaCookie) {
-      cookie = schemaCookie;
-      list = List.of();
-    }
+    List<Relation> list = of(schemaCookie);
     for (Relation known : list) {
       if (known.source == source && known.column == column && known.target == target) {
         known.seen = ++sights;
@@ -106,7 +106,7 @@ public final class Relations {
       longer.remove(Collections.min(longer, Comparator.comparingLong(each -> each.seen)));
     }
     longer.add(added);
-    list = List.copyOf(longer);
+    schema = new Schema(schemaCookie, List.copyOf(longer));
     return added;
   }
 

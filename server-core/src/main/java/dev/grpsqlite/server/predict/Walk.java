@@ -79,6 +79,9 @@ final class Walk implements Plan {
   /** How many overflow pages have followed one another, each the page behind. */
   private int straight;
 
+  /** Relations that a row is followed by, and that lead to other trees. */
+  private int ways;
+
   private int window = FIRST_WINDOW;
   private final long[] next = new long[NEXT_PAGES];
   private int nextCount;
@@ -142,7 +145,7 @@ final class Walk implements Plan {
 
   /** Each row counts as many pages as it leads to. */
   private void fill() {
-    int ways = joins.count(tree.root, use) + (withRows ? joins.count(tree.table, use) : 0);
+    ways = joins.count(tree.root, use) + (withRows ? joins.count(tree.table, use) : 0);
     left = Math.min(window * (1 + ways), MOST_WINDOW);
     seen.set(position);
   }
@@ -330,7 +333,9 @@ final class Walk implements Plan {
           hand.look(page);
         }
         blocked = true;
-        if (++ahead >= Math.min(Math.max(left, 1), hand.batch())) {
+        // An entry of which something is missing stands for all that it leads to.
+        ahead += page == SKIPPED ? 1 + ways : 1;
+        if (ahead >= Math.min(Math.max(left, 1), hand.batch())) {
           return false;
         }
         continue;
