@@ -38,8 +38,8 @@ final class Cursor {
 
   long chainLeft;
 
-  /** Of what one row leads to, the first pages. */
-  private static final int MOST_PASSED = 1024;
+  /** Of what one row leads to, the first pages: 2 KiB of each walk that is kept, twice. */
+  private static final int MOST_PASSED = 256;
 
   private long[] passed = new long[2 * MOST_LEVELS];
   private int passedFrom;

@@ -47,11 +47,6 @@ public final class Relations {
 
     private int left = FIRST_BELIEF;
 
-    @Override
-    public String toString() {
-      return source + "[" + column + "] -> " + target + ", " + evidence;
-    }
-
     private Relation(long source, int column, long target) {
       this.source = source;
       this.column = column;

@@ -28,10 +28,10 @@ public final class Session {
   /** Databases that are to go if nothing is committed to them; see {@link #dropUnlessCommitted}. */
   static final int MAX_DROPPED = 64;
 
-  /** Each takes 80 KiB at most, and some 4 while little is read. */
+  /** Each takes 112 KiB at most, and some 4 while little is read. */
   static final int MAX_PREDICTORS = 16;
 
-  /** Of all sessions: 320 MiB at the very most. Who comes later is sent what it asks for. */
+  /** Of all sessions: 448 MiB at the very most. Who comes later is sent what it asks for. */
   static final int MAX_PREDICTORS_OF_ALL = 4096;
 
   private final SessionId id;
