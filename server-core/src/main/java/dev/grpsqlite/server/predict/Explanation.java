@@ -41,9 +41,10 @@ record Explanation(int column, int cell, boolean isOnly, int values) {
     Arrays.fill(next, -1);
     int[] count = new int[MOST_COLUMNS + 1];
     boolean ofIndex = fromTree.isIndex && fromTree.table == toTree.root;
+    long[] read = new long[MOST_COLUMNS];
     int compared = 0;
     for (int cell = Math.max(row, 0); cell < (row < 0 ? from.cells() : row + 1); cell++) {
-      int columns = 1 + columns(from, cell, values, ofIndex);
+      int columns = 1 + columns(from, cell, values, read, ofIndex);
       for (int i = 0; i < columns; i++) {
         if (values[i] == Long.MIN_VALUE) {
           continue;
@@ -73,7 +74,7 @@ record Explanation(int column, int cell, boolean isOnly, int values) {
   }
 
   /** Fills in the rowid and the columns behind it; returns how many of those there are. */
-  private static int columns(BtreePage page, int cell, long[] row, boolean rowidOnly) {
+  private static int columns(BtreePage page, int cell, long[] row, long[] read, boolean rowidOnly) {
     CellRecord record = CellRecord.of(page, cell);
     row[0] = Long.MIN_VALUE;
     if (record == null) {
@@ -83,11 +84,10 @@ record Explanation(int column, int cell, boolean isOnly, int values) {
     if (rowidOnly) {
       return 0;
     }
-    long[] columns = new long[MOST_COLUMNS];
-    int all = record.numbers(columns);
+    int all = record.numbers(read);
     // An index has it there too.
     int count = page.isIndex() ? Math.max(0, all - 1) : all;
-    System.arraycopy(columns, 0, row, 1, count);
+    System.arraycopy(read, 0, row, 1, count);
     return count;
   }
 
