@@ -31,8 +31,8 @@ public final class Session {
   /** Each takes 112 KiB at most, and some 4 while little is read. */
   static final int MAX_PREDICTORS = 16;
 
-  /** Of all sessions: 448 MiB at the very most. Who comes later is sent what it asks for. */
-  static final int MAX_PREDICTORS_OF_ALL = 4096;
+  /** Of all sessions: 320 MiB at the very most. Who comes later is sent what it asks for. */
+  static final int MAX_PREDICTORS_OF_ALL = 2925;
 
   private final SessionId id;
   private volatile long incarnation;
