@@ -29,7 +29,8 @@ import org.sqlite.jdbc4.JDBC4Connection;
  *       #url}, or in the URL of a connection's metadata;
  *   <li>what else the URI of the extension takes: {@code mode=ro}, {@code max_staleness_ms}, {@code
  *       at}, {@code version}, {@code timeout_ms}, {@code connect_timeout_ms}, {@code cache_mb},
- *       {@code cache_dir}, {@code cache_dir_mb}, {@code prefetch_mb}, {@code buffer_mb}, {@code compression};
+ *       {@code cache_dir}, {@code cache_dir_mb}, {@code prefetch_mb}, {@code buffer_mb}, {@code
+ *       compression};
  *   <li>all of sqlite-jdbc's, such as {@code busy_timeout}, {@code foreign_keys}, {@code
  *       transaction_mode}.
  * </ul>

@@ -32,7 +32,7 @@ public final class Session {
   static final int MAX_PREDICTORS = 16;
 
   /** Of all sessions: 320 MiB at the very most. Who comes later is sent what it asks for. */
-  static final int MAX_PREDICTORS_OF_ALL = 2925;
+  static final int MAX_PREDICTORS_OF_ALL = 2912;
 
   private final SessionId id;
   private volatile long incarnation;
