@@ -152,7 +152,10 @@ final class PageStream {
       roundBegan = true;
       round = from.predict.apply(demanded);
       seen = List.of();
-      completeIfOnlyLearning();
+      if (round != null && !round.maySend()) {
+        completed = true;
+        call.onCompleted();
+      }
     }
     if (round == null) {
       complete();
@@ -162,7 +165,6 @@ final class PageStream {
       // Nothing, if the call is completed.
       ahead.addAll(round.take(seen));
       seen = null;
-      completeIfOnlyLearning();
       return true;
     }
     long[] wanted = round.wanted();
@@ -172,13 +174,6 @@ final class PageStream {
     }
     read(from, wanted);
     return true;
-  }
-
-  private void completeIfOnlyLearning() {
-    if (!completed && round != null && ahead.isEmpty() && !round.maySend()) {
-      completed = true;
-      call.onCompleted();
-    }
   }
 
   private void take(Arrival arrived) {

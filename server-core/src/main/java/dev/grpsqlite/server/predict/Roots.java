@@ -167,33 +167,24 @@ final class Roots {
     return known ? usable : 0;
   }
 
-  /** Tells schemas of a database apart. */
-  int cookie() {
-    return cookie;
-  }
-
-  @Nullable Tree tree(long root) {
-    for (Tree tree : trees) {
-      if (tree.root == root) {
-        return tree;
-      }
-    }
-    return null;
-  }
-
   List<Tree> trees() {
     return trees;
   }
 
   int levels(long root) {
-    Tree tree = tree(root);
-    return tree == null ? -1 : tree.levels;
+    for (Tree tree : trees) {
+      if (tree.root == root) {
+        return tree.levels;
+      }
+    }
+    return -1;
   }
 
   void setLevels(long root, int levels) {
-    Tree tree = tree(root);
-    if (tree != null) {
-      tree.levels = levels;
+    for (Tree tree : trees) {
+      if (tree.root == root) {
+        tree.levels = levels;
+      }
     }
   }
 
