@@ -152,10 +152,7 @@ final class PageStream {
       roundBegan = true;
       round = from.predict.apply(demanded);
       seen = List.of();
-      if (round != null && !round.maySend()) {
-        completed = true;
-        call.onCompleted();
-      }
+      completeIfOnlyLearning();
     }
     if (round == null) {
       complete();
@@ -165,6 +162,7 @@ final class PageStream {
       // Nothing, if the call is completed.
       ahead.addAll(round.take(seen));
       seen = null;
+      completeIfOnlyLearning();
       return true;
     }
     long[] wanted = round.wanted();
@@ -174,6 +172,13 @@ final class PageStream {
     }
     read(from, wanted);
     return true;
+  }
+
+  private void completeIfOnlyLearning() {
+    if (!completed && round != null && ahead.isEmpty() && !round.maySend()) {
+      completed = true;
+      call.onCompleted();
+    }
   }
 
   private void take(Arrival arrived) {

@@ -95,8 +95,48 @@ final class CellRecord {
       length = columns.length;
       body = columns.body;
     }
+    return number(type, length, body);
+  }
+
+  /** An integer column; {@link Long#MIN_VALUE} if it is none, or not here. */
+  long number(int column) {
+    Columns columns = at(column);
+    return columns == null ? Long.MIN_VALUE : number(columns.type, columns.length, columns.body);
+  }
+
+  /**
+   * The integers among the first columns, each in its place; {@link Long#MIN_VALUE} for all else.
+   *
+   * @return how many columns there are, at most as many as have room
+   */
+  int numbers(long[] into) {
+    Columns columns = columns();
+    int count = 0;
+    while (count < into.length && columns.next()) {
+      into[count++] = number(columns.type, columns.length, columns.body);
+    }
+    return count;
+  }
+
+  private long number(long type, long length, long body) {
     boolean isInteger = (type >= 1 && type <= 6) || type == 8 || type == 9;
     return isInteger && body + length <= limit ? integer(type, length, body) : Long.MIN_VALUE;
+  }
+
+  /** How the first column compares with a number. */
+  int compareFirst(long number) {
+    Columns columns = columns();
+    if (!columns.next()) {
+      return -1;
+    }
+    return switch (columns.kind()) {
+      case NULL -> -1;
+      case NUMBER ->
+          columns.type == 7
+              ? Double.compare(number(columns), (double) number)
+              : Long.compare(integer(columns), number);
+      default -> 1;
+    };
   }
 
   private @Nullable Columns at(int column) {

@@ -1,5 +1,7 @@
 package dev.grpsqlite.server.predict;
 
+import dev.grpsqlite.server.predict.CellRecord.Order;
+import java.util.Arrays;
 import java.util.function.ToIntFunction;
 
 /**
@@ -22,6 +24,9 @@ final class Cursor {
   /** The entry that was passed last. */
   int cell;
 
+  /** How many entries were passed on the whole way. */
+  long entries;
+
   /** No entry of the leaf was passed yet. */
   boolean fresh;
 
@@ -33,7 +38,10 @@ final class Cursor {
 
   long chainLeft;
 
-  private final long[] passed = new long[2 * MOST_LEVELS];
+  /** Of what one row leads to, the first pages: 2 KiB of each walk that is kept, twice. */
+  private static final int MOST_PASSED = 256;
+
+  private long[] passed = new long[2 * MOST_LEVELS];
   private int passedFrom;
   private int passedTo;
 
@@ -43,10 +51,12 @@ final class Cursor {
     depth = other.depth;
     leaf = other.leaf;
     cell = other.cell;
+    entries = other.entries;
     fresh = other.fresh;
     separated = other.separated;
     chain = other.chain;
     chainLeft = other.chainLeft;
+    makeRoomFor(other.passedTo);
     System.arraycopy(other.passed, 0, passed, 0, other.passedTo);
     passedFrom = other.passedFrom;
     passedTo = other.passedTo;
@@ -68,9 +78,37 @@ final class Cursor {
       passedFrom = 0;
       passedTo = 0;
     }
+    makeRoomFor(passedTo + 1);
     if (passedTo < passed.length) {
       passed[passedTo++] = page;
     }
+  }
+
+  private void makeRoomFor(int pages) {
+    if (pages > passed.length && passed.length < MOST_PASSED) {
+      passed = Arrays.copyOf(passed, Math.min(Math.max(pages, 2 * passed.length), MOST_PASSED));
+    }
+  }
+
+  /** As many as there may be were passed. */
+  boolean isFull() {
+    return passedTo == MOST_PASSED;
+  }
+
+  long lastPassed() {
+    return passedTo == 0 ? 0 : passed[passedTo - 1];
+  }
+
+  void passAllOf(Cursor other) {
+    for (long page = other.takePassed(); page != 0; page = other.takePassed()) {
+      pass(page);
+    }
+  }
+
+  /** All that was passed is taken back, for it is not all. */
+  void passNothing() {
+    passedFrom = 0;
+    passedTo = 0;
   }
 
   /** The page above this one; 0: none. */
@@ -123,6 +161,16 @@ final class Cursor {
   void atPage(long page) {
     depth = 0;
     settle(page);
+  }
+
+  /** About how many leaves the tree has, as far as its pages on the way here tell. */
+  double leaves(Hand hand) {
+    double leaves = 1;
+    for (int level = 0; level < depth; level++) {
+      BtreePage above = hand.look(node[level]) ? hand.interior(node[level]) : null;
+      leaves *= above == null ? 1 : above.cells() + 1;
+    }
+    return leaves;
   }
 
   /** Moves to the next page of the same level; after BLOCKED it is to be thrown away. */
@@ -239,5 +287,55 @@ final class Cursor {
       pass(way[i]);
     }
     return Step.DONE;
+  }
+
+  /**
+   * Goes to the first entry of an index that has the key in its first column, or to where it would
+   * be.
+   */
+  Step passKey(Hand hand, Roots.Tree of, long key) {
+    depth = 0;
+    long page = of.root;
+    while (page != 0 && depth < MOST_LEVELS) {
+      pass(page);
+      if (depth == of.levels) {
+        settle(page);
+        return Step.DONE;
+      }
+      if (!hand.look(page)) {
+        return Step.BLOCKED;
+      }
+      BtreePage tree = hand.tree(page);
+      if (tree == null || !tree.isIndex()) {
+        return Step.NONE;
+      }
+      if (tree.isLeaf()) {
+        of.levels = depth;
+        settle(page);
+        return Step.DONE;
+      }
+      node[depth] = page;
+      index[depth] = firstCell(tree, of, key);
+      page = tree.child(index[depth]);
+      depth++;
+    }
+    return Step.NONE;
+  }
+
+  /** The first cell of an index's page whose key is not before this one. */
+  static int firstCell(BtreePage page, Roots.Tree of, long key) {
+    int low = 0;
+    int high = page.cells();
+    while (low < high) {
+      int middle = (low + high) >>> 1;
+      CellRecord there = CellRecord.of(page, middle);
+      int difference = there == null ? 1 : there.compareFirst(key);
+      if ((of.order == Order.DESCENDING ? -difference : difference) < 0) {
+        low = middle + 1;
+      } else {
+        high = middle;
+      }
+    }
+    return low;
   }
 }

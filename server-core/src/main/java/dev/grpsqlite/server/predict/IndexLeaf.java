@@ -57,8 +57,14 @@ final class IndexLeaf {
    * @param last the last of them
    * @param direction in which it goes
    * @param sameKeyOnly it is known to go on with the same key only
+   * @param isOneKey all those entries have the same key; else it is not known which was used
    */
-  record Way(int first, int last, int direction, boolean sameKeyOnly) {}
+  record Way(int first, int last, int direction, boolean sameKeyOnly, boolean isOneKey) {}
+
+  private Way way(int direction, boolean sameKeyOnly) {
+    boolean isOneKey = same.nextClearBit(found + 1) > foundLast;
+    return new Way(found, foundLast, direction, sameKeyOnly, isOneKey);
+  }
 
   /** Whether a table's leaf has rows that entries name; if so, {@link #step} says what follows. */
   boolean names(BtreePage table) {
@@ -78,6 +84,11 @@ final class IndexLeaf {
     return found >= 0;
   }
 
+  /** Of the entries that {@link #names} found, the only one's rowid. */
+  long onlyRow() {
+    return found >= 0 && found == foundLast ? rowids[found] : Long.MIN_VALUE;
+  }
+
   private int found;
   private int foundLast;
 
@@ -86,11 +97,15 @@ final class IndexLeaf {
     boolean known = lowest >= 0;
     boolean forward = known && found > lowest && found <= highest + NEAR;
     boolean backward = known && !forward && foundLast < highest && foundLast >= lowest - NEAR;
+    boolean sameKey = forward && same.nextClearBit(Math.min(highest, found) + 1) > found;
     lowest = found;
     highest = foundLast;
-    if (forward || backward) {
-      return new Way(found, foundLast, forward ? 1 : -1, false);
+    if (sameKey) {
+      return way(1, true);
     }
-    return new Way(found, foundLast, same.get(foundLast + 1) ? 1 : 0, true);
+    if (forward || backward) {
+      return way(forward ? 1 : -1, false);
+    }
+    return way(same.get(foundLast + 1) ? 1 : 0, true);
   }
 }

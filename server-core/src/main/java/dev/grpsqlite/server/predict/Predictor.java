@@ -1,7 +1,11 @@
 package dev.grpsqlite.server.predict;
 
 import dev.grpsqlite.server.spi.PageImage;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -28,7 +32,11 @@ public final class Predictor {
   private static final int PATIENCE = 8;
   private static final int SELDOM = 4;
 
+  /** So many demands ago a walk was of use, if rows of it may lead to what is read now. */
+  private static final int LATELY = 24;
+
   private final Roots roots = new Roots();
+  private final Joins joins;
   private final SentPages sent = new SentPages();
   private final OverflowHeads heads = new OverflowHeads();
   private final @Nullable Walk[] walks = new @Nullable Walk[WALKS];
@@ -45,14 +53,29 @@ public final class Predictor {
   private final long[] lastRow = new long[RECENT];
   private int leaves;
 
+  private final RecentLeaves recent = new RecentLeaves();
+
   private final @Nullable IndexLeaf[] indexLeaves = new @Nullable IndexLeaf[INDEX_LEAVES];
   private int indexLeavesAt;
 
   /** How many of them were asked for since two were neighbours. */
   private int inVain;
 
+  private int row;
+
+  /** How many leaves were asked for since it was seen how one led to another. */
+  private int unexplained;
+
+  /** How many since one was where it was thought that rows lead. */
+  private int fruitless;
+
   private @Nullable Round sending;
   private @Nullable Round learning;
+
+  /** One that knows of the database what others have found out. */
+  public Predictor(Relations relations) {
+    this.joins = new Joins(relations, roots);
+  }
 
   /** The database was opened, with its page 1. Null: nothing can be predicted now. */
   public synchronized @Nullable Round opened(Shape shape, PageImage first, long creditBytes) {
@@ -86,28 +109,54 @@ public final class Predictor {
       return learn(shape, pages, round -> true);
     }
     Plan follows = null;
-    BtreePage index = null;
+    BtreePage leaf = null;
+    row = -1;
     for (PageImage image : pages) {
       BtreePage page = BtreePage.of(image, roots.usable(), shape.pageCount());
       Plan plan = plan(image.number(), page);
       follows = plan == null ? follows : plan;
-      if (page != null && page.isLeaf() && page.isIndex()) {
-        index = page;
-      } else if (page != null && page.isLeaf()) {
-        remember(page);
+      if (page != null && page.isLeaf()) {
+        leaf = page;
       }
     }
-    if (index != null && (follows != null || learning != null)) {
-      rememberIndex(index);
+    boolean isSeen = follows instanceof Walk || leaf == null;
+    if (leaf != null && !leaf.isIndex()) {
+      remember(leaf);
+    } else if (leaf != null && (follows != null || learning != null)) {
+      rememberIndex(leaf);
     }
-    if (follows == null) {
-      return index == null || learning != null ? null : learn(shape, pages, new Learning(index));
+    boolean mayLead = !isSeen && joins.isAny() && isWorthSeeking();
+    boolean onlyLearns = !isSeen && follows == null && !mayLead;
+    if (leaf != null && !isSeen) {
+      follows = found(leaf, follows, mayLead);
     }
-    if (sending != null) {
+    if (leaf != null) {
+      recent.add(leaf.number, row);
+    }
+    if (follows != null && onlyLearns) {
+      return learn(shape, pages, follows);
+    }
+    if (follows == null || sending != null) {
       return null;
     }
     sending = new Round(this, hand(shape, pages), knowing(follows), creditBytes, true);
     return sending;
+  }
+
+  /** What follows from a leaf that no walk expected; and what it tells for later. */
+  private Plan found(BtreePage leaf, @Nullable Plan usual, boolean mayLead) {
+    List<Plan> plans = new ArrayList<>();
+    if (mayLead) {
+      plans.add(new Found(round -> sought(round, leaf)));
+    }
+    if (usual != null) {
+      plans.add(usual);
+    }
+    plans.add(new Explaining(this, joins, recent, leaf));
+    if (leaf.isIndex()) {
+      plans.add(new Learning(leaf));
+    }
+    return new FirstOf(plans);
   }
 
   /** Where leaves of indexes are read that are no neighbours, it is seldom found out which are. */
@@ -138,6 +187,14 @@ public final class Predictor {
           case NONE -> true;
           case BLOCKED -> false;
         };
+  }
+
+  /** Nobody waits for it any more. */
+  void onlyLearns(Round round) {
+    if (sending == round && learning == null) {
+      learning = round;
+      sending = null;
+    }
   }
 
   synchronized void roundIsOver(Round round) {
@@ -197,7 +254,8 @@ public final class Predictor {
       IndexLeaf index = indexLeaves[(indexLeavesAt + INDEX_LEAVES - back) % INDEX_LEAVES];
       if (index != null && index.names(page)) {
         IndexLeaf.Way way = index.step();
-        if (way.direction() != 0) {
+        row = index.onlyRow() == Long.MIN_VALUE ? -1 : page.find(index.onlyRow());
+        if (way.direction() != 0 || joins.isAny()) {
           return new Found(round -> rows(round, index.page, way, page.number));
         }
       }
@@ -273,7 +331,7 @@ public final class Predictor {
     }
   }
 
-  private void keep(Walk walk) {
+  void keep(Walk walk) {
     walk.lastUse = demands;
     int oldest = 0;
     for (int i = 0; i < walks.length; i++) {
@@ -358,6 +416,103 @@ public final class Predictor {
     }
   }
 
+  /** Several plans in turn, up to one that finds something. */
+  private static final class FirstOf implements Plan {
+    private final List<Plan> plans;
+    private int at;
+
+    FirstOf(List<Plan> plans) {
+      this.plans = plans;
+    }
+
+    @Override
+    public boolean advance(Round round) {
+      for (; at < plans.size(); at++) {
+        Plan plan = plans.get(at);
+        if (!plan.advance(round)) {
+          return false;
+        }
+        if (plan instanceof Found search && search.found != null) {
+          return true;
+        }
+      }
+      return true;
+    }
+  }
+
+  /** A leaf was read that rows lead to which a walk goes over. */
+  private Result sought(Round round, BtreePage leaf) {
+    Hand hand = round.hand();
+    Cursor at = new Cursor();
+    Step step = locate(hand, leaf.number, at);
+    if (step != Step.DONE) {
+      return Result.of(step);
+    }
+    recent.setRoot(leaf.number, roots.located().root);
+    if (!joins.mayLeadTo(roots.located().root)) {
+      return Result.of(Step.NONE);
+    }
+    Walk[] newest = newestWalks();
+    for (Walk walk : newest) {
+      if (!walk.leads()) {
+        continue;
+      }
+      step = walk.seek(round, leaf.number, at.leaves(hand), demands);
+      if (step == Step.BLOCKED) {
+        return Result.of(step);
+      }
+      if (step == Step.DONE) {
+        fruitless = 0;
+        if (leaf.isIndex()) {
+          rememberIndex(leaf);
+        }
+        return Result.of(walk);
+      }
+    }
+    return Result.of(Step.NONE);
+  }
+
+  long demands() {
+    return demands;
+  }
+
+  /** The walks that were of use lately, the newest first. */
+  Walk[] newestWalks() {
+    return Arrays.stream(walks)
+        .filter(Objects::nonNull)
+        .filter(walk -> demands - walk.lastUse <= LATELY)
+        .sorted(Comparator.comparingLong((Walk walk) -> walk.lastUse).reversed())
+        .toArray(Walk[]::new);
+  }
+
+  Step locate(Hand hand, long number, Cursor cursor) {
+    if (number > hand.shape.pageCount()) {
+      return Step.NONE;
+    }
+    if (!hand.look(number)) {
+      return Step.BLOCKED;
+    }
+    BtreePage page = hand.tree(number);
+    return page == null || !page.isLeaf() ? Step.NONE : roots.locate(hand, page, cursor);
+  }
+
+  /** Where rows do not lead to what is read, it is seldom looked for while the session waits. */
+  private boolean isWorthSeeking() {
+    fruitless++;
+    return fruitless <= 3 * PATIENCE || fruitless % SELDOM == 0;
+  }
+
+  /** Where leaves are read that nothing led to, it is seldom asked what did. */
+  boolean isWorthExplaining() {
+    unexplained++;
+    return unexplained <= 3 * PATIENCE || unexplained % (SELDOM * SELDOM) == 0;
+  }
+
+  void wasExplained() {
+    unexplained = 0;
+    fruitless = 0;
+  }
+
   /** Two neighbours were read. */
   private Result along(Round round, long number, long other, int direction, boolean withRows) {
     Hand hand = round.hand();
@@ -375,7 +530,7 @@ public final class Predictor {
     if (step != Step.DONE || before.leaf != other) {
       return Result.of(step == Step.DONE ? Step.NONE : step);
     }
-    return Result.of(Walk.along(roots.located(), cursor, direction, withRows));
+    return Result.of(Walk.along(roots.located(), cursor, direction, withRows, joins));
   }
 
   /** A leaf was read with rows that entries of an index's leaf name, if it is of that table. */
@@ -396,7 +551,11 @@ public final class Predictor {
       if (step != Step.DONE) {
         return Result.of(step);
       }
-      walk.readsRow(way);
+      if (way.direction() == 0 && !(way.isOneKey() && joins.mayLeadFrom(walk.tree.table))) {
+        return Result.of(Step.NONE);
+      }
+      joins.see(walk.tree.root, Relations.ROWID, walk.tree.table, 3, demands);
+      walk.readsRow(way, demands);
     }
     return at;
   }
@@ -415,7 +574,7 @@ public final class Predictor {
     BtreePage page = hand.tree(number);
     Cursor cursor = new Cursor();
     Step step = page == null || !page.isLeaf() ? Step.NONE : roots.locate(hand, page, cursor);
-    return step == Step.DONE ? Result.of(Walk.at(roots.located(), cursor)) : Result.of(step);
+    return step == Step.DONE ? Result.of(Walk.at(roots.located(), cursor, joins)) : Result.of(step);
   }
 
   private Result overflow(Round round, long number, long head) {

@@ -167,24 +167,33 @@ final class Roots {
     return known ? usable : 0;
   }
 
+  /** Tells schemas of a database apart. */
+  int cookie() {
+    return cookie;
+  }
+
+  @Nullable Tree tree(long root) {
+    for (Tree tree : trees) {
+      if (tree.root == root) {
+        return tree;
+      }
+    }
+    return null;
+  }
+
   List<Tree> trees() {
     return trees;
   }
 
   int levels(long root) {
-    for (Tree tree : trees) {
-      if (tree.root == root) {
-        return tree.levels;
-      }
-    }
-    return -1;
+    Tree tree = tree(root);
+    return tree == null ? -1 : tree.levels;
   }
 
   void setLevels(long root, int levels) {
-    for (Tree tree : trees) {
-      if (tree.root == root) {
-        tree.levels = levels;
-      }
+    Tree tree = tree(root);
+    if (tree != null) {
+      tree.levels = levels;
     }
   }
 

@@ -18,7 +18,7 @@ public final class Round implements AutoCloseable {
   private final Predictor predictor;
   private final Hand hand;
   private final Plan plan;
-  private final boolean maySend;
+  private boolean maySend;
   private final List<PageImage> sending = new ArrayList<>();
   private long credit;
   private long looksLeft;
@@ -69,7 +69,15 @@ public final class Round implements AutoCloseable {
    * need wait for it.
    */
   public boolean maySend() {
-    return maySend;
+    synchronized (predictor) {
+      return maySend;
+    }
+  }
+
+  /** Nothing will be sent; from here on the round finds out what will be of use later. */
+  void onlyLearns() {
+    maySend = false;
+    predictor.onlyLearns(this);
   }
 
   /** The pages to read next, which all exist; none: it is over. */

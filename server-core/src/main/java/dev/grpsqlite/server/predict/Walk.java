@@ -33,11 +33,42 @@ final class Walk implements Plan {
   private static final long BLOCKED = -1;
   private static final long SKIPPED = -2;
 
+  /** Pages that the session does not have, and passes by, between two that it is seen at. */
+  private static final int PASSED_BY = 8;
+
+  /** Pages generated to find the one that the session is at. */
+  private static final int MOST_SOUGHT = 1024;
+
   final Roots.Tree tree;
+  private final Joins joins;
+  private final Joins.Use use = new Joins.Use();
   private final Cursor position;
+
+  /** Where the session was seen last. */
+  private final Cursor seen = new Cursor();
+
   private int direction = 1;
   private boolean withRows;
   private boolean withOverflow;
+
+  /** With the pages that its own rows lead to, by relations. */
+  private boolean withJoins;
+
+  /** It does not go beyond the row that was read. */
+  private boolean rowOnly;
+
+  /** The entries of that row: where it begins. */
+  private long rowLeaf;
+
+  private int rowFirst;
+  private int rowLast;
+  private boolean seeking;
+
+  /** What is sent may reach up to this entry. */
+  private long upTo = Long.MAX_VALUE;
+
+  /** In seeking, entries of another key were passed. */
+  private boolean beyondKey;
 
   /** Only the rows of entries with the same key, or the overflow pages of the same entry. */
   private boolean sameKeyOnly;
@@ -48,6 +79,9 @@ final class Walk implements Plan {
   /** How many overflow pages have followed one another, each the page behind. */
   private int straight;
 
+  /** Relations that a row is followed by, and that lead to other trees. */
+  private int ways;
+
   private int window = FIRST_WINDOW;
   private final long[] next = new long[NEXT_PAGES];
   private int nextCount;
@@ -57,23 +91,26 @@ final class Walk implements Plan {
 
   long lastUse;
 
-  private Walk(Roots.Tree tree, Cursor position) {
+  private Walk(Roots.Tree tree, Cursor position, Joins joins) {
     this.tree = tree;
     this.position = position;
+    this.joins = joins;
   }
 
   /** Along the leaves, of which two neighbours were read. */
-  static Walk along(Roots.Tree tree, Cursor position, int direction, boolean withRows) {
-    Walk walk = new Walk(tree, position);
+  static Walk along(
+      Roots.Tree tree, Cursor position, int direction, boolean withRows, Joins joins) {
+    Walk walk = new Walk(tree, position, joins);
     walk.direction = direction;
     walk.withRows = withRows;
+    walk.seen.set(position);
     walk.left = walk.window;
     return walk;
   }
 
   /** At a leaf whose entries lead to other pages. */
-  static Walk at(Roots.Tree tree, Cursor position) {
-    return new Walk(tree, position);
+  static Walk at(Roots.Tree tree, Cursor position, Joins joins) {
+    return new Walk(tree, position, joins);
   }
 
   long leaf() {
@@ -99,20 +136,140 @@ final class Walk implements Plan {
         demands > PATIENCE
             ? FIRST_WINDOW
             : Math.min(window < LARGE_WINDOW ? window * 2 : window + window / 2, MOST_WINDOW);
-    if (withRows) {
-      sameKeyOnly = false;
+    upTo = Long.MAX_VALUE;
+    fill();
+    if (withRows && left == window) {
+      sameKeyOnly = false; // What is joined is more seldom a range.
     }
-    left = window;
+  }
+
+  /** Each row counts as many pages as it leads to. */
+  private void fill() {
+    ways = joins.count(tree.root, use) + (withRows ? joins.count(tree.table, use) : 0);
+    left = Math.min(window * (1 + ways), MOST_WINDOW);
+    seen.set(position);
   }
 
   /** A row was read that an entry of this index's leaf names. */
-  void readsRow(IndexLeaf.Way way) {
+  void readsRow(IndexLeaf.Way way, long demands) {
     withRows = true;
-    begin(way.direction() > 0 ? way.first() : way.last(), way.direction(), way.sameKeyOnly());
+    rowOnly = way.direction() == 0;
+    int towards = rowOnly ? 1 : way.direction();
+    if (way.sameKeyOnly()) {
+      joins.begin(use, tree.root, demands);
+    }
+    if (way.isOneKey()) {
+      // What the row leads to comes first.
+      begin(towards > 0 ? way.first() - 1 : way.last() + 1, towards, way.sameKeyOnly());
+      readsEntries(way.first(), way.last());
+    } else {
+      begin(towards > 0 ? way.first() : way.last(), towards, way.sameKeyOnly());
+      readsEntries(-1, -1);
+    }
+  }
+
+  private void readsEntries(int first, int last) {
+    upTo = Long.MAX_VALUE;
+    rowLeaf = position.leaf;
+    rowFirst = first;
+    rowLast = last;
+    fill();
+  }
+
+  /** A row of this leaf was read, and what it leads to. */
+  void joins(int cell, boolean maySend, long demands) {
+    withJoins = true;
+    rowOnly = true;
+    if (maySend) {
+      joins.begin(use, tree.root, demands);
+    } else {
+      joins.beginAnew(use, demands);
+    }
+    begin(cell - 1, 1, tree.isIndex);
+    readsEntries(cell, cell);
+  }
+
+  /** Whether it is with what this row leads to. */
+  boolean joinsRow(int cell) {
+    return withJoins && isOfRow(position, cell);
+  }
+
+  /** Whether it goes over the rows of an index's entries. */
+  boolean goesOverRows() {
+    return withRows;
+  }
+
+  /** Whether its rows may lead to pages of other trees. */
+  boolean leads() {
+    return withRows || withJoins;
+  }
+
+  /** Whether the entries of the leaf that it is at name the row. */
+  boolean names(Hand hand, long table, long rowid) {
+    if (!withRows || tree.table != table || !hand.look(position.leaf)) {
+      return false;
+    }
+    BtreePage leaf = hand.tree(position.leaf);
+    for (int cell = 0; leaf != null && leaf.isLeaf() && cell < leaf.cells(); cell++) {
+      CellRecord record = CellRecord.of(leaf, cell);
+      if (record != null && record.rowid() == rowid) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** Finds a page that was read in what the rows lead to, from where the session was seen last. */
+  Step seek(Round round, long page, double leaves, long demands) {
+    Cursor cursor = seen.copy();
+    seeking = true;
+    beyondKey = false;
+    use.seek(page);
+    try {
+      int passedBy = 0;
+      for (int steps = 0; steps < MOST_SOUGHT; steps++) {
+        long at = generate(cursor, round);
+        if (at == BLOCKED || at == SKIPPED) {
+          return Step.BLOCKED;
+        }
+        if (at == page && use.hasFound()) {
+          rowOnly = rowOnly && isOfRow(cursor, cursor.cell);
+          sameKeyOnly = sameKeyOnly && !beyondKey;
+          joins.seeFound(use, Math.max(1, Math.log(leaves / (1 + steps))), demands);
+          resume(cursor, demands);
+          return Step.DONE;
+        }
+        if (at == END || (round.has(at) != Step.DONE && ++passedBy > PASSED_BY)) {
+          return Step.NONE;
+        }
+      }
+      return Step.NONE;
+    } finally {
+      seeking = false;
+      use.seek(0);
+    }
+  }
+
+  /** Goes on from where the session was found. */
+  private void resume(Cursor cursor, long demands) {
+    long reached = position.entries;
+    position.set(cursor);
+    if (cursor.entries < reached) {
+      // Of what was sent, some was missing. It is no sign that more is wanted.
+      fill();
+      upTo = reached;
+    } else {
+      goOn(demands - lastUse);
+    }
+  }
+
+  private boolean isOfRow(Cursor cursor, int cell) {
+    return cursor.leaf == rowLeaf && cell >= rowFirst && cell <= rowLast;
   }
 
   /** The overflow of an entry was read, which begins with this page. */
   void readsOverflow(int cell, long head, long pages) {
+    rowOnly = false;
     boolean another = withOverflow && cell > entry && cell <= entry + NEAR;
     withOverflow = true;
     entry = cell;
@@ -128,6 +285,7 @@ final class Walk implements Plan {
     sameKeyOnly = noFurther;
     window = FIRST_WINDOW;
     left = window;
+    seen.set(position);
   }
 
   @Override
@@ -159,7 +317,8 @@ final class Walk implements Plan {
           case NONE -> {}
         }
       }
-      if (!missing && !blocked && (left == 0 || !round.hasCredit())) {
+      boolean isEnough = left == 0 || cursor.entries > upTo || !round.hasCredit();
+      if (!missing && !blocked && isEnough) {
         next[nextCount++] = page;
         if (nextCount == NEXT_PAGES) {
           return true;
@@ -174,7 +333,9 @@ final class Walk implements Plan {
           hand.look(page);
         }
         blocked = true;
-        if (++ahead >= Math.min(Math.max(left, 1), hand.batch())) {
+        // An entry of which something is missing stands for all that it leads to.
+        ahead += page == SKIPPED ? 1 + ways : 1;
+        if (ahead >= Math.min(Math.max(left, 1), hand.batch())) {
           return false;
         }
         continue;
@@ -207,7 +368,7 @@ final class Walk implements Plan {
           return after;
         }
       }
-      if (withRows || withOverflow) {
+      if (withRows || withOverflow || withJoins) {
         if (sameKeyOnly && withOverflow) {
           return END;
         }
@@ -224,20 +385,25 @@ final class Walk implements Plan {
         }
         int cell = cursor.cell + direction;
         if (cell >= 0 && cell < leaf.cells()) {
-          if (sameKeyOnly && !sameKey(leaf, cell)) {
+          boolean ofRow = isOfRow(cursor, cell);
+          boolean ofKey = !sameKeyOnly || ofRow || sameKey(leaf, cell);
+          beyondKey |= !ofKey;
+          if (!seeking && (!ofKey || (rowOnly && !ofRow))) {
             return END;
           }
           cursor.cell = cell;
+          cursor.entries++;
           long page = entry(cursor, round, leaf, cell);
           if (page != END) {
             return page;
           }
           continue;
         }
-        if (sameKeyOnly) {
+        beyondKey |= sameKeyOnly;
+        if (!seeking && (sameKeyOnly || rowOnly)) {
           return END;
         }
-        if (withRows && !cursor.separated) {
+        if (tree.isIndex && !withOverflow && !cursor.separated) {
           Step step = separator(cursor, round);
           if (step == Step.BLOCKED) {
             return BLOCKED;
@@ -282,14 +448,32 @@ final class Walk implements Plan {
       }
       return head;
     }
-    CellRecord record = CellRecord.of(leaf, cell);
-    long rowid = record == null ? Long.MIN_VALUE : record.rowid();
-    if (rowid == Long.MIN_VALUE) {
-      return END;
+    return rowAndJoins(cursor, round, leaf, cell) == Step.BLOCKED ? SKIPPED : END;
+  }
+
+  /** The way to the row that an entry names, and what both lead to; all of it or nothing. */
+  private Step rowAndJoins(Cursor cursor, Round round, BtreePage page, int cell) {
+    cursor.passNothing();
+    Step step = Step.DONE;
+    if (withRows) {
+      CellRecord record = CellRecord.of(page, cell);
+      step = row(cursor, round, record == null ? Long.MIN_VALUE : record.rowid());
     }
-    return cursor.passRow(round.hand(), round.roots(), tree.table, rowid) == Step.BLOCKED
-        ? SKIPPED
-        : END;
+    if (joins.passRow(round, cursor, use, tree.root, page, cell) == Step.BLOCKED
+        || step == Step.BLOCKED) {
+      cursor.passNothing();
+      return Step.BLOCKED;
+    }
+    return Step.DONE;
+  }
+
+  /** The way to a row, and what it leads to. */
+  private Step row(Cursor cursor, Round round, long rowid) {
+    if (rowid == Long.MIN_VALUE) {
+      return Step.NONE;
+    }
+    Step step = cursor.passRow(round.hand(), round.roots(), tree.table, rowid);
+    return step == Step.DONE ? joins.ofRow(round, cursor, use, tree.table, rowid) : step;
   }
 
   private Step separator(Cursor cursor, Round round) {
@@ -299,10 +483,6 @@ final class Walk implements Plan {
       return step;
     }
     BtreePage above = hand.interior(cursor.pageOfSeparator());
-    CellRecord record = above == null ? null : CellRecord.of(above, cursor.cellOfSeparator());
-    long rowid = record == null ? Long.MIN_VALUE : record.rowid();
-    return rowid == Long.MIN_VALUE
-        ? Step.NONE
-        : cursor.passRow(hand, round.roots(), tree.table, rowid);
+    return above == null ? Step.NONE : rowAndJoins(cursor, round, above, cursor.cellOfSeparator());
   }
 }

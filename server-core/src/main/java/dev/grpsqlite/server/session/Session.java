@@ -28,17 +28,18 @@ public final class Session {
   /** Databases that are to go if nothing is committed to them; see {@link #dropUnlessCommitted}. */
   static final int MAX_DROPPED = 64;
 
-  /** Each takes 80 KiB at most, and some 4 while little is read. */
+  /** Each takes 112 KiB at most, and some 4 while little is read. */
   static final int MAX_PREDICTORS = 16;
 
   /** Of all sessions: 320 MiB at the very most. Who comes later is sent what it asks for. */
-  static final int MAX_PREDICTORS_OF_ALL = 4096;
+  static final int MAX_PREDICTORS_OF_ALL = 2912;
 
   private final SessionId id;
   private volatile long incarnation;
   private final String clientName;
   private final String owner;
   private final Floors floors;
+  private final KnownRelations relations;
   private final SessionLimits limits;
 
   /** What all sessions have, and those that are counted with this one. */
@@ -78,6 +79,7 @@ public final class Session {
       String owner,
       BooleanSupplier ownerIsKnown,
       Floors floors,
+      KnownRelations relations,
       SessionLimits limits,
       Holdings all,
       Holdings counted,
@@ -89,6 +91,7 @@ public final class Session {
     this.owner = owner;
     this.ownerIsKnown = ownerIsKnown;
     this.floors = floors;
+    this.relations = relations;
     this.limits = limits;
     this.all = all;
     this.counted = counted;
@@ -245,7 +248,7 @@ public final class Session {
     if (known != null) {
       return known;
     }
-    Predictor added = new Predictor();
+    Predictor added = new Predictor(relations.of(owner, database));
     if (!ended && all.predictors.get() < MAX_PREDICTORS_OF_ALL) {
       all.predictors.incrementAndGet();
       predictors.put(database, added);

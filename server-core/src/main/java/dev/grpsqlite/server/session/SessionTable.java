@@ -31,6 +31,7 @@ public final class SessionTable implements SnapshotPins {
   private final SessionLimits limits;
   private final long startNanos;
   private final Floors floors = new Floors();
+  private final KnownRelations relations = new KnownRelations();
   private final Holdings all = new Holdings();
 
   /** Begins anywhere, so that a session has another one after a restart too. */
@@ -185,6 +186,7 @@ public final class SessionTable implements SnapshotPins {
               owner,
               ownerIsKnown,
               floors,
+              relations,
               limits,
               all,
               counted,

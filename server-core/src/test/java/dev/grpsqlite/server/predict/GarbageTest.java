@@ -75,7 +75,7 @@ class GarbageTest {
   }
 
   private void run(Shape first, int demands, LongFunction<PageImage> store) {
-    Predictor predictor = new Predictor();
+    Predictor predictor = new Predictor(new Relations());
     Shape shape = first;
     long credit = (long) random.nextInt(100) * shape.pageSize();
     check(predictor.opened(shape, store.apply(1), credit), shape, credit, store);

@@ -45,7 +45,7 @@ class PredictorTest {
   }
 
   private static int trips(RealDatabase database, String sql) throws Exception {
-    Replay replay = new Replay(database, new Predictor(), 1 << 20);
+    Replay replay = new Replay(database, new Predictor(new Relations()), 1 << 20);
     replay.open(1 << 20);
     replay.read(database.pagesRead(sql));
     return replay.roundTrips - 1;
@@ -90,7 +90,7 @@ class PredictorTest {
   void aSecondScanBesideASmallCacheIsAsFastAsTheFirst() throws Exception {
     try (RealDatabase database = RealDatabase.make(folder, "cache.db", ROWS)) {
       List<Long> scan = database.pagesRead("SELECT length(pad) FROM t NOT INDEXED;");
-      Replay replay = new Replay(database, new Predictor(), 64 * 4096, 200);
+      Replay replay = new Replay(database, new Predictor(new Relations()), 64 * 4096, 200);
       replay.open(64 * 4096);
       replay.read(scan);
       int first = replay.roundTrips;
@@ -104,7 +104,7 @@ class PredictorTest {
   @Test
   void oneRoundAtATimeAndOneThatIsGivenUpIsOver() throws Exception {
     try (RealDatabase database = RealDatabase.make(folder, "rounds.db", ROWS)) {
-      Predictor predictor = new Predictor();
+      Predictor predictor = new Predictor(new Relations());
       Round round = predictor.opened(database.shape, database.page(1), 1 << 20);
       assertNotNull(round);
       assertNull(predictor.opened(database.shape, database.page(1), 1 << 20));
@@ -119,7 +119,7 @@ class PredictorTest {
   @Test
   void aPageThatChangedIsSentAgainAndOthersAreNot() throws Exception {
     try (RealDatabase database = RealDatabase.make(folder, "again.db", ROWS)) {
-      Predictor predictor = new Predictor();
+      Predictor predictor = new Predictor(new Relations());
       Set<Long> had = new HashSet<>();
       List<Long> scan = database.pagesRead("SELECT length(pad) FROM t WHERE id < 1500;");
       for (long page : scan) {
@@ -144,7 +144,7 @@ class PredictorTest {
   @Test
   void manyThreadsOfASessionShareOneAndLeaveItFree() throws Exception {
     try (RealDatabase database = RealDatabase.make(folder, "threads.db", ROWS)) {
-      Predictor predictor = new Predictor();
+      Predictor predictor = new Predictor(new Relations());
       List<Long> scan = database.pagesRead("SELECT length(pad) FROM t INDEXED BY t_a ORDER BY a;");
       ExecutorService threads = Executors.newFixedThreadPool(4);
       List<Future<?>> ends = new ArrayList<>();
