@@ -122,17 +122,20 @@ static int compare_batch(comparison *c, size_t *next, size_t most, uint8_t *thei
   return GSQ_OK;
 }
 
-/* Compares all others, up to the first that differs. */
-static int differs_at_all(comparison *c, uint8_t *theirs, uint8_t *staged, int *differs,
-                          gsq_error *error) {
+/* Compares all others, up to the first that differs. Seldom has to: so its buffers are its own. */
+static int differs_at_all(comparison *c, int *differs, gsq_error *error) {
+  int code = GSQ_OK;
+  uint8_t *theirs = malloc(BATCH_BYTES), *staged = malloc(BATCH_BYTES);
+  if (!theirs || !staged) code = no_memory(error);
   size_t next = 0, most = 1;
   *differs = 0;
-  while (next < c->count && !*differs) {
-    int code = compare_batch(c, &next, most, theirs, staged, differs, error);
-    if (code != GSQ_OK) return code;
+  while (code == GSQ_OK && next < c->count && !*differs) {
+    code = compare_batch(c, &next, most, theirs, staged, differs, error);
     most = grown(most, c->base->page_size);
   }
-  return GSQ_OK;
+  free(staged);
+  free(theirs);
+  return code;
 }
 
 /* The buffer's units are the pages: those that differ, and those that nobody wrote. */
@@ -143,7 +146,7 @@ static int plan_units(gsq_database *database, const gsq_snapshot *base,
   gsq_unit *units = NULL;
   size_t count = 0;
   unsigned char *equal = NULL;
-  uint8_t *theirs = NULL, *staged = NULL;
+  uint8_t *theirs = NULL;
   int code = gsq_write_buffer_units(buffer, &units, &count, error);
   if (code != GSQ_OK) return code;
   while (count > 0 && units[count - 1].number > plan->page_count) count--;
@@ -164,18 +167,17 @@ static int plan_units(gsq_database *database, const gsq_snapshot *base,
     code = no_memory(error);
     goto out;
   }
+  int differs = plan->page_count != base->page_count || above > 0;
   if (base->page_count > 0) {
-    theirs = malloc(BATCH_BYTES);
-    staged = malloc(BATCH_BYTES);
-    if (!theirs || !staged) {
+    theirs = malloc(base->page_size);
+    if (!theirs) {
       code = no_memory(error);
       goto out;
     }
+    differs |= differs_at_hand(&c, theirs);
   }
-  int differs = plan->page_count != base->page_count || above > 0;
-  if (theirs) differs |= differs_at_hand(&c, theirs);
   if (!differs) {
-    code = differs_at_all(&c, theirs, staged, &differs, error);
+    code = differs_at_all(&c, &differs, error);
     if (code != GSQ_OK) goto out;
   }
   if (!differs) {
@@ -206,7 +208,6 @@ static int plan_units(gsq_database *database, const gsq_snapshot *base,
     }
   }
 out:
-  free(staged);
   free(theirs);
   free(equal);
   free(units);

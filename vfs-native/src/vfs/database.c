@@ -277,12 +277,24 @@ uint64_t gsq_database_have(gsq_database *database) {
   return on_disk < have ? on_disk : have;
 }
 
+static int is_read_(void *arg, uint64_t from, uint64_t to) {
+  const gsq_database *database = arg;
+  for (const gsq_pin *pin = database->pins; pin; pin = pin->next) {
+    if (pin->snapshot.version >= from && pin->snapshot.version <= to) return 1;
+  }
+  for (const gsq_fixed_view *view = database->fixed_views; view; view = view->next) {
+    if (view->snapshot.version >= from && view->snapshot.version <= to) return 1;
+  }
+  return 0;
+}
+
 void gsq_database_learn_(gsq_database *database, uint64_t from_version,
                          const gsq_snapshot *head, const gsq_changes *changes,
                          int64_t known_ms) {
   /* What changed before from_version may not be known. */
   const int all = changes->all || from_version > gsq_page_cache_version(database->cache);
   gsq_page_cache_advance(database->cache, head->version, all, changes->pages, changes->count);
+  gsq_page_cache_trim(database->cache, changes->pages, changes->count, is_read_, database);
   if (database->disk) {
     gsq_disk_cache_learn(database->disk, from_version, head->version, changes->all,
                          changes->pages, changes->count);
@@ -476,6 +488,7 @@ void gsq_database_committed(gsq_database *database, gsq_pin *pin, const gsq_snap
   }
   if (next->version > database->head.version) database->head = *next;
   pin_(database, pin, next);
+  gsq_page_cache_trim(database->cache, changed, changed_count, is_read_, database);
   pthread_mutex_unlock(&database->mutex);
   for (size_t i = 0; database->disk && i < page_count; i++) {
     gsq_disk_cache_put(database->disk, pages[i].number, next->version, next, 1,

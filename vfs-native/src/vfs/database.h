@@ -46,7 +46,7 @@ struct gsq_database {
   /* Protected by server->mutex. */
   gsq_database *next;
   int live; /* it has a live view: it is open as it is now, and not at fixed versions alone */
-  gsq_fixed_view *fixed_views;
+  gsq_fixed_view *fixed_views; /* changed under mutex too, so that either will do for reading */
 
   /* Protected by server->open_mutex. */
   int live_references;

@@ -41,10 +41,21 @@ static int open_at_server(opening *to, const gsq_moment *at, uint32_t view, uint
   return code == GSQ_OK ? GSQ_OK : error->code;
 }
 
+/* Both under server->mutex. */
+
+static void link_view(gsq_database *database, gsq_fixed_view *view) {
+  pthread_mutex_lock(&database->mutex);
+  view->next = database->fixed_views;
+  database->fixed_views = view;
+  pthread_mutex_unlock(&database->mutex);
+}
+
 static void unlink_view(gsq_database *database, gsq_fixed_view *view) {
+  pthread_mutex_lock(&database->mutex);
   gsq_fixed_view **link = &database->fixed_views;
   while (*link != view) link = &(*link)->next;
   *link = view->next;
+  pthread_mutex_unlock(&database->mutex);
 }
 
 int gsq_fixed_open(gsq_server *server, const gsq_settings *settings, const gsq_moment *at,
@@ -87,8 +98,7 @@ int gsq_fixed_open(gsq_server *server, const gsq_settings *settings, const gsq_m
     gsq_database_use_disk(to.database, settings, &to.answer.database, to.answer.head_version);
   }
   pthread_mutex_lock(&server->mutex);
-  view->next = to.database->fixed_views;
-  to.database->fixed_views = view;
+  link_view(to.database, view);
   if (to.is_new) gsq_database_link_(to.database, &to.answer.database);
   pthread_mutex_unlock(&server->mutex);
   /* Who opened the session again meanwhile did not know of this view. */

@@ -421,6 +421,24 @@ void gsq_page_cache_advance(gsq_page_cache *cache, uint64_t version, int all,
   free_chain(dropped);
 }
 
+void gsq_page_cache_trim(gsq_page_cache *cache, const uint32_t *pages, size_t count,
+                         gsq_is_read_fn is_read, void *arg) {
+  entry *dropped = NULL;
+  pthread_mutex_lock(&cache->mutex);
+  for (size_t i = 0; i < count; i++) {
+    entry *next;
+    for (entry *e = *bucket_of(cache, pages[i]); e; e = next) {
+      next = e->next_in_bucket;
+      if (e->page == pages[i] && e->state == PAST && e->to < cache->version &&
+          !is_read(arg, e->from, e->to)) {
+        drop(cache, e, &dropped);
+      }
+    }
+  }
+  pthread_mutex_unlock(&cache->mutex);
+  free_chain(dropped);
+}
+
 uint64_t gsq_page_cache_version(gsq_page_cache *cache) {
   pthread_mutex_lock(&cache->mutex);
   uint64_t version = cache->version;

@@ -50,6 +50,15 @@ void gsq_page_cache_put_ahead(gsq_page_cache *cache, uint32_t page, uint64_t ver
 void gsq_page_cache_advance(gsq_page_cache *cache, uint64_t version, int all,
                             const uint32_t *changed, size_t count);
 
+/* Whether somebody reads at a version in [from, to]. Called under the cache's mutex. */
+typedef int (*gsq_is_read_fn)(void *arg, uint64_t from, uint64_t to);
+
+/* Drops what nobody reads any more: of these pages, what ended before the version of the cache. To be
+** called when they have changed. Else a page that each commit writes leaves an entry each time, and
+** whoever looks for it passes them all. */
+void gsq_page_cache_trim(gsq_page_cache *cache, const uint32_t *pages, size_t count,
+                         gsq_is_read_fn is_read, void *arg);
+
 uint64_t gsq_page_cache_version(gsq_page_cache *cache);
 
 /* Forgets every page, and which version it was at: after an unknown outcome. */

@@ -270,6 +270,62 @@ static void what_nobody_asked_for_is_counted_and_once_more_when_it_is_read(void)
   gsq_page_cache_free(cache);
 }
 
+typedef struct read_versions {
+  uint64_t at[2];
+} read_versions;
+
+static int is_read(void *arg, uint64_t from, uint64_t to) {
+  const read_versions *all = arg;
+  for (int i = 0; i < 2; i++) {
+    if (all->at[i] >= from && all->at[i] <= to) return 1;
+  }
+  return 0;
+}
+
+static void what_nobody_reads_any_more_goes_and_what_somebody_reads_stays(void) {
+  gsq_page_cache *cache = gsq_page_cache_new(1 << 20);
+  read_versions two = {{3, 6}};
+  const uint32_t changed[] = {1, 2}, trimmed[] = {1, 3};
+  for (uint64_t version = 1; version <= 9; version++) {
+    gsq_page_cache_advance(cache, version, 0, changed, 2);
+    put(cache, 1, version, version);
+    put(cache, 2, version, version);
+    if (version == 1) put(cache, 3, 1, 1);
+  }
+  put(cache, 1, 11, 12); /* newer than the cache is yet */
+  put_ahead(cache, 1, 10);
+  gsq_page_cache_trim(cache, trimmed, 2, is_read, &two);
+  for (int version = 1; version <= 9; version++) {
+    const int kept = version == 3 || version == 6 || version == 9;
+    CHECK_INT(kept ? version : -1, written_by(cache, 1, (uint64_t)version));
+    CHECK_INT(version, written_by(cache, 2, (uint64_t)version));
+    CHECK_INT(1, written_by(cache, 3, (uint64_t)version)); /* it did not change */
+  }
+  CHECK_INT(11, written_by(cache, 1, 12));
+  gsq_page_cache_advance(cache, 10, 0, NULL, 0);
+  CHECK_INT(10, written_by(cache, 1, 10));
+  gsq_page_cache_free(cache);
+}
+
+static void a_page_that_each_commit_changes_takes_no_more_room_each_time(void) {
+  gsq_page_cache *cache = gsq_page_cache_new(1 << 20);
+  gsq_page_cache_stats first, last;
+  read_versions two = {{3, 0}};
+  const uint32_t changed[] = {1};
+  for (uint64_t version = 1; version <= 500; version++) {
+    put_ahead(cache, 1, version);
+    two.at[1] = version;
+    gsq_page_cache_advance(cache, version, 0, changed, 1);
+    gsq_page_cache_trim(cache, changed, 1, is_read, &two);
+    if (version == 4) gsq_page_cache_stats_get(cache, &first);
+  }
+  gsq_page_cache_stats_get(cache, &last);
+  CHECK_INT((long long)first.bytes, (long long)last.bytes);
+  CHECK_INT(3, written_by(cache, 1, 3));
+  CHECK_INT(500, written_by(cache, 1, 500));
+  gsq_page_cache_free(cache);
+}
+
 /* ---- Against a naive model ------------------------------------------------------------------ */
 
 enum { PAGES = 12, VERSIONS = 80 };
@@ -472,6 +528,8 @@ int main(void) {
   RUN(the_least_recently_used_go_and_the_bound_holds);
   RUN(interior_pages_of_btrees_stay_longer_but_not_for_ever);
   RUN(what_nobody_asked_for_is_counted_and_once_more_when_it_is_read);
+  RUN(what_nobody_reads_any_more_goes_and_what_somebody_reads_stays);
+  RUN(a_page_that_each_commit_changes_takes_no_more_room_each_time);
   RUN(random_histories_agree_with_a_naive_model);
   RUN(many_readers_beside_a_writer_see_their_snapshots);
   return check_done();

@@ -87,6 +87,47 @@ static void reads_are_hits_or_misses(void) {
   sqlite3_close(db);
 }
 
+static void a_writer_does_not_fill_the_cache(void) {
+  CASE("a page that each commit changes takes no more room in the cache each time");
+  fake_reset();
+  sqlite3 *db = sql_open("main.db");
+  SQL_OK(db, "CREATE TABLE t(a); INSERT INTO t VALUES (0)");
+  SQL_OK(db, "UPDATE t SET a = a + 1");
+  const long long bytes = named(db, "cache_bytes");
+  CHECK(bytes > 0);
+  for (int i = 0; i < 20; i++) SQL_OK(db, "UPDATE t SET a = a + 1");
+  CHECK_INT(bytes, named(db, "cache_bytes"));
+
+  CASE("and what a reader still reads stays");
+  sqlite3 *reader = sql_open("main.db");
+  SQL_OK(reader, "BEGIN");
+  CHECK_STR("21", sql_get(reader, "SELECT a FROM t"));
+  SQL_OK(reader, "PRAGMA shrink_memory");
+  for (int i = 0; i < 5; i++) SQL_OK(db, "UPDATE t SET a = a + 1");
+  fake_reset_counts();
+  CHECK_STR("21", sql_get(reader, "SELECT a FROM t"));
+  CHECK_INT(0, fake_calls(FAKE_ANY));
+  SQL_OK(reader, "COMMIT");
+
+  sqlite3_close(reader);
+  sqlite3_close(db);
+
+  CASE("nor does one who reads what another client commits");
+  fake_reset();
+  sqlite3 *other = sql_open("file:main.db?token=other");
+  SQL_OK(other, "CREATE TABLE t(a); INSERT INTO t VALUES (0)");
+  reader = sql_open("main.db");
+  long long first = 0;
+  for (int i = 0; i < 20; i++) {
+    SQL_OK(other, "UPDATE t SET a = a + 1");
+    CHECK(sql_get(reader, "SELECT a FROM t") != NULL);
+    if (i == 1) first = named(reader, "cache_bytes");
+  }
+  CHECK_INT(first, named(reader, "cache_bytes"));
+  sqlite3_close(reader);
+  sqlite3_close(other);
+}
+
 static void no_more_is_filled_than_there_is_room_for(void) {
   CASE("the function fills as many numbers as there is room for, and says how many there are");
   uint64_t values[KNOWN + 2];
@@ -106,6 +147,7 @@ int main(void) {
   commits_are_counted_in_both();
   staged_pages_are_counted();
   reads_are_hits_or_misses();
+  a_writer_does_not_fill_the_cache();
   no_more_is_filled_than_there_is_room_for();
   return check_done();
 }
