@@ -36,9 +36,9 @@ struct entry {
   entry *next_ahead, *prev_ahead; /* while state is AHEAD */
   uint64_t from, to;
   uint32_t page;
-  uint32_t size;       /* of the page, bytes */
-  unsigned char state; /* enum state */
-  unsigned char zeros; /* 1: bytes[] is absent, the page is all zeros */
+  uint32_t size;           /* of the page, bytes */
+  unsigned char state;     /* enum state */
+  unsigned char zeros;     /* 1: bytes[] is absent, the page is all zeros */
   unsigned char interior;  /* it looks like an interior page of a b-tree, */
   unsigned char reprieves; /* and is passed over so often */
   unsigned char unasked;   /* nobody asked for it, nor has read it since */
@@ -74,13 +74,10 @@ static entry **bucket_of(gsq_page_cache *cache, uint32_t page) {
 
 gsq_page_cache *gsq_page_cache_new(size_t max_bytes) {
   gsq_page_cache *cache = calloc(1, sizeof *cache);
-  if (!cache)
-    return NULL;
+  if (!cache) return NULL;
   cache->buckets = calloc(FIRST_BUCKETS, sizeof(entry *));
-  if (!cache->buckets)
-    goto no_buckets;
-  if (pthread_mutex_init(&cache->mutex, NULL))
-    goto no_mutex;
+  if (!cache->buckets) goto no_buckets;
+  if (pthread_mutex_init(&cache->mutex, NULL)) goto no_mutex;
   cache->bucket_count = FIRST_BUCKETS;
   cache->max_bytes = max_bytes;
   cache->bytes = table_cost(FIRST_BUCKETS);
@@ -101,10 +98,8 @@ static void free_chain(entry *chain) {
 }
 
 void gsq_page_cache_free(gsq_page_cache *cache) {
-  if (!cache)
-    return;
-  for (uint32_t i = 0; i < cache->bucket_count; i++)
-    free_chain(cache->buckets[i]);
+  if (!cache) return;
+  for (uint32_t i = 0; i < cache->bucket_count; i++) free_chain(cache->buckets[i]);
   free(cache->buckets);
   pthread_mutex_destroy(&cache->mutex);
   free(cache);
@@ -134,8 +129,7 @@ static void lru_add(gsq_page_cache *cache, entry *e) {
 static void ahead_add(gsq_page_cache *cache, entry *e) {
   e->prev_ahead = NULL;
   e->next_ahead = cache->ahead;
-  if (cache->ahead)
-    cache->ahead->prev_ahead = e;
+  if (cache->ahead) cache->ahead->prev_ahead = e;
   cache->ahead = e;
 }
 
@@ -144,19 +138,16 @@ static void ahead_remove(gsq_page_cache *cache, entry *e) {
     e->prev_ahead->next_ahead = e->next_ahead;
   else
     cache->ahead = e->next_ahead;
-  if (e->next_ahead)
-    e->next_ahead->prev_ahead = e->prev_ahead;
+  if (e->next_ahead) e->next_ahead->prev_ahead = e->prev_ahead;
 }
 
 /* Takes an entry out of everything and pushes it onto a chain that is freed after unlocking. */
 static void drop(gsq_page_cache *cache, entry *e, entry **dropped) {
   entry **at = bucket_of(cache, e->page);
-  while (*at != e)
-    at = &(*at)->next_in_bucket;
+  while (*at != e) at = &(*at)->next_in_bucket;
   *at = e->next_in_bucket;
   lru_remove(cache, e);
-  if (e->state == AHEAD)
-    ahead_remove(cache, e);
+  if (e->state == AHEAD) ahead_remove(cache, e);
   cache->bytes -= entry_cost(e);
   cache->entry_count--;
   e->next_in_bucket = *dropped;
@@ -180,12 +171,10 @@ static void evict(gsq_page_cache *cache, entry **dropped) {
 /* Doubles the table when there are more entries than buckets. Fails silently: only slower. */
 static void grow(gsq_page_cache *cache) {
   uint32_t old_count = cache->bucket_count;
-  if (cache->entry_count <= old_count || old_count >= MAX_BUCKETS)
-    return;
+  if (cache->entry_count <= old_count || old_count >= MAX_BUCKETS) return;
   entry **old = cache->buckets;
   entry **buckets = calloc((size_t)old_count * 2, sizeof(entry *));
-  if (!buckets)
-    return;
+  if (!buckets) return;
   cache->buckets = buckets;
   cache->bucket_count = old_count * 2;
   cache->bytes += table_cost(old_count * 2) - table_cost(old_count);
@@ -211,8 +200,7 @@ static void add(gsq_page_cache *cache, entry *e, entry **dropped) {
   e->next_in_bucket = *at;
   *at = e;
   lru_add(cache, e);
-  if (e->state == AHEAD)
-    ahead_add(cache, e);
+  if (e->state == AHEAD) ahead_add(cache, e);
   cache->bytes += entry_cost(e);
   cache->entry_count++;
   grow(cache);
@@ -233,8 +221,7 @@ static int holds_at(const gsq_page_cache *cache, const entry *e, uint32_t page,
 int gsq_page_cache_has(gsq_page_cache *cache, uint32_t page, uint64_t snapshot) {
   pthread_mutex_lock(&cache->mutex);
   const entry *e = *bucket_of(cache, page);
-  while (e && !holds_at(cache, e, page, snapshot))
-    e = e->next_in_bucket;
+  while (e && !holds_at(cache, e, page, snapshot)) e = e->next_in_bucket;
   const int has = e != NULL;
   pthread_mutex_unlock(&cache->mutex);
   return has;
@@ -245,10 +232,8 @@ int gsq_page_cache_get(gsq_page_cache *cache, uint32_t page, uint64_t snapshot, 
   int found = 0;
   pthread_mutex_lock(&cache->mutex);
   for (entry *e = *bucket_of(cache, page); e; e = e->next_in_bucket) {
-    if (!holds_at(cache, e, page, snapshot))
-      continue;
-    if (offset > e->size || size > e->size - offset)
-      break;
+    if (!holds_at(cache, e, page, snapshot)) continue;
+    if (offset > e->size || size > e->size - offset) break;
     if (e->zeros)
       memset(to, 0, size);
     else
@@ -257,11 +242,9 @@ int gsq_page_cache_get(gsq_page_cache *cache, uint32_t page, uint64_t snapshot, 
       e->unasked = 0;
       cache->unasked_used++;
     }
-    if (e->interior)
-      e->reprieves = REPRIEVES;
+    if (e->interior) e->reprieves = REPRIEVES;
     /* One that was read at a version which the cache reached later. */
-    if (e->to == cache->version)
-      e->state = CURRENT;
+    if (e->to == cache->version) e->state = CURRENT;
     if (cache->newest != e) {
       lru_remove(cache, e);
       lru_add(cache, e);
@@ -280,8 +263,7 @@ int gsq_page_cache_get(gsq_page_cache *cache, uint32_t page, uint64_t snapshot, 
 static entry *new_entry(uint32_t page, uint64_t from, uint64_t to, enum state state,
                         const void *data, uint32_t size) {
   entry *e = malloc(sizeof *e + (data ? size : 0));
-  if (!e)
-    return NULL;
+  if (!e) return NULL;
   memset(e, 0, sizeof *e);
   e->page = page;
   e->from = from;
@@ -293,8 +275,7 @@ static entry *new_entry(uint32_t page, uint64_t from, uint64_t to, enum state st
     memcpy(e->bytes, data, size);
     const uint32_t header = page == 1 ? 100 : 0;
     e->interior = size > header && (e->bytes[header] == 2 || e->bytes[header] == 5);
-    if (e->interior)
-      e->reprieves = REPRIEVES;
+    if (e->interior) e->reprieves = REPRIEVES;
   }
   return e;
 }
@@ -305,17 +286,12 @@ static void absorb(gsq_page_cache *cache, entry *e, entry **dropped) {
   entry *next;
   for (entry *o = *bucket_of(cache, e->page); o; o = next) {
     next = o->next_in_bucket;
-    if (o == e || o->page != e->page || o->state == AHEAD)
-      continue;
-    if (o->from > last_version(cache, e) || e->from > last_version(cache, o))
-      continue;
+    if (o == e || o->page != e->page || o->state == AHEAD) continue;
+    if (o->from > last_version(cache, e) || e->from > last_version(cache, o)) continue;
     if (o->size == e->size) {
-      if (o->from < e->from)
-        e->from = o->from;
-      if (o->to > e->to)
-        e->to = o->to;
-      if (o->state == CURRENT)
-        e->state = CURRENT;
+      if (o->from < e->from) e->from = o->from;
+      if (o->to > e->to) e->to = o->to;
+      if (o->state == CURRENT) e->state = CURRENT;
     }
     drop(cache, o, dropped);
   }
@@ -323,18 +299,14 @@ static void absorb(gsq_page_cache *cache, entry *e, entry **dropped) {
 
 static void put(gsq_page_cache *cache, uint32_t page, uint64_t from_version, uint64_t snapshot,
                 const void *data, uint32_t size, int unasked) {
-  if (from_version > snapshot)
-    return;
+  if (from_version > snapshot) return;
   entry *e = new_entry(page, from_version, snapshot, PAST, data, size);
-  if (!e)
-    return;
+  if (!e) return;
   e->unasked = unasked != 0;
   entry *dropped = NULL;
   pthread_mutex_lock(&cache->mutex);
-  if (unasked)
-    cache->unasked++;
-  if (snapshot == cache->version)
-    e->state = CURRENT;
+  if (unasked) cache->unasked++;
+  if (snapshot == cache->version) e->state = CURRENT;
   absorb(cache, e, &dropped);
   add(cache, e, &dropped);
   pthread_mutex_unlock(&cache->mutex);
@@ -354,14 +326,12 @@ void gsq_page_cache_put_unasked(gsq_page_cache *cache, uint32_t page, uint64_t f
 void gsq_page_cache_put_ahead(gsq_page_cache *cache, uint32_t page, uint64_t version,
                               const void *data, uint32_t size) {
   entry *e = new_entry(page, version, version, AHEAD, data, size);
-  if (!e)
-    return;
+  if (!e) return;
   entry *dropped = NULL, *next;
   pthread_mutex_lock(&cache->mutex);
   for (entry *o = *bucket_of(cache, page); o; o = next) {
     next = o->next_in_bucket;
-    if (o->page == page && o->state == AHEAD && o->from == version)
-      drop(cache, o, &dropped);
+    if (o->page == page && o->state == AHEAD && o->from == version) drop(cache, o, &dropped);
   }
   if (version > cache->version) {
     add(cache, e, &dropped);
@@ -375,16 +345,14 @@ void gsq_page_cache_put_ahead(gsq_page_cache *cache, uint32_t page, uint64_t ver
 
 /* The page is not known to be unchanged up to the next version. */
 static void end_current(gsq_page_cache *cache, entry *e) {
-  if (e->state != CURRENT)
-    return;
+  if (e->state != CURRENT) return;
   e->to = last_version(cache, e);
   e->state = PAST;
 }
 
 static void end_current_of_page(gsq_page_cache *cache, uint32_t page) {
   for (entry *e = *bucket_of(cache, page); e; e = e->next_in_bucket) {
-    if (e->page == page)
-      end_current(cache, e);
+    if (e->page == page) end_current(cache, e);
   }
 }
 
@@ -394,16 +362,13 @@ void gsq_page_cache_advance(gsq_page_cache *cache, uint64_t version, int all,
   pthread_mutex_lock(&cache->mutex);
   if (version > cache->version) {
     if (all) {
-      for (entry *e = cache->newest; e; e = e->older)
-        end_current(cache, e);
+      for (entry *e = cache->newest; e; e = e->older) end_current(cache, e);
     } else {
-      for (size_t i = 0; i < count; i++)
-        end_current_of_page(cache, changed[i]);
+      for (size_t i = 0; i < count; i++) end_current_of_page(cache, changed[i]);
     }
     /* Whoever put a page ahead has changed it, be it named or not. */
     for (entry *e = cache->ahead; e; e = e->next_ahead) {
-      if (e->from == version)
-        end_current_of_page(cache, e->page);
+      if (e->from == version) end_current_of_page(cache, e->page);
     }
     cache->version = version;
     while (cache->ahead) {
@@ -449,8 +414,7 @@ uint64_t gsq_page_cache_version(gsq_page_cache *cache) {
 void gsq_page_cache_clear(gsq_page_cache *cache, uint64_t version) {
   entry *dropped = NULL;
   pthread_mutex_lock(&cache->mutex);
-  while (cache->oldest)
-    drop(cache, cache->oldest, &dropped);
+  while (cache->oldest) drop(cache, cache->oldest, &dropped);
   cache->version = version;
   pthread_mutex_unlock(&cache->mutex);
   free_chain(dropped);

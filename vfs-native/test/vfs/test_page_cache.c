@@ -33,8 +33,7 @@ static void put_ahead(gsq_page_cache *cache, uint32_t page, uint64_t version) {
 static long long written_by(gsq_page_cache *cache, uint32_t page, uint64_t snapshot) {
   unsigned char got[SIZE], expected[SIZE];
   uint64_t version;
-  if (!gsq_page_cache_get(cache, page, snapshot, 0, got, SIZE))
-    return -1;
+  if (!gsq_page_cache_get(cache, page, snapshot, 0, got, SIZE)) return -1;
   memcpy(&version, got + 8, 8);
   fill(expected, page, version);
   CHECK(!memcmp(got, expected, SIZE));
@@ -340,15 +339,13 @@ typedef struct model {
 } model;
 
 static uint64_t writer_of(const model *m, uint32_t page, uint64_t at) {
-  while (at > 0 && !m->wrote[at][page])
-    at--;
+  while (at > 0 && !m->wrote[at][page]) at--;
   return at;
 }
 
 static void model_commit(model *m, uint64_t *random) {
   m->head++;
-  for (int page = 0; page < PAGES; page++)
-    m->wrote[m->head][page] = !random_below(random, 4);
+  for (int page = 0; page < PAGES; page++) m->wrote[m->head][page] = !random_below(random, 4);
 }
 
 static void model_advance(model *m, gsq_page_cache *cache, uint64_t to, int all) {
@@ -357,16 +354,13 @@ static void model_advance(model *m, gsq_page_cache *cache, uint64_t to, int all)
   size_t count = 0;
   for (uint32_t page = 0; page < PAGES; page++) {
     int changed = 0;
-    for (uint64_t v = from + 1; v <= to; v++)
-      changed |= m->wrote[v][page];
-    if (changed)
-      list[count++] = page;
+    for (uint64_t v = from + 1; v <= to; v++) changed |= m->wrote[v][page];
+    if (changed) list[count++] = page;
     for (uint64_t v = from + 1; !changed && !all && v <= to; v++) {
       m->must[page][v] |= m->current[page];
       m->may[page][v] |= m->may[page][from];
     }
-    if (changed || all)
-      m->current[page] = 0;
+    if (changed || all) m->current[page] = 0;
     if (m->ahead[page] && to == from + 1) {
       CHECK(m->wrote[to][page]);
       m->must[page][to] = m->may[page][to] = m->current[page] = 1;
@@ -386,63 +380,60 @@ static void random_histories_agree_with_a_naive_model(void) {
     while (m->head < VERSIONS - 4) {
       uint64_t version = gsq_page_cache_version(cache);
       switch (random_below(&random, 24)) {
-      case 0: /* somebody commits */
-        model_commit(m, &random);
-        break;
-      case 1: /* we catch up, perhaps partly */
-      case 2:
-        if (version < m->head) {
-          uint64_t to = version + 1 + random_below(&random, (uint32_t)(m->head - version));
-          model_advance(m, cache, to, !random_below(&random, 5));
-        }
-        break;
-      case 3: /* we commit */
-        if (version == m->head) {
-          int lost = !random_below(&random, 4);
+        case 0: /* somebody commits */
           model_commit(m, &random);
-          for (uint32_t page = 0; page < PAGES; page++) {
-            if (!m->wrote[m->head][page])
-              continue;
-            put_ahead(cache, page, m->head);
-            m->ahead[page] = 1;
+          break;
+        case 1: /* we catch up, perhaps partly */
+        case 2:
+          if (version < m->head) {
+            uint64_t to = version + 1 + random_below(&random, (uint32_t)(m->head - version));
+            model_advance(m, cache, to, !random_below(&random, 5));
           }
-          if (lost)
-            model_commit(m, &random); /* another went on top before we knew */
-          model_advance(m, cache, m->head, 0);
-        }
-        break;
-      case 4:
-        if (!random_below(&random, 10)) {
-          memset(m->must, 0, sizeof m->must);
-          memset(m->may, 0, sizeof m->may);
-          memset(m->current, 0, sizeof m->current);
-          memset(m->ahead, 0, sizeof m->ahead);
-          gsq_page_cache_clear(cache, random_below(&random, (uint32_t)m->head + 1));
-        }
-        break;
-      default: { /* a reader */
-        uint32_t page = random_below(&random, PAGES);
-        uint64_t snapshot =
-            random_below(&random, 3) ? version : random_below(&random, (uint32_t)m->head + 1);
-        uint64_t truth = writer_of(m, page, snapshot);
-        long long got = written_by(cache, page, snapshot);
-        if (got >= 0) {
-          hits++;
-          CHECK_INT((long long)truth, got);
-          CHECK(m->may[page][snapshot]);
-        } else {
-          misses++;
-          CHECK(!m->must[page][snapshot]);
-          if (random_below(&random, 3)) {
-            put(cache, page, truth, snapshot);
-            for (uint64_t v = truth; v <= snapshot; v++)
-              m->must[page][v] = m->may[page][v] = 1;
-            if (snapshot == version)
-              m->current[page] = 1;
+          break;
+        case 3: /* we commit */
+          if (version == m->head) {
+            int lost = !random_below(&random, 4);
+            model_commit(m, &random);
+            for (uint32_t page = 0; page < PAGES; page++) {
+              if (!m->wrote[m->head][page]) continue;
+              put_ahead(cache, page, m->head);
+              m->ahead[page] = 1;
+            }
+            if (lost) model_commit(m, &random); /* another went on top before we knew */
+            model_advance(m, cache, m->head, 0);
           }
+          break;
+        case 4:
+          if (!random_below(&random, 10)) {
+            memset(m->must, 0, sizeof m->must);
+            memset(m->may, 0, sizeof m->may);
+            memset(m->current, 0, sizeof m->current);
+            memset(m->ahead, 0, sizeof m->ahead);
+            gsq_page_cache_clear(cache, random_below(&random, (uint32_t)m->head + 1));
+          }
+          break;
+        default: { /* a reader */
+          uint32_t page = random_below(&random, PAGES);
+          uint64_t snapshot =
+              random_below(&random, 3) ? version : random_below(&random, (uint32_t)m->head + 1);
+          uint64_t truth = writer_of(m, page, snapshot);
+          long long got = written_by(cache, page, snapshot);
+          if (got >= 0) {
+            hits++;
+            CHECK_INT((long long)truth, got);
+            CHECK(m->may[page][snapshot]);
+          } else {
+            misses++;
+            CHECK(!m->must[page][snapshot]);
+            if (random_below(&random, 3)) {
+              put(cache, page, truth, snapshot);
+              for (uint64_t v = truth; v <= snapshot; v++)
+                m->must[page][v] = m->may[page][v] = 1;
+              if (snapshot == version) m->current[page] = 1;
+            }
+          }
+          break;
         }
-        break;
-      }
       }
     }
     gsq_page_cache_free(cache);
@@ -463,8 +454,7 @@ typedef struct shared {
 
 /* Version v writes page p if they agree modulo 7; so every reader knows the truth. */
 static uint64_t thread_writer_of(uint32_t page, uint64_t at) {
-  while (at > 0 && (at % 7) != (page % 7))
-    at--;
+  while (at > 0 && (at % 7) != (page % 7)) at--;
   return at;
 }
 
@@ -491,22 +481,19 @@ static void many_readers_beside_a_writer_see_their_snapshots(void) {
   shared s = {gsq_page_cache_new(100 * 1024),
               random_seed("many_readers_beside_a_writer_see_their_snapshots"), 0};
   pthread_t readers[READERS];
-  for (int i = 0; i < READERS; i++)
-    CHECK(!pthread_create(&readers[i], NULL, read_much, &s));
+  for (int i = 0; i < READERS; i++) CHECK(!pthread_create(&readers[i], NULL, read_much, &s));
   for (uint64_t version = 1; version <= THREAD_VERSIONS; version++) {
     uint32_t changed[THREAD_PAGES];
     size_t count = 0;
     for (uint32_t page = 0; page < THREAD_PAGES; page++) {
-      if (page % 7 != version % 7)
-        continue;
+      if (page % 7 != version % 7) continue;
       changed[count++] = page;
       put_ahead(s.cache, page, version);
     }
     gsq_page_cache_advance(s.cache, version, version % 50 == 0, changed, count);
   }
   atomic_store(&s.done, 1);
-  for (int i = 0; i < READERS; i++)
-    CHECK(!pthread_join(readers[i], NULL));
+  for (int i = 0; i < READERS; i++) CHECK(!pthread_join(readers[i], NULL));
   gsq_page_cache_stats stats;
   gsq_page_cache_stats_get(s.cache, &stats);
   CHECK(stats.bytes <= stats.max_bytes);

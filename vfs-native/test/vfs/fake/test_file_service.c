@@ -58,9 +58,10 @@ static void every_mode_keeps_commits_and_forgets_rollbacks(int atomic) {
       CHECK_STR(j == 5 && !wal ? "delete" : journals[j], sql_get(db, sql));
       SQL_OK(db, "CREATE TABLE t(a INTEGER PRIMARY KEY, b); CREATE INDEX i ON t(b)");
       for (int k = 0; k < 3; k++)
-        SQL_OK(db, "INSERT INTO t(b) SELECT hex(randomblob(50)) FROM"
-                   " (VALUES(1),(2),(3),(4),(5)), (VALUES(1),(2),(3),"
-                   "(4),(5)), (VALUES(1),(2),(3),(4))");
+        SQL_OK(db,
+               "INSERT INTO t(b) SELECT hex(randomblob(50)) FROM"
+               " (VALUES(1),(2),(3),(4),(5)), (VALUES(1),(2),(3),"
+               "(4),(5)), (VALUES(1),(2),(3),(4))");
       if (j != 4) { /* journal_mode=off cannot roll back */
         SQL_OK(db, "BEGIN; UPDATE t SET b=a; DELETE FROM t WHERE a%3=0");
         SQL_OK(db, "ROLLBACK");
@@ -69,12 +70,12 @@ static void every_mode_keeps_commits_and_forgets_rollbacks(int atomic) {
       CHECK_STR("300", sql_get(db, "SELECT count(*) FROM t"));
       CHECK_INT(SQLITE_OK, sqlite3_close(db));
       db = sql_open(URI);
-      if (wal)
-        SQL_OK(db, "PRAGMA locking_mode=exclusive");
+      if (wal) SQL_OK(db, "PRAGMA locking_mode=exclusive");
       snprintf(expected, sizeof expected, "300|changed|ok");
-      CHECK_STR(expected, sql_get(db, "SELECT count(*) FROM t UNION ALL SELECT b FROM t WHERE"
-                                      " a=150 UNION ALL SELECT integrity_check FROM"
-                                      " pragma_integrity_check"));
+      CHECK_STR(expected, sql_get(db,
+                                  "SELECT count(*) FROM t UNION ALL SELECT b FROM t WHERE"
+                                  " a=150 UNION ALL SELECT integrity_check FROM"
+                                  " pragma_integrity_check"));
       sqlite3_close(db);
       if (atomic_load(&check_failures)) {
         fprintf(stderr, "  in %s, %d, atomic %d\n", journals[j], v, atomic);
@@ -108,8 +109,9 @@ static void page_sizes_vacuum_and_shrinking(int atomic) {
     sqlite3_close(db);
     CHECK_INT(bytes, fake_files_size(MAIN));
     db = sql_open("file:copy.db?service=file");
-    CHECK_STR("420|ok", sql_get(db, "SELECT count(*) FROM t UNION ALL SELECT integrity_check"
-                                    " FROM pragma_integrity_check"));
+    CHECK_STR("420|ok", sql_get(db,
+                                "SELECT count(*) FROM t UNION ALL SELECT integrity_check"
+                                " FROM pragma_integrity_check"));
     sqlite3_close(db);
   }
 }
@@ -136,6 +138,25 @@ static void a_commit_is_one_call_and_a_warm_read_none(void) {
   CHECK_INT(1, fake_files_calls(FILE_CLOSE));
 }
 
+static long long cache_bytes(sqlite3 *db) {
+  const char *line = strstr(sql_get(db, "PRAGMA grpsqlite_stats"), "cache_bytes ");
+  return line ? atoll(line + strlen("cache_bytes ")) : -1;
+}
+
+static void a_writer_does_not_fill_the_cache(int atomic) {
+  CASE("a page that each commit changes takes no more room in the cache each time");
+  fake_files_reset(atomic, 0);
+  sqlite3 *db = sql_open(URI);
+  SQL_OK(db, "CREATE TABLE t(a); INSERT INTO t VALUES (0)");
+  SQL_OK(db, "UPDATE t SET a = a + 1");
+  const long long bytes = cache_bytes(db);
+  CHECK(bytes > 0);
+  for (int i = 0; i < 20; i++) SQL_OK(db, "UPDATE t SET a = a + 1");
+  CHECK_INT(bytes, cache_bytes(db));
+  CHECK_STR("21", sql_get(db, "SELECT a FROM t"));
+  sqlite3_close(db);
+}
+
 /* Transactions up to some moment at which the server vanishes, and the client with it; another
 ** client must find all of them up to the last acknowledged, or the one more that was under way. */
 static void a_crash_at_any_moment_leaves_before_or_after(int atomic, const char *journal_mode,
@@ -143,7 +164,7 @@ static void a_crash_at_any_moment_leaves_before_or_after(int atomic, const char 
   fprintf(stderr, "- a crash at any moment leaves before or after (%d, %s)\n", atomic,
           journal_mode);
   int vanished = 1, n = 0, wal = !strcmp(journal_mode, "wal");
-  for (; vanished && n<4000; n += (rows > 100 ? 7 : 1) * test_every()) {
+  for (; vanished && n < 4000; n += (rows > 100 ? 7 : 1) * test_every()) {
     char sql[400], uri[100];
     int acknowledged = 0;
     fake_files_reset(atomic, 0);
@@ -164,16 +185,14 @@ static void a_crash_at_any_moment_leaves_before_or_after(int atomic, const char 
           " 1 UNION ALL SELECT n+1 FROM c WHERE n<%d) INSERT INTO t SELECT %d,"
           " hex(randomblob(400)) FROM c; COMMIT",
           round, round, rows, round);
-      if (sql_run(db, sql) != SQLITE_OK)
-        break;
+      if (sql_run(db, sql) != SQLITE_OK) break;
       acknowledged = round;
     }
     sqlite3_close(db);
     vanished = fake_files_come_back();
     CHECK(vanished || acknowledged == 3);
     db = sql_open(uri);
-    if (wal)
-      SQL_OK(db, "PRAGMA locking_mode=exclusive");
+    if (wal) SQL_OK(db, "PRAGMA locking_mode=exclusive");
     CHECK_STR("ok", sql_get(db, "PRAGMA integrity_check"));
     int round = atoi(sql_get(db, "SELECT round FROM u"));
     CHECK(round == acknowledged || round == acknowledged + 1);
@@ -197,8 +216,9 @@ static void what_is_too_large_for_a_message_goes_through_its_journal(void) {
   fake_files_reset(1, 0);
   sqlite3 *db = sql_open(URI "&max_batch_mb=1");
   SQL_OK(db, "CREATE TABLE t(a INTEGER PRIMARY KEY, b)");
-  SQL_OK(db, "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM c WHERE n<3000) INSERT"
-             " INTO t SELECT n, hex(randomblob(300)) FROM c");
+  SQL_OK(db,
+         "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM c WHERE n<3000) INSERT"
+         " INTO t SELECT n, hex(randomblob(300)) FROM c");
   CHECK(fake_files_calls(FILE_WRITE) > 0);
   CHECK_INT(0, fake_files_size(JOURNAL));
   fake_files_reset_calls();
@@ -295,8 +315,7 @@ static void a_heartbeat_that_is_not_answered_loses_the_lease(void) {
   SQL_OK(db, "CREATE TABLE t(a); INSERT INTO t VALUES(1)");
   fake_files_take_lease("main.db");
   fake_files_reset_calls();
-  for (int i = 0; i < 500 && fake_files_calls(FILE_HEARTBEAT) < 1; i++)
-    usleep(10000);
+  for (int i = 0; i < 500 && fake_files_calls(FILE_HEARTBEAT) < 1; i++) usleep(10000);
   CHECK(fake_files_calls(FILE_HEARTBEAT) > 0);
   /* Without it this would be answered from the cache. */
   CHECK_INT(SQLITE_BUSY, sql_run(db, "SELECT * FROM t"));
@@ -384,8 +403,9 @@ static void that_a_file_cannot_shrink_does_not_fail_a_commit(void) {
   CHECK(fake_files_size(MAIN) < size);
   sqlite3_close(db);
   db = sql_open(URI);
-  CHECK_STR("10|ok", sql_get(db, "SELECT count(*) FROM t UNION ALL SELECT integrity_check FROM"
-                                 " pragma_integrity_check"));
+  CHECK_STR("10|ok", sql_get(db,
+                             "SELECT count(*) FROM t UNION ALL SELECT integrity_check FROM"
+                             " pragma_integrity_check"));
   sqlite3_close(db);
 }
 
@@ -474,8 +494,7 @@ static void any_failing_call_leaves_before_or_after(int atomic, enum fake_file_m
               code, done, atomic);
       return;
     }
-    if (calls < n)
-      break;
+    if (calls < n) break;
   }
 }
 
@@ -505,8 +524,7 @@ static void *count_for_a_while(void *arg) {
   atomic_int *stop = arg;
   sqlite3 *db = sql_open(URI);
   sqlite3_busy_timeout(db, 20000);
-  while (!atomic_load(stop))
-    CHECK_STR("0", sql_get(db, "SELECT sum(a) FROM t"));
+  while (!atomic_load(stop)) CHECK_STR("0", sql_get(db, "SELECT sum(a) FROM t"));
   sqlite3_close(db);
   return NULL;
 }
@@ -519,13 +537,10 @@ static void threads_see_whole_transactions(int atomic) {
   sqlite3 *db = sql_open(URI);
   sqlite3_busy_timeout(db, 20000);
   SQL_OK(db, "CREATE TABLE t(a); INSERT INTO t VALUES(0)");
-  for (int i = 0; i < 3; i++)
-    pthread_create(&threads[i], NULL, count_for_a_while, &stop);
-  for (int i = 0; i < 20; i++)
-    SQL_OK(db, "INSERT INTO t VALUES(1), (-1)");
+  for (int i = 0; i < 3; i++) pthread_create(&threads[i], NULL, count_for_a_while, &stop);
+  for (int i = 0; i < 20; i++) SQL_OK(db, "INSERT INTO t VALUES(1), (-1)");
   atomic_store(&stop, 1);
-  for (int i = 0; i < 3; i++)
-    pthread_join(threads[i], NULL);
+  for (int i = 0; i < 3; i++) pthread_join(threads[i], NULL);
   sqlite3_close(db);
 }
 
@@ -588,6 +603,7 @@ int main(void) {
   a_crash_at_any_moment_leaves_before_or_after(0, "wal", "", 20);
   a_crash_at_any_moment_leaves_before_or_after(1, "delete", "&max_batch_mb=1", 900);
   a_commit_is_one_call_and_a_warm_read_none();
+  for (int atomic = 0; atomic <= 1; atomic++) a_writer_does_not_fill_the_cache(atomic);
   what_is_too_large_for_a_message_goes_through_its_journal();
   a_journal_that_another_client_left_is_rolled_back();
   a_heartbeat_that_is_not_answered_loses_the_lease();
