@@ -12,8 +12,11 @@
 
 /* One is read while another is on its way. */
 #define THREADS 3
-/* Pages in one message; the processor's cache holds what is under way. */
-#define MOST_MESSAGE_BYTES (1 << 20)
+/* In one message, if the last one was there soon: each costs the server as much as a whole MiB. On a
+** slow line that would be more than arrives in a message's time. */
+#define MOST_MESSAGE_BYTES (4 << 20)
+#define SLOW_MESSAGE_BYTES (1 << 20)
+#define SOON_MS 500
 /* Of pages that follow each other, which one thread sends: a server writes those fastest. */
 #define RUN_BYTES (64 << 20)
 /* How long a server may have too much to write already. */
@@ -22,7 +25,7 @@
 
 typedef struct uploading {
   const gsq_upload *upload;
-  uint32_t pages_per_message;
+  uint32_t most_pages, slow_pages; /* in a message */
   uint64_t pages_per_run;
   pthread_mutex_t mutex;
   uint64_t next;   /* the first page of the next run; protected by mutex */
@@ -34,6 +37,7 @@ typedef struct uploading {
 typedef struct buffers {
   uint8_t *bytes;
   gsq_page_ref *pages;
+  uint32_t next_pages; /* in its next message */
 } buffers;
 
 static int is_zero(const uint8_t *page, uint32_t size) {
@@ -80,11 +84,12 @@ static int send_pages(const gsq_upload *u, uint32_t count, const buffers *b, gsq
 static void send_run(uploading *all, uint64_t first, uint64_t end, buffers *b) {
   const gsq_upload *u = all->upload;
   while (first < end) {
-    uint32_t count =
-        end - first < all->pages_per_message ? (uint32_t)(end - first) : all->pages_per_message;
+    uint32_t count = end - first < b->next_pages ? (uint32_t)(end - first) : b->next_pages;
     gsq_error error = {0};
+    const int64_t begun_ms = gsq_now_ms();
     int code = read_pages(u, first, count, b, &error);
     if (code == GSQ_OK) code = send_pages(u, count, b, &error);
+    b->next_pages = gsq_now_ms() - begun_ms < SOON_MS ? all->most_pages : all->slow_pages;
     pthread_mutex_lock(&all->mutex);
     if (code == GSQ_OK && all->code == GSQ_OK &&
         u->on_sent(u->arg, (uint64_t)count * u->page_size) != 0) {
@@ -104,8 +109,9 @@ static void send_run(uploading *all, uint64_t first, uint64_t end, buffers *b) {
 static void *work(void *arg) {
   uploading *all = arg;
   const gsq_upload *u = all->upload;
-  buffers b = {.bytes = malloc((size_t)all->pages_per_message * u->page_size),
-               .pages = calloc(all->pages_per_message, sizeof *b.pages)};
+  buffers b = {.bytes = malloc((size_t)all->most_pages * u->page_size),
+               .pages = calloc(all->most_pages, sizeof *b.pages),
+               .next_pages = all->slow_pages};
   for (;;) {
     pthread_mutex_lock(&all->mutex);
     if ((!b.bytes || !b.pages) && all->code == GSQ_OK) {
@@ -125,28 +131,32 @@ static void *work(void *arg) {
 }
 
 /* As many runs for each thread, so that none is left alone with the last. */
-static uint64_t pages_per_run(const gsq_upload *u, uint32_t per_message) {
-  uint64_t messages = ((uint64_t)u->page_count + per_message - 1) / per_message;
+static uint64_t pages_per_run(const gsq_upload *u) {
   uint64_t bytes = (uint64_t)u->page_count * u->page_size;
   uint64_t runs = (bytes + RUN_BYTES - 1) / RUN_BYTES;
   runs = (runs + THREADS - 1) / THREADS * THREADS;
-  return (messages + runs - 1) / runs * per_message;
+  return (u->page_count + runs - 1) / runs;
+}
+
+/* 0 if not even one fits. */
+static uint32_t pages_in(const gsq_upload *u, size_t bytes) {
+  if (bytes > u->max_message_bytes) bytes = u->max_message_bytes;
+  if (bytes < GSQ_MESSAGE_OVERHEAD_BYTES) return 0;
+  return (uint32_t)((bytes - GSQ_MESSAGE_OVERHEAD_BYTES) /
+                    gsq_pages_wire_size(u->page_size, 1));
 }
 
 int gsq_upload_run(const gsq_upload *u, gsq_error *error) {
-  size_t room =
-      u->max_message_bytes < MOST_MESSAGE_BYTES ? u->max_message_bytes : MOST_MESSAGE_BYTES;
-  size_t page = gsq_pages_wire_size(u->page_size, 1);
   if (!gsq_is_page_size(u->page_size) || u->page_count == 0 ||
-      room < GSQ_MESSAGE_OVERHEAD_BYTES + page) {
+      pages_in(u, SLOW_MESSAGE_BYTES) == 0) {
     return gsq_error_set(error, GSQ_INVALID_ARGUMENT,
                          "%u pages of %u bytes cannot be sent in messages of %u bytes",
                          u->page_count, u->page_size, u->max_message_bytes);
   }
-  uint32_t per_message = (uint32_t)((room - GSQ_MESSAGE_OVERHEAD_BYTES) / page);
   uploading all = {.upload = u,
-                   .pages_per_message = per_message,
-                   .pages_per_run = pages_per_run(u, per_message),
+                   .most_pages = pages_in(u, MOST_MESSAGE_BYTES),
+                   .slow_pages = pages_in(u, SLOW_MESSAGE_BYTES),
+                   .pages_per_run = pages_per_run(u),
                    .next = 1};
   pthread_mutex_init(&all.mutex, NULL);
   pthread_t threads[THREADS];

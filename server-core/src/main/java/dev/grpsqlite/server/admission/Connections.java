@@ -6,6 +6,7 @@ import io.grpc.netty.shaded.io.netty.channel.ChannelHandler.Sharable;
 import io.grpc.netty.shaded.io.netty.channel.ChannelHandlerContext;
 import io.grpc.netty.shaded.io.netty.channel.ChannelInboundHandlerAdapter;
 import io.grpc.netty.shaded.io.netty.channel.ChannelOption;
+import io.grpc.netty.shaded.io.netty.handler.codec.ByteToMessageDecoder;
 import io.grpc.netty.shaded.io.netty.handler.codec.http2.Http2ConnectionHandler;
 import io.grpc.netty.shaded.io.netty.handler.codec.http2.Http2Settings;
 import io.grpc.netty.shaded.io.netty.util.AttributeKey;
@@ -138,6 +139,8 @@ public final class Connections extends ChannelInboundHandlerAdapter {
     }
     var unused = connection.closeFuture().addListener(closed -> withLargeFrames.decrementAndGet());
     Http2ConnectionHandler http = (Http2ConnectionHandler) context.handler();
+    // Frames of several reads are put together where they are, not copied for each of them.
+    http.setCumulator(ByteToMessageDecoder.COMPOSITE_CUMULATOR);
     var unusedToo =
         http.encoder()
             .writeSettings(
