@@ -43,9 +43,15 @@ final class Uploader {
    * @param settings as the extension has them
    */
   static Optional<Uploader> of(SourceFile source, Map<String, String> settings) {
-    return source.bytes() < LEAST_BYTES || source.hasLog()
+    return source.bytes() < LEAST_BYTES || source.hasLog() || trustsAsJavaDoes(settings)
         ? Optional.empty()
         : Home.uploader().map(program -> new Uploader(program, settings));
+  }
+
+  /** Whose authorities are Java's own, which the program does not know. */
+  private static boolean trustsAsJavaDoes(Map<String, String> settings) {
+    return settings.getOrDefault("GRPSQLITE_URL", "").contains("https:")
+        && !settings.containsKey("GRPSQLITE_CA_FILE");
   }
 
   /** Returns when the server has all of it. */
