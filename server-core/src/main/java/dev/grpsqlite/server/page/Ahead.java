@@ -6,9 +6,13 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Function;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /** Pages that nobody asked for yet. */
 final class Ahead {
+  private static final Logger log = LoggerFactory.getLogger(Ahead.class);
+
   /** Of one answer, whatever the client says. */
   private static final long MOST_BYTES = 16L << 20;
 
@@ -25,13 +29,19 @@ final class Ahead {
     return Math.min(Integer.toUnsignedLong(unsigned), MOST_AT_OPEN_BYTES);
   }
 
-  /** All that a round wants to be sent. That a read fails ends it early, and is no error. */
+  /**
+   * All that a round wants to be sent. That it fails, or a read, ends it early, and is no error.
+   */
   static CompletableFuture<List<PageImage>> collect(
       Round round, Function<long[], CompletableFuture<List<PageImage>>> read) {
     List<PageImage> sent = new ArrayList<>();
-    return collect(round, read, List.of(), sent)
+    return CompletableFuture.completedFuture(List.<PageImage>of())
+        .thenCompose(nothing -> collect(round, read, nothing, sent))
         .handle(
             (done, error) -> {
+              if (error != null) {
+                log.warn("what was to be sent ahead could not be found out", error);
+              }
               round.close();
               return sent;
             });

@@ -18,6 +18,8 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The answer to one ReadPages: what was asked for, and then what is thought to be asked for next.
@@ -28,6 +30,7 @@ import org.jspecify.annotations.Nullable;
  * thread at a time takes the steps that are then possible.
  */
 final class PageStream {
+  private static final Logger log = LoggerFactory.getLogger(PageStream.class);
   private static final int MESSAGE_BYTES = 1 << 20;
 
   /** Of pages that are compressed on the way, which takes an event loop half a millisecond. */
@@ -113,11 +116,30 @@ final class PageStream {
     }
     int seenCalls = 1;
     do {
-      while (step()) {
-        // As far as it goes.
-      }
+      goOn();
       seenCalls = calls.addAndGet(-seenCalls);
     } while (seenCalls != 0);
+  }
+
+  /** Steps as far as they go. Whatever happens in them, the call has an end. */
+  private void goOn() {
+    try {
+      while (step()) {
+        // And another.
+      }
+    } catch (RuntimeException e) {
+      if (!finished) {
+        finish();
+      }
+      if (!roundBegan) {
+        call.onError(Statuses.of(e));
+        return;
+      }
+      log.warn("what was to be sent ahead could not be found out", e);
+      if (!completed) {
+        call.onCompleted();
+      }
+    }
   }
 
   /** Returns whether another step may be possible. */

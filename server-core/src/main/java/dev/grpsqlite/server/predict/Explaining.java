@@ -67,7 +67,7 @@ final class Explaining implements Plan {
     Hand hand = round.hand();
     boolean missing = !hand.look(leaf.number);
     for (long each : before.page) {
-      missing |= each > 0 && each <= hand.shape.pageCount() && !hand.look(each);
+      missing |= hand.exists(each) && !hand.look(each);
     }
     Cursor cursor = new Cursor();
     Step step = missing ? Step.BLOCKED : predictor.locate(hand, leaf.number, cursor);
@@ -83,7 +83,7 @@ final class Explaining implements Plan {
     List<Source> sources = new ArrayList<>();
     for (int i = 0; i < RecentLeaves.MOST; i++) {
       long page = before.page[i];
-      if (page == 0 || page == leaf.number || before.find(page) < i) {
+      if (!hand.exists(page) || page == leaf.number || before.find(page) < i) {
         continue;
       }
       Roots.Tree tree = round.roots().tree(before.root[i]);

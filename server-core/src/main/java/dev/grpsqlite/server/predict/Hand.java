@@ -38,12 +38,20 @@ final class Hand {
     usable = bytes;
   }
 
-  /** Whether a page, which must exist, is here. Else it is wanted. */
+  /** Whether the database has such a page: one that was read at another version it may not have. */
+  boolean exists(long page) {
+    return page > 0 && page <= shape.pageCount();
+  }
+
+  /**
+   * Whether a page is here. Else it is wanted, if it exists; if it does not, a plan that cannot do
+   * without it is over, for nothing is wanted any more.
+   */
   boolean look(long page) {
     if (images.containsKey(page)) {
       return true;
     }
-    if (wanted.size() < batch) {
+    if (wanted.size() < batch && exists(page)) {
       wanted.add(page);
     }
     return false;

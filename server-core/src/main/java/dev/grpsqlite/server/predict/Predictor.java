@@ -84,8 +84,12 @@ public final class Predictor {
     }
     Hand hand = new Hand(shape, shape.pageSize());
     hand.put(first);
-    // A client that opens anew has nothing.
+    // A client that opens anew has nothing, and is at nothing.
     sent.clear();
+    Arrays.fill(walks, null);
+    Arrays.fill(indexLeaves, null);
+    Arrays.fill(leaf, 0);
+    recent.clear();
     sent.add(1, shape.version());
     Opening opening = new Opening();
     sending = new Round(this, hand, knowing(opening), creditBytes, true);

@@ -1,5 +1,7 @@
 package dev.grpsqlite.server.predict;
 
+import java.util.Arrays;
+
 /** Leaves of any kind that a session asked for last, the newest first. */
 final class RecentLeaves {
   static final int MOST = 8;
@@ -24,6 +26,10 @@ final class RecentLeaves {
     root[0] = 0;
     row[0] = rowRead;
     led[0] = -1;
+  }
+
+  void clear() {
+    Arrays.fill(page, 0);
   }
 
   /** Where a page is; -1: it is not among them. */
