@@ -68,7 +68,7 @@ static const char *setting(const char *name) {
 static int read_settings(gsq_upload *upload, uint64_t *device, uint64_t *inode,
                          gsq_error *error) {
   const char *text = setting("GRPSQLITE_UPLOAD");
-  char session[33], database[33], stage[33];
+  char session[34] = "", database[34] = "", stage[34] = "";
   if (!text ||
       sscanf(text,
              "%32[0-9a-f] %32[0-9a-f] %32[0-9a-f] %" SCNu64 " %" SCNu32 " %" SCNu32 " %" SCNu32

@@ -12,8 +12,8 @@
 
 /* One is read while another is on its way. */
 #define THREADS 3
-/* In one message, if the last one was there soon: each costs the server as much as a whole MiB. On a
-** slow line that would be more than arrives in a message's time. */
+/* In one message, if the last one was there soon: whatever its size, each costs the server some work.
+** On a slow line that would be more than arrives in a message's time. */
 #define MOST_MESSAGE_BYTES (4 << 20)
 #define SLOW_MESSAGE_BYTES (1 << 20)
 #define SOON_MS 500

@@ -10,9 +10,7 @@ import io.grpc.ServerBuilder;
 import io.grpc.ServerCredentials;
 import io.grpc.TlsServerCredentials;
 import io.grpc.netty.shaded.io.grpc.netty.NettyServerBuilder;
-import io.grpc.netty.shaded.io.netty.channel.AdaptiveRecvByteBufAllocator;
 import io.grpc.netty.shaded.io.netty.channel.ChannelFactory;
-import io.grpc.netty.shaded.io.netty.channel.ChannelOption;
 import io.grpc.netty.shaded.io.netty.channel.EventLoopGroup;
 import io.grpc.netty.shaded.io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.grpc.netty.shaded.io.netty.channel.ServerChannel;
@@ -42,12 +40,6 @@ import java.util.concurrent.TimeUnit;
 final class Listeners implements AutoCloseable {
   /** As much as a client may have on its way; a message of staged pages fits. */
   private static final int FLOW_CONTROL_WINDOW_BYTES = 1 << 20;
-
-  /** Read at once of a connection on which much comes; of others less, as much as comes. */
-  private static final int MOST_READ_BYTES = 256 << 10;
-
-  private static final int LEAST_READ_BYTES = 64;
-  private static final int FIRST_READ_BYTES = 2048;
 
   /** Clients may ping as often as this, also when idle. */
   private static final long MIN_PING_SECONDS = 10;
@@ -111,9 +103,6 @@ final class Listeners implements AutoCloseable {
     return builder
         .bossEventLoopGroup(boss)
         .workerEventLoopGroup(workers)
-        .withChildOption(
-            ChannelOption.RECVBUF_ALLOCATOR,
-            new AdaptiveRecvByteBufAllocator(LEAST_READ_BYTES, FIRST_READ_BYTES, MOST_READ_BYTES))
         .flowControlWindow(FLOW_CONTROL_WINDOW_BYTES)
         .maxConcurrentCallsPerConnection(options.maxCallsPerConnection())
         .permitKeepAliveTime(MIN_PING_SECONDS, TimeUnit.SECONDS)
