@@ -1,5 +1,6 @@
 package dev.grpsqlite.bench.report;
 
+import dev.grpsqlite.bench.profile.Profile;
 import java.util.List;
 import java.util.Map;
 
@@ -10,8 +11,10 @@ import java.util.Map;
  * @param about what it does, for a reader who wants to judge it
  * @param rows the first one is what the others are compared with
  * @param figures ratios of rows, with their bars
+ * @param profiles of places without delay, if a bar was missed
  */
-public record Comparison(String name, String about, List<Row> rows, List<Figure> figures) {
+public record Comparison(
+    String name, String about, List<Row> rows, List<Figure> figures, List<Profile> profiles) {
   /**
    * One place.
    *
@@ -23,5 +26,6 @@ public record Comparison(String name, String about, List<Row> rows, List<Figure>
   public Comparison {
     rows = List.copyOf(rows);
     figures = List.copyOf(figures);
+    profiles = List.copyOf(profiles);
   }
 }

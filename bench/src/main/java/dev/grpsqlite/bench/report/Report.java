@@ -2,6 +2,7 @@ package dev.grpsqlite.bench.report;
 
 import com.google.gson.Gson;
 import com.google.gson.GsonBuilder;
+import dev.grpsqlite.bench.profile.Profile;
 import dev.grpsqlite.bench.report.Comparison.Row;
 import dev.grpsqlite.bench.report.Figure.Verdict;
 import java.io.IOException;
@@ -24,6 +25,7 @@ public final class Report {
   /** Single figures that belong together. */
   private record Group(String name, String note, List<Figure> figures) {}
 
+  private static final double LEAST_SHOWN = 0.01;
   private final String conditions;
   private final List<Comparison> comparisons = new ArrayList<>();
   private final List<Group> groups = new ArrayList<>();
@@ -106,12 +108,14 @@ public final class Report {
     table(text, judged);
     for (Comparison each : comparisons) {
       text.append("\n## ").append(each.name()).append("\n\n").append(each.about()).append("\n\n");
+      text.append(each.rows().get(0).seconds().values().size()).append(" rounds.\n\n");
       rows(text, each.rows());
       text.append("\n![").append(each.name()).append("](").append(each.name()).append(".svg)\n");
       if (!each.figures().isEmpty()) {
         text.append('\n');
         table(text, each.figures());
       }
+      each.profiles().forEach(profile -> profile(text, profile));
     }
     for (Group each : groups) {
       text.append("\n## ").append(each.name()).append("\n\n");
@@ -126,6 +130,33 @@ public final class Report {
   private static void table(StringBuilder text, List<Figure> figures) {
     text.append(Figure.HEADING).append('\n');
     figures.forEach(each -> text.append(each.row()).append('\n'));
+  }
+
+  /** CPU as parts of the time that passed: 200 % is all that two cores have. */
+  private static void profile(StringBuilder text, Profile profile) {
+    text.append("\n### Where the time goes, ").append(profile.place()).append("\n\n");
+    cpu(text, "the client, with SQLite and the extension", profile.client(), profile.seconds());
+    cpu(text, "the server", profile.server(), profile.seconds());
+    parts(text.append("- methods of the server's Java threads:"), profile.methods(), 1);
+  }
+
+  private static void cpu(
+      StringBuilder text, String who, Map<String, Double> threads, double seconds) {
+    text.append("- CPU of ").append(who).append(": ");
+    text.append(Text.percent(Profile.sum(threads) / seconds)).append(" of the time;");
+    parts(text, threads, seconds);
+  }
+
+  private static void parts(StringBuilder text, Map<String, Double> parts, double whole) {
+    String separator = " ";
+    for (Map.Entry<String, Double> each : parts.entrySet()) {
+      if (each.getValue() >= LEAST_SHOWN * whole) {
+        text.append(separator).append(each.getKey()).append(' ');
+        text.append(Text.percent(each.getValue() / whole));
+        separator = ", ";
+      }
+    }
+    text.append('\n');
   }
 
   private static void rows(StringBuilder text, List<Row> rows) {
@@ -186,6 +217,7 @@ public final class Report {
                         row.counts()))
             .toList());
     all.put("figures", comparison.figures().stream().map(Report::json).toList());
+    all.put("profiles", comparison.profiles());
     return all;
   }
 

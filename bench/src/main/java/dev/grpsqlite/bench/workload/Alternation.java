@@ -5,6 +5,7 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.BooleanSupplier;
 
 /**
  * The order in which places take their turns. A round is one turn of each; every other one goes
@@ -14,7 +15,14 @@ import java.util.Map;
 final class Alternation {
   private Alternation() {}
 
-  static Measured run(List<Contender> contenders, int rounds) throws Exception {
+  /**
+   * Runs as many rounds as there may be, or as fit.
+   *
+   * @param least so many, however long they take
+   * @param goOn asked before each of the others
+   */
+  static Measured run(List<Contender> contenders, int least, int most, BooleanSupplier goOn)
+      throws Exception {
     Map<String, List<Sample>> samples = new LinkedHashMap<>();
     for (Contender each : contenders) {
       if (samples.put(each.name(), new ArrayList<>()) != null) {
@@ -22,7 +30,7 @@ final class Alternation {
       }
     }
     List<Contender> order = new ArrayList<>(contenders);
-    for (int round = 0; round <= rounds; round++) {
+    for (int round = 0; round <= most && (round <= least || goOn.getAsBoolean()); round++) {
       for (Contender each : order) {
         Sample sample = each.measurement().take();
         if (round > 0) {

@@ -1,9 +1,12 @@
 package dev.grpsqlite.bench.workload;
 
+import dev.grpsqlite.bench.profile.Profile;
 import dev.grpsqlite.bench.report.Bar;
 import dev.grpsqlite.bench.report.Comparison;
 import dev.grpsqlite.bench.report.Figure;
+import dev.grpsqlite.bench.report.Figure.Verdict;
 import dev.grpsqlite.bench.report.Series;
+import java.util.ArrayList;
 import java.util.List;
 
 /** The workloads that there are, and how one is run. */
@@ -27,6 +30,7 @@ public final class Comparing {
           new Collecting(),
           new Scale());
 
+  private static final long PROFILE_NANOS = 2_000_000_000;
   private static final double WASTE_BAR = 1.3;
 
   private Comparing() {}
@@ -51,11 +55,46 @@ public final class Comparing {
   /** Prepares a workload, measures it in all its places in turn, and judges. */
   public static Comparison run(Workload workload, Rig rig) throws Exception {
     try {
-      Measured measured = Alternation.run(workload.prepare(rig), rig.sizes().rounds());
+      Sizes sizes = rig.sizes();
+      List<Contender> contenders = workload.prepare(rig);
+      long begun = System.nanoTime();
+      Measured measured =
+          Alternation.run(
+              contenders,
+              sizes.leastRounds(),
+              sizes.rounds(),
+              () -> System.nanoTime() - begun < sizes.longMs() * 1e6);
+      List<Figure> figures = workload.judge(measured);
+      boolean isMissed = figures.stream().anyMatch(each -> each.verdict() == Verdict.MISSED);
       return new Comparison(
-          workload.name(), workload.about(), measured.rows(), workload.judge(measured));
+          workload.name(),
+          workload.about(),
+          measured.rows(),
+          figures,
+          isMissed ? profiles(rig, contenders) : List.of());
     } finally {
       rig.closeLeft();
     }
+  }
+
+  /** Of the places without delay, for what is missed there is missed everywhere. */
+  private static List<Profile> profiles(Rig rig, List<Contender> contenders) throws Exception {
+    List<Profile> profiles = new ArrayList<>();
+    for (Contender each : contenders) {
+      for (String server : List.of(Rig.MEMORY, Rig.ROCKSDB)) {
+        if (each.name().startsWith(RemotePlace.name(server, 0))) {
+          long pid = rig.server(server).pid();
+          profiles.add(Profile.of(each.name(), pid, rig.folder(), () -> repeat(each)));
+        }
+      }
+    }
+    return profiles;
+  }
+
+  private static void repeat(Contender contender) throws Exception {
+    long begun = System.nanoTime();
+    do {
+      Sample unused = contender.measurement().take();
+    } while (System.nanoTime() - begun < PROFILE_NANOS);
   }
 }

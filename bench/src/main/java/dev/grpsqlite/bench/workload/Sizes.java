@@ -7,6 +7,8 @@ import java.util.List;
  *
  * @param name of the form
  * @param rounds that count, of each place of each workload; one more comes before them
+ * @param leastRounds of a workload that takes long
+ * @param longMs after which no round is begun any more, if there were as many as that
  * @param sliceMs how long an operation is repeated for one value
  * @param delaysMs of round trips; the first is 0, without a proxy
  * @param tableMiB the table of scans and points
@@ -24,6 +26,8 @@ import java.util.List;
 public record Sizes(
     String name,
     int rounds,
+    int leastRounds,
+    long longMs,
     int sliceMs,
     List<Double> delaysMs,
     int tableMiB,
@@ -44,6 +48,8 @@ public record Sizes(
       new Sizes(
           "short",
           5,
+          5,
+          Long.MAX_VALUE,
           200,
           DELAYS_MS,
           32,
@@ -63,6 +69,8 @@ public record Sizes(
       new Sizes(
           "full",
           7,
+          3,
+          150_000,
           1000,
           DELAYS_MS,
           1024,
@@ -80,7 +88,7 @@ public record Sizes(
   @Override
   public String toString() {
     return String.format(
-        "%s form: %d rounds; a table of %d MiB, %d posts, %d rows in bulk, %d databases",
-        name, rounds, tableMiB, posts, bulkRows, databases);
+        "%s form: %d to %d rounds; a table of %d MiB, %d posts, %d rows in bulk, %d databases",
+        name, leastRounds, rounds, tableMiB, posts, bulkRows, databases);
   }
 }

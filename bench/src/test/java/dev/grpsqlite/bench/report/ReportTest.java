@@ -5,10 +5,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
+import dev.grpsqlite.bench.profile.Profile;
 import dev.grpsqlite.bench.report.Comparison.Row;
 import java.io.StringReader;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.regex.MatchResult;
@@ -31,7 +33,22 @@ class ReportTest {
                   Map.of("round trips", 1.0))),
           List.of(
               Figure.ratio("slow", new Series(List.of(2.0)), Bar.atMost(1.5)),
-              Figure.ratio("quick", new Series(List.of(1.0)), Bar.atMost(1.5))));
+              Figure.ratio("quick", new Series(List.of(1.0)), Bar.atMost(1.5))),
+          List.of(
+              new Profile(
+                  "rocksdb 0 ms",
+                  2,
+                  Map.of("main", 1.5),
+                  ordered("grpc-default-worker", 0.5, "GC Thread", 0.1, "VM Thread", 0.001),
+                  ordered("Wal.sync", 0.25, "Other.method", 0.2))));
+
+  private static Map<String, Double> ordered(Object... namesAndValues) {
+    Map<String, Double> all = new LinkedHashMap<>();
+    for (int i = 0; i < namesAndValues.length; i += 2) {
+      all.put((String) namesAndValues[i], (Double) namesAndValues[i + 1]);
+    }
+    return all;
+  }
 
   @TempDir Path folder;
 
@@ -49,6 +66,21 @@ class ReportTest {
             "- missed: slow: 2.00 (bar ≤ 1.50)",
             ""),
         lines);
+  }
+
+  @Test
+  void aProfileSaysWhoseTimeItIs() {
+    String text = report().markdown();
+    assertTrue(
+        text.contains(
+            """
+            ### Where the time goes, rocksdb 0 ms
+
+            - CPU of the client, with SQLite and the extension: 75 % of the time; main 75 %
+            - CPU of the server: 30 % of the time; grpc-default-worker 25 %, GC Thread 5 %
+            - methods of the server's Java threads: Wal.sync 25 %, Other.method 20 %
+            """),
+        text);
   }
 
   @Test
@@ -84,6 +116,7 @@ class ReportTest {
                 "c",
                 "",
                 List.of(row("<one>", 0.001), row("two", 0.002), row("four", 0.004)),
+                List.of(),
                 List.of()));
     DocumentBuilderFactory.newInstance()
         .newDocumentBuilder()

@@ -21,9 +21,23 @@ class AlternationTest {
         });
   }
 
+  private static Measured run(List<Contender> contenders, int rounds) throws Exception {
+    return Alternation.run(contenders, rounds, rounds, () -> false);
+  }
+
+  @Test
+  void whatTakesLongHasTheLeastRoundsThatCount() throws Exception {
+    Measured measured =
+        Alternation.run(List.of(contender("a"), contender("b")), 2, 9, () -> turns.size() < 8);
+    assertEquals(3, measured.seconds("a").values().size());
+    assertEquals(3, measured.seconds("b").values().size());
+    measured = Alternation.run(List.of(contender("a")), 2, 4, () -> true);
+    assertEquals(4, measured.seconds("a").values().size());
+  }
+
   @Test
   void everyOtherRoundGoesBackwardsAndTheFirstCountsForNothing() throws Exception {
-    Measured measured = Alternation.run(List.of(contender("a"), contender("b"), contender("c")), 2);
+    Measured measured = run(List.of(contender("a"), contender("b"), contender("c")), 2);
     assertEquals(List.of("a", "b", "c", "c", "b", "a", "a", "b", "c"), turns);
     assertEquals(List.of(6.0, 7.0), measured.seconds("a").values());
     assertEquals(List.of(5.0, 8.0), measured.seconds("b").values());
@@ -32,18 +46,17 @@ class AlternationTest {
 
   @Test
   void rowsAreInTheOrderOfThePlaces() throws Exception {
-    Measured measured = Alternation.run(List.of(contender("z"), contender("a")), 1);
+    Measured measured = run(List.of(contender("z"), contender("a")), 1);
     assertEquals(List.of("z", "a"), measured.rows().stream().map(Row::place).toList());
     assertEquals(Map.of("turns", 40.0), measured.rows().get(0).counts());
   }
 
   @Test
   void whatWasNotMeasuredIsNotMadeUp() throws Exception {
-    Measured measured = Alternation.run(List.of(contender("a")), 1);
+    Measured measured = run(List.of(contender("a")), 1);
     assertThrows(IllegalArgumentException.class, () -> measured.seconds("b"));
     assertThrows(IllegalArgumentException.class, () -> measured.count("a", "round trips"));
     assertThrows(
-        IllegalArgumentException.class,
-        () -> Alternation.run(List.of(contender("a"), contender("a")), 1));
+        IllegalArgumentException.class, () -> run(List.of(contender("a"), contender("a")), 1));
   }
 }

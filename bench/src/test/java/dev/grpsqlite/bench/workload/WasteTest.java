@@ -33,6 +33,7 @@ class WasteTest {
         "c",
         "",
         counts.stream().map(each -> new Row("place", new Series(List.of(1.0)), each)).toList(),
+        List.of(),
         List.of());
   }
 }
