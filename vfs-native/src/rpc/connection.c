@@ -42,6 +42,8 @@
 #define QUEUE_SLOTS 256
 /* Pieces of the request in one DATA frame; with its header they fit into the queue. */
 #define FRAME_SLOTS 128
+/* Of the request, in one DATA frame. */
+#define MOST_FRAME_BYTES (256 << 10)
 /* A gRPC answer's header fields and trailers together; servers send some hundred bytes. */
 #define MAX_HEADER_BYTES 65536
 /* Frames without a message's bytes (SETTINGS, PING, empty DATA, …) between two messages. */
@@ -237,6 +239,16 @@ static int on_send_body(nghttp2_session *session, nghttp2_frame *frame, const ui
     }
   }
   return 0;
+}
+
+/* DATA frames as large as the server takes them; nghttp2 alone would make them of 16 KiB. */
+static ssize_t on_frame_length(nghttp2_session *session, uint8_t frame_type, int32_t stream_id,
+                               int32_t session_window, int32_t stream_window,
+                               uint32_t remote_max_frame_size, void *arg) {
+  (void)session, (void)frame_type, (void)stream_id, (void)session_window, (void)stream_window,
+      (void)arg;
+  return remote_max_frame_size < MOST_FRAME_BYTES ? (ssize_t)remote_max_frame_size
+                                                  : MOST_FRAME_BYTES;
 }
 
 enum flush_result { FLUSHED, FLUSH_PENDING, FLUSH_FAILED };
@@ -523,6 +535,7 @@ int gsq_connection_new(gsq_io *io, gsq_addresses *addresses, int address,
   }
   nghttp2_session_callbacks_set_send_callback(callbacks, on_send);
   nghttp2_session_callbacks_set_send_data_callback(callbacks, on_send_body);
+  nghttp2_session_callbacks_set_data_source_read_length_callback(callbacks, on_frame_length);
   nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
   nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
   nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);

@@ -421,17 +421,18 @@ static int call_with_pages(const gsq_page_client *client, const char *method, in
   return code;
 }
 
-int gsq_stage_pages(const gsq_page_client *client, const gsq_id *database, uint64_t epoch,
-                    const gsq_id *stage, uint64_t call, uint32_t page_size,
-                    const gsq_page_ref *pages, size_t count, int64_t deadline_ms,
-                    gsq_error *error) {
+static int stage(const gsq_page_client *client, const gsq_id *database, uint64_t epoch,
+                 const gsq_id *id, int bulk, uint64_t call, uint32_t page_size,
+                 const gsq_page_ref *pages, size_t count, int64_t deadline_ms,
+                 gsq_error *error) {
   error->sent_before = 0;
   grpsqlite_v1_StagePagesRequest request = grpsqlite_v1_StagePagesRequest_init_zero;
   ID_TO(request.session_id, &client->session);
   ID_TO(request.database_id, database);
   request.epoch = epoch;
-  ID_TO(request.stage_id, stage);
+  ID_TO(request.stage_id, id);
   request.page_size = page_size;
+  request.bulk = bulk;
   request.call = call;
   uint8_t bytes[grpsqlite_v1_StagePagesRequest_size];
   size_t size;
@@ -440,6 +441,20 @@ int gsq_stage_pages(const gsq_page_client *client, const gsq_id *database, uint6
   if (code != GSQ_OK) return code;
   return call_with_pages(client, METHOD("StagePages"), 0, bytes, size, 6, page_size, pages,
                          count, NULL, NULL, deadline_ms, error);
+}
+
+int gsq_stage_pages(const gsq_page_client *client, const gsq_id *database, uint64_t epoch,
+                    const gsq_id *id, uint64_t call, uint32_t page_size,
+                    const gsq_page_ref *pages, size_t count, int64_t deadline_ms,
+                    gsq_error *error) {
+  return stage(client, database, epoch, id, 0, call, page_size, pages, count, deadline_ms,
+               error);
+}
+
+int gsq_stage_in_bulk(const gsq_page_client *client, const gsq_id *database, uint64_t epoch,
+                      const gsq_id *id, uint32_t page_size, const gsq_page_ref *pages,
+                      size_t count, int64_t deadline_ms, gsq_error *error) {
+  return stage(client, database, epoch, id, 1, 0, page_size, pages, count, deadline_ms, error);
 }
 
 int gsq_drop_stage(const gsq_page_client *client, const gsq_id *database, const gsq_id *stage,

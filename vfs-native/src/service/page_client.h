@@ -172,6 +172,12 @@ int gsq_stage_pages(const gsq_page_client *client, const gsq_id *database, uint6
                     const gsq_page_ref *pages, size_t count, int64_t deadline_ms,
                     gsq_error *error);
 
+/* As gsq_stage_pages, of a stage that is written in bulk and by several threads at once: no page comes
+** twice, and calls are not counted. */
+int gsq_stage_in_bulk(const gsq_page_client *client, const gsq_id *database, uint64_t epoch,
+                      const gsq_id *stage, uint32_t page_size, const gsq_page_ref *pages,
+                      size_t count, int64_t deadline_ms, gsq_error *error);
+
 int gsq_drop_stage(const gsq_page_client *client, const gsq_id *database, const gsq_id *stage,
                    int64_t deadline_ms, gsq_error *error);
 

@@ -134,6 +134,9 @@ int peer_read_some(int fd, size_t size) {
 
 /* ---- HTTP/2 ---- */
 
+/* So that no window is in the way of a large frame. */
+#define LARGE_FRAMES_WINDOW_BYTES (8 << 20)
+
 typedef struct served_stream {
   char path[128], authorization[64], timeout[16], te[16], content_type[32];
   uint8_t *body;
@@ -300,6 +303,10 @@ static int h2_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
     atomic_fetch_add(&state->self->pings, 1);
   }
   if (frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS) return 0;
+  if (frame->hd.type == NGHTTP2_DATA &&
+      frame->hd.length > atomic_load(&state->self->largest_frame_bytes)) {
+    atomic_store(&state->self->largest_frame_bytes, (unsigned)frame->hd.length);
+  }
   served_stream *stream = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
   if (stream && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) {
     answer_request(session, frame->hd.stream_id, stream, state);
@@ -319,7 +326,16 @@ void h2_serve(peer *self, int fd, const h2_answer *answers, int count) {
   nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, h2_frame);
   nghttp2_session_server_new(&session, callbacks, &state);
   nghttp2_session_callbacks_del(callbacks);
-  nghttp2_submit_settings(session, NGHTTP2_FLAG_NONE, NULL, 0);
+  const uint32_t max_frame_bytes = atomic_load(&self->max_frame_bytes);
+  const nghttp2_settings_entry settings[] = {
+      {NGHTTP2_SETTINGS_MAX_FRAME_SIZE, max_frame_bytes},
+      {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, LARGE_FRAMES_WINDOW_BYTES},
+  };
+  nghttp2_submit_settings(session, NGHTTP2_FLAG_NONE, settings, max_frame_bytes ? 2 : 0);
+  if (max_frame_bytes) {
+    nghttp2_session_set_local_window_size(session, NGHTTP2_FLAG_NONE, 0,
+                                          LARGE_FRAMES_WINDOW_BYTES);
+  }
   uint8_t bytes[16384];
   while (nghttp2_session_send(session) == 0 && !state.closing) {
     ssize_t got = recv(fd, bytes, sizeof bytes, 0);

@@ -25,7 +25,9 @@ struct peer {
   void *arg; /* the script's */
   atomic_int connections;
   atomic_int requests;
-  atomic_int pings; /* that h2_serve was sent */
+  atomic_int pings;                /* that h2_serve was sent */
+  atomic_uint max_frame_bytes;     /* that h2_serve announces; 0: HTTP/2's 16 KiB */
+  atomic_uint largest_frame_bytes; /* of the DATA frames that it was sent */
   atomic_int stopping;
 
   pthread_mutex_t mutex;

@@ -133,13 +133,13 @@ static void test_unary_calls_share_a_connection(void) {
   forget(&got);
 }
 
-static void test_large_messages_of_many_pieces(void) {
-  CASE("large messages of many pieces, both ways");
+static void large_messages_of_many_pieces(unsigned server_max_frame, unsigned want_largest) {
   static const h2_answer echo = {.echo = 1};
   h2_script script = {&echo, 1};
   h2_scripts all = {&script, 1};
   peer server;
   peer_start(&server, h2_scripted, &all, NULL);
+  atomic_store(&server.max_frame_bytes, server_max_frame);
   gsq_channel *channel = channel_to(server.url);
   /* 3 MiB: pieces of one byte, empty ones, and some larger than a frame. */
   size_t size = 3 << 20, used = 0;
@@ -173,11 +173,19 @@ static void test_large_messages_of_many_pieces(void) {
   gsq_channel_stats stats;
   gsq_channel_stats_get(channel, &stats);
   CHECK_INT(1, stats.connects);
+  CHECK_INT(want_largest, atomic_load(&server.largest_frame_bytes));
   gsq_channel_free(channel);
   peer_stop(&server);
   free(bytes);
   free(iov);
   forget(&got);
+}
+
+static void test_large_messages_of_many_pieces(void) {
+  CASE("large messages of many pieces, both ways, in frames as the server takes them");
+  large_messages_of_many_pieces(0, 16384);
+  large_messages_of_many_pieces(100000, 100000);
+  large_messages_of_many_pieces(8 << 20, 256 << 10);
 }
 
 static void test_streams_have_any_number_of_messages(void) {

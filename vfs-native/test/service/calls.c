@@ -260,6 +260,12 @@ static int call_stage(gsq_channel *channel, int64_t deadline_ms, gsq_error *erro
                          error);
 }
 
+static int call_stage_in_bulk(gsq_channel *channel, int64_t deadline_ms, gsq_error *error) {
+  gsq_page_client it = client(channel);
+  return gsq_stage_in_bulk(&it, &database, 3, &stage, 512, three_pages(), 3, deadline_ms,
+                           error);
+}
+
 static void answer_commit_group(builder *b) {
   b_bytes(b, 1, "\x08\x09", 2); /* 8, 9, packed */
 }
@@ -310,8 +316,14 @@ static const char *problem_commit_group(const uint8_t *message, size_t message_s
 
 static const char *problem_stage(const uint8_t *data, size_t size) {
   WANT(database_problem(data, size) == NULL);
-  WANT(IS_UINT(3, 3) && IS_ID(4, stage) && IS_UINT(5, 512) && IS_UINT(8, 7));
+  WANT(IS_UINT(3, 3) && IS_ID(4, stage) && IS_UINT(5, 512) && IS_UINT(7, 0) && IS_UINT(8, 7));
   WANT(size <= GSQ_MESSAGE_OVERHEAD_BYTES + gsq_pages_wire_size(512, 3));
+  return pages_problem(data, size, 6);
+}
+
+static const char *problem_stage_in_bulk(const uint8_t *data, size_t size) {
+  WANT(database_problem(data, size) == NULL);
+  WANT(IS_UINT(3, 3) && IS_ID(4, stage) && IS_UINT(5, 512) && IS_UINT(7, 1) && IS_UINT(8, 0));
   return pages_problem(data, size, 6);
 }
 
@@ -629,6 +641,7 @@ const service_call service_calls[] = {
     {PAGE("Commit"), answer_commit, call_commit, problem_commit},
     {PAGE("CommitGroup"), answer_commit_group, call_commit_group, problem_commit_group},
     {PAGE("StagePages"), nothing, call_stage, problem_stage},
+    {PAGE("StagePages"), nothing, call_stage_in_bulk, problem_stage_in_bulk},
     {PAGE("DropStage"), nothing, call_drop, problem_drop},
     {ADMIN("ListVersions"), answer_versions, call_versions, problem_versions},
     {ADMIN("ForkDatabase"), answer_fork, call_fork, problem_fork},

@@ -1,7 +1,9 @@
 package dev.grpsqlite.cli;
 
 import dev.grpsqlite.cli.Refusal.Kind;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Optional;
 
 /** Where the distribution is that this command is part of. */
 final class Home {
@@ -24,6 +26,13 @@ final class Home {
     return given == null || given.isEmpty()
         ? folder().resolve("lib/libgrpsqlite_vfs.so")
         : Path.of(given).toAbsolutePath();
+  }
+
+  /** The program that sends large files; there may be none. */
+  static Optional<Path> uploader() {
+    return Optional.ofNullable(System.getProperty(FOLDER))
+        .map(folder -> Path.of(folder, "lib", "grpsqlite_upload"))
+        .filter(Files::isExecutable);
   }
 
   static Path bin() {

@@ -18,6 +18,7 @@ import java.time.Duration;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -126,15 +127,7 @@ final class ImportCommand implements Callable<Integer> {
       Upload upload = new Upload(session, lease, source.pageSize());
       double seconds;
       try (Progress progress = top.progress("importing", source.bytes())) {
-        Pieces.each(
-            source.pageCount(),
-            source.pageSize(),
-            upload.pagesPerMessage(),
-            progress,
-            (first, pages, buffer) -> {
-              source.read(first, pages, buffer);
-              upload.stage(first, pages, buffer);
-            });
+        stage(top, source, upload, progress);
         long version = commit(upload, source);
         seconds = progress.seconds();
         verify(top, session, source, version);
@@ -143,13 +136,31 @@ final class ImportCommand implements Callable<Integer> {
       return true;
     } catch (RemoteException e) {
       // The server restarted, and what it had of this is gone. Nothing was committed.
-      if (mayRepeat && e.is("LEASE_LOST")) {
+      if (mayRepeat && (e.is("LEASE_LOST") || e.is("NO_SUCH_SESSION"))) {
         return false;
       }
       throw e;
     } finally {
       release(session, lease);
     }
+  }
+
+  private static void stage(Main top, SourceFile source, Upload upload, Progress progress)
+      throws IOException, InterruptedException {
+    Optional<Uploader> program = Uploader.of(source, top.server().forTheExtension());
+    if (program.isPresent()) {
+      program.get().send(source, upload.handover(), progress);
+      return;
+    }
+    Pieces.each(
+        source.pageCount(),
+        source.pageSize(),
+        upload.pagesPerMessage(),
+        progress,
+        (first, pages, buffer) -> {
+          source.read(first, pages, buffer);
+          upload.stage(first, pages, buffer);
+        });
   }
 
   private void refuseIfThere(long version, int pageCount) {

@@ -44,6 +44,8 @@ final class SourceFile implements AutoCloseable {
   private final int pageSize;
   private final long pageCount;
   private final boolean walMode;
+  private final long device;
+  private final long inode;
 
   private SourceFile(
       Path path,
@@ -52,8 +54,11 @@ final class SourceFile implements AutoCloseable {
       Connection sqlite,
       Header header,
       @Nullable WalFile wal,
-      long pageCount) {
+      long pageCount)
+      throws IOException {
     this.path = path;
+    this.device = ((Number) Files.getAttribute(path, "unix:dev")).longValue();
+    this.inode = ((Number) Files.getAttribute(path, "unix:ino")).longValue();
     this.file = file;
     this.walChannel = walChannel;
     this.sqlite = sqlite;
@@ -165,6 +170,25 @@ final class SourceFile implements AutoCloseable {
       case 26 -> noDatabase(path + " is no SQLite database, or an encrypted one");
       default -> new Refusal(Kind.FAILED, path + " cannot be read: " + e.getMessage());
     };
+  }
+
+  /** Where its own bytes are; without links. */
+  Path path() {
+    return path;
+  }
+
+  /** Which file it is, whatever has its name later. */
+  long device() {
+    return device;
+  }
+
+  long inode() {
+    return inode;
+  }
+
+  /** Whether there are pages that are not in the file itself. */
+  boolean hasLog() {
+    return wal != null;
   }
 
   int pageSize() {

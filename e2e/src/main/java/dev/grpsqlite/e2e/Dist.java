@@ -24,6 +24,11 @@ public final class Dist {
     return existing(ROOT.resolve("dist/bin/grpsqlite"));
   }
 
+  /** What {@code grpsqlite import} sends large files with. */
+  public static Path uploader() {
+    return existing(ROOT.resolve("dist/lib/grpsqlite_upload"));
+  }
+
   /** The extension, as {@code .load} wants it. */
   public static Path library() {
     return existing(ROOT.resolve("dist/lib/libgrpsqlite_vfs.so"));

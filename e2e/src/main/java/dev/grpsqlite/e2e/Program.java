@@ -69,6 +69,11 @@ public final class Program implements AutoCloseable {
     }
   }
 
+  /** Programs that it has started and that have not ended. */
+  public List<ProcessHandle> children() {
+    return process.children().toList();
+  }
+
   /** Writes text to its standard input. */
   public void send(String text) throws IOException {
     in.write(text.getBytes(StandardCharsets.UTF_8));

@@ -13,6 +13,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** {@code grpsqlite import} and {@code export}: bytes, snapshots, refusals, kills. */
 @Timeout(180)
@@ -68,6 +69,71 @@ class CommandImportTest {
     try (var files = Files.list(folder)) {
       assertTrue(files.noneMatch(file -> file.toString().endsWith(".part")));
     }
+  }
+
+  /** So large that a program of its own sends it, if there is one. */
+  @ParameterizedTest
+  @ValueSource(strings = {"", "-Dgrpsqlite.home=/nowhere"})
+  void aLargeOneIsExportedByteForByteWhoeverSendsIt(String javaOptions) throws Exception {
+    try (ServerProcess server = ServerProcess.rocksdb(folder)) {
+      Client client = new Client(folder, server.url());
+      client
+          .localShell(
+              source,
+              "PRAGMA page_size = 512; CREATE TABLE t (i, b);"
+                  + ROWS.formatted(3000)
+                  + " INSERT INTO t VALUES (0, zeroblob(3000000)); DELETE FROM t WHERE i % 7 = 1;")
+          .ok();
+      client = client.with("GRPSQLITE_JAVA_OPTS", "-XX:TieredStopAtLevel=1 " + javaOptions);
+      client.command("import", "--check=full", source.toString(), "large.db").ok();
+      Path copy = folder.resolve("copy.db");
+      client.command("export", "large.db", copy.toString()).ok();
+      assertEquals(-1, Files.mismatch(source, copy));
+    }
+  }
+
+  @Test
+  void ifWhatSendsIsKilledTheImportSaysSoAndLeavesNoName() throws Exception {
+    try (ServerProcess server =
+        ServerProcess.memory(folder, "--session-ttl-ms=1000", "--metrics-listen=127.0.0.1:0")) {
+      Client client = quick(new Client(folder, server.url()));
+      make(client, 24 * 350);
+      boolean inTheMiddle = false;
+      for (int round = 0; round < 5 && !inTheMiddle; round++) {
+        String name = "killed-" + round + ".db";
+        try (Program program = client.startCommand("import", source.toString(), name)) {
+          Await.until(
+              "something to be staged, or the end",
+              Duration.ofMinutes(1),
+              () -> server.metric("grpsqlite_staged_bytes", "") > 2 << 20 || !program.isAlive(),
+              server::log);
+          program.children().forEach(ProcessHandle::destroyForcibly);
+          Finished finished = program.finish();
+          inTheMiddle = finished.exit() != 0;
+          if (inTheMiddle) {
+            assertEquals(1, finished.exit(), finished.toString());
+            assertTrue(finished.err().contains("ended in the middle"), finished.toString());
+            assertEquals("", client.command("ls", "--all", name).ok());
+          }
+        }
+      }
+      assertTrue(inTheMiddle, "nothing was killed in its middle");
+    }
+  }
+
+  /** It has no lock of that one. */
+  @Test
+  void whatSendsRefusesAnotherFileOfThatName() throws Exception {
+    Client client = client(Kind.MEMORY);
+    make(client, 10);
+    String id = "0123456789abcdef".repeat(2);
+    Finished refused =
+        client
+            .with("GRPSQLITE_UPLOAD_FILE", source.toString())
+            .with("GRPSQLITE_UPLOAD", (id + " ").repeat(3) + "1 4096 1 4194304 1000 1 1")
+            .run("", Dist.uploader().toString());
+    assertEquals(1, refused.exit(), refused.toString());
+    assertEquals("failed 2 - " + source + " is another file now\n", refused.out());
   }
 
   @Test

@@ -20,6 +20,11 @@ public final class RemoteException extends RuntimeException {
     this.reason = reason;
   }
 
+  /** What another process was told by the server. */
+  public static RemoteException relayed(int code, String reason, String message) {
+    return new RemoteException(Status.fromCodeValue(code).getCode(), reason, message);
+  }
+
   static RemoteException of(StatusRuntimeException error) {
     Status status = error.getStatus();
     String reason = "";

@@ -143,6 +143,13 @@ public final class ServerConnection implements AutoCloseable {
     return endpoint;
   }
 
+  /** The servers' addresses, the one in use first. */
+  String urls() {
+    List<String> urls = new ArrayList<>(endpoint.urls());
+    Collections.rotate(urls, -inUse.get());
+    return String.join(",", urls);
+  }
+
   PageStoreGrpc.PageStoreBlockingStub pages() {
     return ready(PageStoreGrpc.newBlockingStub(channel()));
   }

@@ -93,6 +93,29 @@ public final class Upload {
     }
   }
 
+  /** What another process needs to know to stage all pages of a file in place of this one. */
+  public record Handover(
+      String urls,
+      ByteString session,
+      ByteString database,
+      ByteString stage,
+      long epoch,
+      int pageSize,
+      int maxMessageBytes,
+      long timeoutMs) {}
+
+  public Handover handover() {
+    return new Handover(
+        session.connection().urls(),
+        session.id(),
+        lease.database(),
+        stage,
+        lease.epoch(),
+        pageSize,
+        session.maxMessageBytes(),
+        session.connection().endpoint().timeout().toMillis());
+  }
+
   /**
    * Makes what was staged the next version, whole or not at all. To be called again, and by nobody
    * else, if its outcome is unknown.

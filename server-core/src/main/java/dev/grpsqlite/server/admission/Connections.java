@@ -1,11 +1,14 @@
 package dev.grpsqlite.server.admission;
 
 import dev.grpsqlite.server.admission.Refusals.Limit;
+import io.grpc.netty.shaded.io.netty.buffer.ByteBuf;
+import io.grpc.netty.shaded.io.netty.buffer.ByteBufAllocator;
 import io.grpc.netty.shaded.io.netty.channel.Channel;
 import io.grpc.netty.shaded.io.netty.channel.ChannelHandler.Sharable;
 import io.grpc.netty.shaded.io.netty.channel.ChannelHandlerContext;
 import io.grpc.netty.shaded.io.netty.channel.ChannelInboundHandlerAdapter;
 import io.grpc.netty.shaded.io.netty.channel.ChannelOption;
+import io.grpc.netty.shaded.io.netty.handler.codec.ByteToMessageDecoder;
 import io.grpc.netty.shaded.io.netty.handler.codec.http2.Http2ConnectionHandler;
 import io.grpc.netty.shaded.io.netty.handler.codec.http2.Http2Settings;
 import io.grpc.netty.shaded.io.netty.util.AttributeKey;
@@ -33,6 +36,9 @@ public final class Connections extends ChannelInboundHandlerAdapter {
   private static final int LARGE_FRAME_BYTES = 256 << 10;
 
   private static final int MOST_WITH_LARGE_FRAMES = 64;
+
+  /** Of a large frame, that is kept as it came. */
+  private static final int LEAST_PIECE_BYTES = 16 << 10;
 
   /** Of connections that were thought of. */
   private static final AttributeKey<Boolean> LARGE_FRAMES =
@@ -138,11 +144,24 @@ public final class Connections extends ChannelInboundHandlerAdapter {
     }
     var unused = connection.closeFuture().addListener(closed -> withLargeFrames.decrementAndGet());
     Http2ConnectionHandler http = (Http2ConnectionHandler) context.handler();
+    http.setCumulator(Connections::putTogether);
     var unusedToo =
         http.encoder()
             .writeSettings(
                 context, new Http2Settings().maxFrameSize(LARGE_FRAME_BYTES), context.newPromise());
     context.flush();
+  }
+
+  /**
+   * Frames of several reads are put together where they are, not copied for each of them; but what
+   * came in small pieces, or would keep a buffer that is mostly empty, takes no more room than it
+   * has bytes.
+   */
+  private static ByteBuf putTogether(ByteBufAllocator buffers, ByteBuf before, ByteBuf next) {
+    boolean stays =
+        next.readableBytes() >= LEAST_PIECE_BYTES && next.readableBytes() >= next.capacity() / 2;
+    return (stays ? ByteToMessageDecoder.COMPOSITE_CUMULATOR : ByteToMessageDecoder.MERGE_CUMULATOR)
+        .cumulate(buffers, before, next);
   }
 
   /** Closes a connection on which nothing comes. */
