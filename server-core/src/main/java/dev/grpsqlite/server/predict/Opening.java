@@ -7,14 +7,21 @@ import java.util.List;
 
 /**
  * What comes with a database that is opened: the pages of its schema, then the interior pages of
- * all its b-trees, level by level.
+ * all its b-trees, level by level; but of no level of which most would have to stay behind, for
+ * then chances are that what is read next is not among them, and an open has to wait for all.
  */
 final class Opening implements Plan {
   /** So many pages are in line at most. */
   private static final int MOST_IN_LINE = 4096;
 
-  /** A page, and how many levels of interior pages there are from it down. */
-  private record Place(long page, int levels) {}
+  /** Of a level that is sent at least so much fits: one in so many. */
+  private static final int LEAST_PART = 2;
+
+  /**
+   * A page, how many levels of interior pages there are from it down, and about how many pages its
+   * level has.
+   */
+  private record Place(long page, int levels, long width) {}
 
   private boolean schemaSent;
   private boolean measured;
@@ -68,10 +75,14 @@ final class Opening implements Plan {
       return;
     }
     sendIfNew(round, place.page);
-    for (int i = 0; place.levels > 1 && i <= page.cells() && line.size() < MOST_IN_LINE; i++) {
+    long width = place.width * (page.cells() + 1);
+    if (place.levels == 1 || !round.hasCreditFor(width / LEAST_PART)) {
+      return;
+    }
+    for (int i = 0; i <= page.cells() && line.size() < MOST_IN_LINE; i++) {
       long child = page.child(i);
       if (child != 0) {
-        line.add(new Place(child, place.levels - 1));
+        line.add(new Place(child, place.levels - 1, width));
       }
     }
   }
@@ -92,7 +103,7 @@ final class Opening implements Plan {
       }
       for (int i = tree; i < upTo; i++) {
         if (trees.get(i).levels > 0) {
-          line.add(new Place(trees.get(i).root, trees.get(i).levels));
+          line.add(new Place(trees.get(i).root, trees.get(i).levels, 1));
         }
       }
       tree = upTo;

@@ -102,7 +102,11 @@ public final class Round implements AutoCloseable {
   }
 
   boolean hasCredit() {
-    return credit >= hand.shape.pageSize();
+    return hasCreditFor(1);
+  }
+
+  boolean hasCreditFor(long pages) {
+    return credit >= pages * hand.shape.pageSize();
   }
 
   /** Whether the session has a page; BLOCKED: its content has to be seen to know. */

@@ -174,6 +174,25 @@ class PredictorTest {
     }
   }
 
+  private static int openedWith(RealDatabase database, int pages) {
+    Replay replay = new Replay(database, new Predictor(new Relations()), 0);
+    replay.open((long) pages * database.shape.pageSize());
+    return replay.opened - 1;
+  }
+
+  @Test
+  void anOpenBringsNoLevelOfWhichMostWouldStayBehind() throws Exception {
+    String sql =
+        "PRAGMA page_size = 512;" + ROWS + "DROP TABLE w; DROP INDEX t_down; DROP INDEX t_nocase;";
+    try (RealDatabase database = RealDatabase.make(folder, "levels.db", sql)) {
+      int all = openedWith(database, 1000);
+      assertTrue(all > 50, all + " interior pages");
+      int first = openedWith(database, 10);
+      assertEquals(first, openedWith(database, all / 3), "a third of the last level");
+      assertEquals(all * 2 / 3, openedWith(database, all * 2 / 3), "two thirds");
+    }
+  }
+
   @Test
   void whatALongerVersionHadIsNotWantedOfAShorterOne() throws Exception {
     try (RealDatabase database = RealDatabase.make(folder, "lengths.db", ROWS)) {
