@@ -68,7 +68,7 @@ public final class Comparing {
       boolean isMissed = figures.stream().anyMatch(each -> each.verdict() == Verdict.MISSED);
       return new Comparison(
           workload.name(),
-          workload.about(),
+          isMissed ? workload.about() + "\n\n" + workload.tried() : workload.about(),
           measured.rows(),
           figures,
           isMissed ? profiles(rig, contenders) : List.of());

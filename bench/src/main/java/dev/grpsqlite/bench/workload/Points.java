@@ -34,6 +34,14 @@ final class Points implements Workload {
   }
 
   @Override
+  public String tried() {
+    return "An open is a round trip. SQLite then begins two transactions, one to read the schema and "
+        + "one for the query, and each has to ask whether somebody has committed meanwhile: reads "
+        + "that may be stale (max_staleness_ms) do without. So three of the round trips come before "
+        + "the first page is asked for.";
+  }
+
+  @Override
   public List<Contender> prepare(Rig rig) throws Exception {
     Path source = Sources.table(rig, rig.sizes().tableMiB());
     List<Contender> contenders = new ArrayList<>();

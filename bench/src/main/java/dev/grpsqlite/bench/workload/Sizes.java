@@ -70,7 +70,7 @@ public record Sizes(
           "full",
           7,
           3,
-          150_000,
+          60_000,
           1000,
           DELAYS_MS,
           1024,

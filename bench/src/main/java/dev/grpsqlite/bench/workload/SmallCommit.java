@@ -30,6 +30,20 @@ final class SmallCommit implements Workload {
   }
 
   @Override
+  public String tried() {
+    return "A commit is one call: one send of the header and both pages, one wait, one write of the answer; the client hands"
+        + " over to no other thread, the memory server answers on the event loop. With RocksDB the parts are, in"
+        + " microseconds, one CPU, under some load: client 96 to 130, network and wake of the event loop 40 to 55, decoding"
+        + " and checks 60 to 100, hand-over to the thread that commits 20 to 28, batch 60 to 75, write to the log 26 to"
+        + " 30, sync (as in \"append and sync\"), memory table 75, mark of the sync and answer 36, hand-over back"
+        + " 20 to 28, write and wake of the client 70. So two hand-overs and the memory table are what is above the"
+        + " bar. Kept: images of a page that nobody can read any more leave the client's cache at once (a connection's"
+        + " 8,000th commit had cost five times the CPU of its first), and no buffers but the pages' own. Without effect:"
+        + " a log that is allocated ahead. Not done: log files that are used again would halve the sync, but their recovery"
+        + " wants sequence numbers without gaps, and tables that are taken over whole leave some.";
+  }
+
+  @Override
   public List<Contender> prepare(Rig rig) throws Exception {
     List<Place> places = new ArrayList<>(List.of(rig.local("FULL"), rig.local("OFF")));
     places.addAll(rig.remotes(Rig.MEMORY, rig.sizes().delaysMs()));

@@ -11,6 +11,11 @@ public interface Workload {
   /** What one operation is, and what a reader must know to judge the figures. */
   String about();
 
+  /** What was tried to reach the bars: shown where one is missed. May be empty. */
+  default String tried() {
+    return "";
+  }
+
   /**
    * Makes the databases, untimed.
    *
