@@ -22,7 +22,7 @@ final class FlightRecording {
 
   /** Native methods in which a thread waits. */
   private static final List<String> WAITING =
-      List.of("epollWait", "epoll_wait", "park", "accept", "read0", "waitFor", "poll");
+      List.of("epollWait0", "epoll_wait", "epollWait", "park", "accept", "waitFor", "poll");
 
   private static final int MOST = 10;
   private final long pid;

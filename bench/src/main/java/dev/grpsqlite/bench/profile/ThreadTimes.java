@@ -54,7 +54,7 @@ record ThreadTimes(Map<String, Double> seconds) {
   }
 
   private static String kind(String name) {
-    return name.replaceAll("[-#:_ ]*[0-9]+(-[0-9]+)*", "").strip();
+    return name.replaceAll("[-#:_ ]+[0-9]+(-[0-9]+)*|[0-9]+$", "").strip();
   }
 
   /** What was used since then, the most first; kinds that used nothing are left out. */

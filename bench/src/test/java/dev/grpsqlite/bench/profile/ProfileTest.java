@@ -23,8 +23,11 @@ class ProfileTest {
     ThreadTimes.add(seconds, stat("rocksdb-read-1", 100, 20));
     ThreadTimes.add(seconds, stat("rocksdb-read-12", 10, 0));
     ThreadTimes.add(seconds, stat("GC Thread#0", 7, 0));
+    ThreadTimes.add(seconds, stat("C2 CompilerThre", 3, 0));
     ThreadTimes.add(seconds, stat("a) (b", 0, 1));
-    assertEquals(Map.of("rocksdb-read", 1.3, "GC Thread", 0.07, "a) (b", 0.01), seconds);
+    assertEquals(
+        Map.of("rocksdb-read", 1.3, "GC Thread", 0.07, "C2 CompilerThre", 0.03, "a) (b", 0.01),
+        seconds);
   }
 
   @Test
