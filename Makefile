@@ -11,7 +11,7 @@ help:
 	@echo '             BACKEND=fdb: on a FoundationDB cluster, where that is installed'
 	@echo 'make test    every test, Java and C'
 	@echo 'make bench   measures, and says which figure misses its bar: build/bench/report.md;'
-	@echo '             under ten minutes, with small sizes; make bench-full takes hours and the real ones'
+	@echo '             under ten minutes, with small sizes; make bench-full the real ones: an hour, 40 GB of disk'
 	@echo 'make soak    for MINUTES=10 a backend: clients while everything fails; build/soak/log'
 	@echo 'make mutants breaks each guarantee in a copy, and sees that its test fails; half an hour'
 	@echo 'make build   compiles and packages everything, without running tests'

@@ -27,13 +27,13 @@ public record Profile(
   }
 
   /**
-   * Does the work, and watches.
+   * Does the work twice: once to see whose CPU it takes, and once more to see where, for what
+   * samples a virtual machine has some of its code compiled anew.
    *
    * @param pid of the server
    * @param folder for what is recorded
    */
   public static Profile of(String place, long pid, Path folder, Work work) throws Exception {
-    FlightRecording recording = new FlightRecording(pid, folder.resolve("profile.jfr"));
     long own = ProcessHandle.current().pid();
     ThreadTimes clientBefore = ThreadTimes.of(own);
     ThreadTimes serverBefore = ThreadTimes.of(pid);
@@ -42,6 +42,8 @@ public record Profile(
     double seconds = (System.nanoTime() - begun) / 1e9;
     Map<String, Double> client = ThreadTimes.of(own).since(clientBefore);
     Map<String, Double> server = ThreadTimes.of(pid).since(serverBefore);
+    FlightRecording recording = new FlightRecording(pid, folder.resolve("profile.jfr"));
+    work.run();
     return new Profile(place, seconds, client, server, recording.hottest());
   }
 
