@@ -40,7 +40,7 @@ final class Ahead {
         .handle(
             (done, error) -> {
               if (error != null) {
-                log.warn("what was to be sent ahead could not be found out", error);
+                log.debug("what was to be sent ahead could not be found out", error);
               }
               round.close();
               return sent;
