@@ -32,12 +32,18 @@ static size_t stage_batch(void *arg, uint32_t unit_size) {
   return 1;
 }
 
+static int scratch(void *arg) {
+  (void)arg;
+  return -1;
+}
+
 gsq_buffer_io gsq_main_buffer_io(gsq_main_file *f) {
   return (gsq_buffer_io){.arg = f,
                          .read_base = read_base,
                          .read_stage = read_stage,
                          .stage = stage,
-                         .stage_batch = stage_batch};
+                         .stage_batch = stage_batch,
+                         .scratch = scratch};
 }
 
 void gsq_main_drop_writes(gsq_main_file *f) {

@@ -3,8 +3,8 @@
 **
 ** A file is at a snapshot while it has a lock. What SQLite reads is that snapshot with what this
 ** connection has written laid over it; what it writes stays in the write buffer until the SYNC
-** file control, which is the commit (gsq_remote_sync). Nothing of it is on disk here, and nothing
-** of it is at the server before, but in a stage that only this session can see.
+** file control, which is the commit (gsq_remote_sync). Nothing of it is at the server before, but in
+** a stage that only this session can see; and nothing on disk here, but in a nameless file beside that.
 **
 ** LOCKS, as SQLite asks for them, and what each step means here:
 **
@@ -47,6 +47,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/scratch_file.h"
 #include "vfs/fork.h"
 #include "vfs/group.h"
 #include "vfs/super_journals.h"
@@ -101,6 +102,11 @@ static int stage_units(void *arg, gsq_stage *stage, uint32_t unit_size,
 static size_t stage_batch(void *arg, uint32_t unit_size) {
   gsq_remote_file *file = arg;
   return gsq_stager_batch(&file->stager, unit_size);
+}
+
+static int scratch(void *arg) {
+  (void)arg;
+  return gsq_scratch_file_open();
 }
 
 static uint64_t snapshot_bytes(const gsq_snapshot *snapshot) {
@@ -572,7 +578,8 @@ int gsq_remote_open(gsq_remote_file *file, gsq_server *server, gsq_settings *set
                             .read_base = read_base,
                             .read_stage = read_stage,
                             .stage = stage_units,
-                            .stage_batch = stage_batch};
+                            .stage_batch = stage_batch,
+                            .scratch = scratch};
   file->buffer = gsq_write_buffer_new(&io, (size_t)settings->buffer_bytes);
   if (!file->buffer) return gsq_fail(report, SQLITE_NOMEM, "out of memory");
   if (open_there(file, server, settings, create, read_only, deadline_ms, &error) != GSQ_OK) {

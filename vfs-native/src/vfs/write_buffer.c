@@ -2,6 +2,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "base/scratch_file.h"
 
 #define MIN_UNIT 512u
 #define MAX_UNIT 65536u
@@ -13,6 +16,7 @@
 /* A slot of the table: open addressing by unit number, 0 for an empty slot. */
 typedef struct slot {
   uint32_t number;
+  uint8_t kept;  /* if staged: the scratch file has it too */
   uint8_t *data; /* NULL: staged */
 } slot;
 
@@ -34,6 +38,8 @@ struct gsq_write_buffer {
   uint32_t in_memory; /* units with data */
   int staged;
   gsq_stage stage;
+  int scratch;    /* -1: none */
+  int no_scratch; /* of this transaction, any more */
 };
 
 static int no_memory(gsq_error *error) {
@@ -100,6 +106,30 @@ static void clear_table(gsq_write_buffer *buffer) {
   buffer->in_memory = 0;
 }
 
+/* The scratch file. Whatever fails there, the server has the unit too. */
+
+static void close_scratch(gsq_write_buffer *buffer) {
+  if (buffer->scratch >= 0) close(buffer->scratch);
+  buffer->scratch = -1;
+}
+
+static uint64_t offset_of(const gsq_write_buffer *buffer, uint32_t number) {
+  return (uint64_t)(number - 1) * buffer->unit_size;
+}
+
+/* Of a unit that was staged just now. */
+static void keep(gsq_write_buffer *buffer, slot *s) {
+  s->kept = 0;
+  if (buffer->no_scratch) return;
+  if (buffer->scratch < 0) buffer->scratch = buffer->io.scratch(buffer->io.arg);
+  if (buffer->scratch < 0 || gsq_scratch_file_write(buffer->scratch, s->data, buffer->unit_size,
+                                                    offset_of(buffer, s->number)) != 0) {
+    buffer->no_scratch = 1;
+    return;
+  }
+  s->kept = 1;
+}
+
 /* Life. */
 
 gsq_write_buffer *gsq_write_buffer_new(const gsq_buffer_io *io, size_t max_bytes) {
@@ -107,12 +137,14 @@ gsq_write_buffer *gsq_write_buffer_new(const gsq_buffer_io *io, size_t max_bytes
   if (!buffer) return NULL;
   buffer->io = *io;
   buffer->max_bytes = max_bytes;
+  buffer->scratch = -1;
   return buffer;
 }
 
 void gsq_write_buffer_free(gsq_write_buffer *buffer) {
   if (!buffer) return;
   clear_table(buffer);
+  close_scratch(buffer);
   free(buffer);
 }
 
@@ -124,6 +156,8 @@ void gsq_write_buffer_reset(gsq_write_buffer *buffer, uint64_t base_size,
   buffer->unit_size = 0;
   buffer->dirty = 0;
   buffer->staged = 0;
+  close_scratch(buffer);
+  buffer->no_scratch = 0;
 }
 
 int gsq_write_buffer_is_empty(const gsq_write_buffer *buffer) {
@@ -176,8 +210,7 @@ static int load(gsq_write_buffer *buffer, uint32_t number, int read, uint8_t **o
   if (read && s) {
     code = gsq_write_buffer_read_staged(buffer, &number, 1, data, error);
   } else if (read) {
-    code = read_beneath(buffer, (uint64_t)(number - 1) * buffer->unit_size, data,
-                        buffer->unit_size, error);
+    code = read_beneath(buffer, offset_of(buffer, number), data, buffer->unit_size, error);
   }
   if (code == GSQ_OK && !s && buffer->used + 1 > buffer->slot_count / 2) {
     code = rebuild(buffer, UINT32_MAX, error);
@@ -218,6 +251,7 @@ static int spill(gsq_write_buffer *buffer, gsq_error *error) {
                               error);
       if (code != GSQ_OK) break;
       for (size_t k = 0; k < count; k++) {
+        keep(buffer, places[k]);
         free(places[k]->data);
         places[k]->data = NULL;
         buffer->in_memory--;
@@ -303,10 +337,44 @@ int gsq_write_buffer_truncate(gsq_write_buffer *buffer, uint64_t size, gsq_error
   return GSQ_OK;
 }
 
+/* Of units that follow each other in `numbers`, how many are all in the scratch file, or all not. */
+static size_t alike(const gsq_write_buffer *buffer, const uint32_t *numbers, size_t count,
+                    int *kept) {
+  *kept = find(buffer, numbers[0])->kept;
+  size_t n = 1;
+  while (n < count && find(buffer, numbers[n])->kept == *kept) n++;
+  return n;
+}
+
+static int read_kept(const gsq_write_buffer *buffer, const uint32_t *numbers, size_t count,
+                     uint8_t *to) {
+  for (size_t i = 0; i < count;) {
+    size_t run = 1;
+    while (i + run < count && numbers[i + run] == numbers[i] + run) run++;
+    if (gsq_scratch_file_read(buffer->scratch, to + i * buffer->unit_size,
+                              run * buffer->unit_size, offset_of(buffer, numbers[i])) != 0) {
+      return -1;
+    }
+    i += run;
+  }
+  return 0;
+}
+
 int gsq_write_buffer_read_staged(gsq_write_buffer *buffer, const uint32_t *numbers,
                                  size_t count, void *to, gsq_error *error) {
-  return buffer->io.read_stage(buffer->io.arg, &buffer->stage.id, buffer->unit_size, numbers,
-                               count, to, error);
+  uint8_t *out = to;
+  for (size_t done = 0; done < count;) {
+    int kept;
+    const size_t n = alike(buffer, numbers + done, count - done, &kept);
+    if (!kept || read_kept(buffer, numbers + done, n, out) != 0) {
+      int code = buffer->io.read_stage(buffer->io.arg, &buffer->stage.id, buffer->unit_size,
+                                       numbers + done, n, out, error);
+      if (code != GSQ_OK) return code;
+    }
+    done += n;
+    out += n * buffer->unit_size;
+  }
+  return GSQ_OK;
 }
 
 /* Reads the staged units from `number` on that follow each other, up to `most`. Returns in

@@ -3,7 +3,8 @@
 **
 ** It is kept in *units*, whose size is that of the first aligned write of a power of two of at
 ** least 512 bytes (SQLite's page size, then), else the snapshot's page size. Units live in memory
-** up to a limit; beyond it they are staged at the server and come back from there when read.
+** up to a limit; beyond it they are staged at the server. A copy of what was staged stays in a
+** scratch file, for SQLite reads much of it again; what is not there comes back from the server.
 **
 ** Knows no SQLite and no RPC: bytes beneath it, and the staging, come by functions. Functions
 ** return GSQ_OK or the code in *error. Used by one thread at a time.
@@ -38,6 +39,8 @@ typedef struct gsq_buffer_io {
                size_t count, gsq_error *error);
   /* How many units one call of stage should be given. */
   size_t (*stage_batch)(void *arg, uint32_t unit_size);
+  /* A new scratch file (base/scratch_file.h), closed by the buffer; -1: there is none. */
+  int (*scratch)(void *arg);
 } gsq_buffer_io;
 
 typedef struct gsq_write_buffer gsq_write_buffer;

@@ -1,7 +1,12 @@
 /* The write buffer against a plain array of bytes, and the shape of a commit. */
+#include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
+#include "base/scratch_file.h"
 #include "check.h"
 #include "vfs/commit.h"
 #include "vfs/write_buffer.h"
@@ -9,12 +14,17 @@
 #define MAX_BYTES (1u << 20)
 #define STAGED_UNITS 4096
 
+/* What becomes of the copies of staged units. */
+typedef enum scratch_kind { NO_SCRATCH, SCRATCH, FULL_DISK } scratch_kind;
+
 /* What lies beneath: a snapshot, and a stage that keeps what it is given. */
 typedef struct ground {
+  scratch_kind kind;
+  int scratch_file, scratch_opens;
   uint8_t base[MAX_BYTES];
   uint64_t base_size;
   uint8_t *staged[STAGED_UNITS];
-  int stage_calls, read_base_calls;
+  int stage_calls, read_stage_calls, read_base_calls;
   int stage_fails;  /* the next one */
   size_t most_read; /* units, by one read_stage */
 } ground;
@@ -32,6 +42,7 @@ static int read_stage(void *arg, const gsq_id *stage, uint32_t unit_size,
                       const uint32_t *numbers, size_t count, void *to, gsq_error *error) {
   ground *g = arg;
   (void)stage;
+  g->read_stage_calls++;
   g->most_read = count > g->most_read ? count : g->most_read;
   CHECK(count > 0 && count <= GSQ_BATCH_PAGES);
   for (size_t i = 0; i < count; i++) {
@@ -67,6 +78,15 @@ static size_t stage_batch(void *arg, uint32_t unit_size) {
   return 3;
 }
 
+static int scratch(void *arg) {
+  ground *g = arg;
+  g->scratch_opens++;
+  g->scratch_file = g->kind == NO_SCRATCH  ? -1
+                    : g->kind == FULL_DISK ? open("/dev/full", O_RDWR)
+                                           : gsq_scratch_file_open();
+  return g->scratch_file;
+}
+
 static ground *new_ground(uint64_t base_size) {
   ground *g = calloc(1, sizeof *g);
   g->base_size = base_size;
@@ -84,7 +104,8 @@ static gsq_write_buffer *new_buffer(ground *g, size_t max_bytes) {
                             .read_base = read_base,
                             .read_stage = read_stage,
                             .stage = stage,
-                            .stage_batch = stage_batch};
+                            .stage_batch = stage_batch,
+                            .scratch = scratch};
   return gsq_write_buffer_new(&io, max_bytes);
 }
 
@@ -94,28 +115,32 @@ static uint32_t next_random(uint64_t *state) {
 }
 
 /* Writes, truncations and reads at random, compared with the same on an array. */
-static void random_operations(uint64_t seed, uint32_t page_size, size_t max_bytes) {
-  fprintf(stderr, "- random operations, seed %llu, pages of %u, at most %zu bytes in memory\n",
-          (unsigned long long)seed, page_size, max_bytes);
+static void random_operations(uint64_t seed, uint32_t page_size, size_t max_bytes,
+                              scratch_kind kind) {
+  fprintf(
+      stderr,
+      "- random operations, seed %llu, pages of %u, at most %zu bytes in memory, scratch %d\n",
+      (unsigned long long)seed, page_size, max_bytes, (int)kind);
   uint64_t state = seed;
   gsq_error error = {0};
   ground *g = new_ground((uint64_t)page_size * (next_random(&state) % 40));
+  g->kind = kind;
   uint8_t *want = calloc(1, MAX_BYTES), *got = malloc(MAX_BYTES), *data = malloc(MAX_BYTES);
   uint64_t size = g->base_size;
   memcpy(want, g->base, size);
   gsq_write_buffer *buffer = new_buffer(g, max_bytes);
   gsq_write_buffer_reset(buffer, size, size ? page_size : 0);
   for (int step = 0; step < 400; step++) {
-    const uint32_t kind = next_random(&state) % 10;
-    if (kind < 6) {
-      uint32_t length = kind < 4 ? page_size : 1 + next_random(&state) % (3 * page_size);
-      uint64_t at = kind < 4 ? (uint64_t)(next_random(&state) % 60) * page_size
-                             : next_random(&state) % (60 * page_size);
+    const uint32_t step_kind = next_random(&state) % 10;
+    if (step_kind < 6) {
+      uint32_t length = step_kind < 4 ? page_size : 1 + next_random(&state) % (3 * page_size);
+      uint64_t at = step_kind < 4 ? (uint64_t)(next_random(&state) % 60) * page_size
+                                  : next_random(&state) % (60 * page_size);
       for (uint32_t i = 0; i < length; i++) data[i] = (uint8_t)next_random(&state);
       CHECK_INT(GSQ_OK, gsq_write_buffer_write(buffer, at, data, length, &error));
       memcpy(want + at, data, length);
       if (at + length > size) size = at + length;
-    } else if (kind < 7) {
+    } else if (step_kind < 7) {
       uint64_t to = next_random(&state) % (60 * page_size);
       if (next_random(&state) % 3) to = to / page_size * page_size;
       CHECK_INT(GSQ_OK, gsq_write_buffer_truncate(buffer, to, &error));
@@ -149,6 +174,7 @@ static void random_operations(uint64_t seed, uint32_t page_size, size_t max_byte
            units[i].data ? units[i].data : g->staged[units[i].number], unit_size);
   }
   CHECK(memcmp(want, got, size) == 0);
+  if (kind == SCRATCH) CHECK_INT(0, g->read_stage_calls);
   CHECK_INT(max_bytes<MAX_BYTES, g->stage_calls> 0);
   free(units);
   gsq_write_buffer_free(buffer);
@@ -224,6 +250,108 @@ static void units_that_follow_each_other_are_read_together(void) {
   free_ground(g);
 }
 
+/* Units of 512 bytes, each of its number's low byte. */
+static void write_units(gsq_write_buffer *buffer, uint32_t count) {
+  gsq_error error = {0};
+  uint8_t unit[512];
+  for (uint32_t i = 1; i <= count; i++) {
+    memset(unit, (int)(i & 0xff), sizeof unit);
+    CHECK_INT(GSQ_OK, gsq_write_buffer_write(buffer, (uint64_t)(i - 1) * sizeof unit, unit,
+                                             sizeof unit, &error));
+  }
+}
+
+/* With room for four in memory. */
+static gsq_write_buffer *with_units(ground *g, uint32_t count) {
+  gsq_write_buffer *buffer = new_buffer(g, 4 * 512);
+  gsq_write_buffer_reset(buffer, 0, 0);
+  write_units(buffer, count);
+  return buffer;
+}
+
+static void check_units(gsq_write_buffer *buffer, uint32_t count) {
+  gsq_error error = {0};
+  uint8_t unit[512];
+  for (uint32_t i = 1; i <= count; i++) {
+    CHECK_INT(GSQ_OK, gsq_write_buffer_read(buffer, (uint64_t)(i - 1) * sizeof unit, unit,
+                                            sizeof unit, &error));
+    CHECK_INT(i & 0xff, unit[0]);
+    CHECK_INT(i & 0xff, unit[511]);
+  }
+}
+
+static void what_was_staged_is_read_here(void) {
+  CASE("what was staged is read from a scratch file, a new one for each transaction");
+  ground *g = new_ground(0);
+  g->kind = SCRATCH;
+  gsq_write_buffer *buffer = with_units(g, 100);
+  check_units(buffer, 100);
+  CHECK_INT(0, g->read_stage_calls);
+  CHECK_INT(1, g->scratch_opens);
+  const int first = g->scratch_file;
+  gsq_write_buffer_reset(buffer, 0, 0);
+  CHECK_INT(-1, fcntl(first, F_GETFD));
+  gsq_write_buffer_free(buffer);
+  free_ground(g);
+}
+
+static void a_scratch_file_that_fails_is_done_without(void) {
+  CASE("a scratch file that can't be written, or loses what it had, is done without");
+  static const scratch_kind kinds[] = {NO_SCRATCH, FULL_DISK};
+  for (size_t i = 0; i < 2; i++) {
+    ground *g = new_ground(0);
+    g->kind = kinds[i];
+    gsq_write_buffer *buffer = with_units(g, 100);
+    check_units(buffer, 100);
+    CHECK(g->read_stage_calls > 0);
+    CHECK_INT(1, g->scratch_opens);
+    gsq_write_buffer_reset(buffer, 0, 0);
+    write_units(buffer, 100);
+    CHECK_INT(2, g->scratch_opens); /* the next transaction tries it again */
+    gsq_write_buffer_free(buffer);
+    free_ground(g);
+  }
+  ground *g = new_ground(0);
+  g->kind = SCRATCH;
+  gsq_write_buffer *buffer = with_units(g, 100);
+  CHECK_INT(0, ftruncate(g->scratch_file, 10 * 512 + 100));
+  check_units(buffer, 100);
+  CHECK(g->read_stage_calls > 0);
+  gsq_write_buffer_free(buffer);
+  free_ground(g);
+}
+
+static void a_disk_that_becomes_full_leaves_what_it_has(void) {
+  CASE(
+      "when the disk is full, copies that it has are still used, but none of an older content");
+  enum { UNIT = 512, UNITS = 100, FIT = 20 };
+  gsq_error error = {0};
+  uint8_t bytes[UNITS * UNIT];
+  struct rlimit before, limit;
+  ground *g = new_ground(0);
+  g->kind = SCRATCH;
+  signal(SIGXFSZ, SIG_IGN);
+  CHECK_INT(0, getrlimit(RLIMIT_FSIZE, &before));
+  limit = (struct rlimit){.rlim_cur = FIT * UNIT, .rlim_max = before.rlim_max};
+  CHECK_INT(0, setrlimit(RLIMIT_FSIZE, &limit));
+  gsq_write_buffer *buffer = with_units(g, UNITS);
+  CHECK_INT(0, setrlimit(RLIMIT_FSIZE, &before));
+  g->most_read = 0;
+  CHECK_INT(GSQ_OK, gsq_write_buffer_read(buffer, 0, bytes, sizeof bytes, &error));
+  for (uint32_t i = 0; i < UNITS; i++) CHECK_INT((i + 1) & 0xff, bytes[i * UNIT + 17]);
+  CHECK(g->most_read > 0 && g->most_read <= UNITS - FIT + 1);
+  /* All anew, and out of memory again. */
+  for (uint32_t i = 0; i < UNITS; i++) {
+    memset(bytes, 200, UNIT);
+    CHECK_INT(GSQ_OK, gsq_write_buffer_write(buffer, (uint64_t)i * UNIT, bytes, UNIT, &error));
+  }
+  CHECK_INT(GSQ_OK, gsq_write_buffer_read(buffer, 0, bytes, sizeof bytes, &error));
+  for (uint32_t i = 0; i < UNITS; i++) CHECK_INT(200, bytes[i * UNIT + 17]);
+  CHECK_INT(1, g->scratch_opens);
+  gsq_write_buffer_free(buffer);
+  free_ground(g);
+}
+
 static void the_shape_of_a_commit(void) {
   CASE("page size and count come from the header, as far as it can be believed");
   static const struct {
@@ -264,13 +392,18 @@ int main(void) {
   static const uint32_t page_sizes[] = {512, 4096, 8192};
   for (uint64_t seed = 1; seed <= 8; seed += (uint64_t)test_every()) {
     for (int i = 0; i < 3; i++) {
-      random_operations(seed, page_sizes[i], MAX_BYTES);
-      random_operations(seed + 100, page_sizes[i], 4 * page_sizes[i]);
+      random_operations(seed, page_sizes[i], MAX_BYTES, SCRATCH);
+      random_operations(seed + 100, page_sizes[i], 4 * page_sizes[i], NO_SCRATCH);
+      random_operations(seed + 200, page_sizes[i], 4 * page_sizes[i], SCRATCH);
+      random_operations(seed + 300, page_sizes[i], 4 * page_sizes[i], FULL_DISK);
     }
   }
   whole_pages_read_nothing_beneath();
   a_failed_staging_loses_nothing();
   units_that_follow_each_other_are_read_together();
+  what_was_staged_is_read_here();
+  a_scratch_file_that_fails_is_done_without();
+  a_disk_that_becomes_full_leaves_what_it_has();
   the_shape_of_a_commit();
   return check_done();
 }
