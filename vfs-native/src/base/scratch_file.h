@@ -12,7 +12,7 @@
 ** Folders, the first that does: $SQLITE_TMPDIR, $TMPDIR, /var/tmp, /usr/tmp, /tmp, the current. */
 int gsq_scratch_file_open(void);
 
-/* All of the bytes at this offset, whatever interrupts. Return 0, or -1: also if the file ends before.
+/* All of the bytes at this offset. Return 0, or -1: also if the file ends before.
 ** Several threads may. */
 int gsq_scratch_file_write(int file, const void *data, size_t size, uint64_t offset);
 int gsq_scratch_file_read(int file, void *to, size_t size, uint64_t offset);

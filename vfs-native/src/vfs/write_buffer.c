@@ -337,7 +337,7 @@ int gsq_write_buffer_truncate(gsq_write_buffer *buffer, uint64_t size, gsq_error
   return GSQ_OK;
 }
 
-/* Of units that follow each other in `numbers`, how many are all in the scratch file, or all not. */
+/* How many of these, from the first on, are all in the scratch file, or all not. */
 static size_t alike(const gsq_write_buffer *buffer, const uint32_t *numbers, size_t count,
                     int *kept) {
   *kept = find(buffer, numbers[0])->kept;
