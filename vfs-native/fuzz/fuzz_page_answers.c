@@ -57,10 +57,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
       break;
     }
     case 3: {
-      gsq_snapshot head;
-      gsq_changes changes;
-      if (gsq_decode_refresh(data, size, 1, &head, &changes, &error) == GSQ_OK) {
-        check_changes(&changes);
+      const gsq_refresh_request request = {.have_version = 1, .read_delegation_ms = 100};
+      gsq_refresh_answer answer;
+      if (gsq_decode_refresh(data, size, &request, &answer, &error) == GSQ_OK) {
+        if (answer.read_delegation_ms > 100) abort();
+        check_changes(&answer.changes);
       }
       break;
     }

@@ -199,16 +199,24 @@ static int went_back(gsq_error *error, uint64_t head, uint64_t have) {
                        (unsigned long long)head, (unsigned long long)have);
 }
 
-int gsq_decode_refresh(const uint8_t *data, size_t size, uint64_t have_version,
-                       gsq_snapshot *head, gsq_changes *changes, gsq_error *error) {
+/* Of a read delegation: never more than was asked for. */
+static uint32_t at_most(uint32_t given_ms, uint32_t wanted_ms) {
+  return given_ms < wanted_ms ? given_ms : wanted_ms;
+}
+
+int gsq_decode_refresh(const uint8_t *data, size_t size, const gsq_refresh_request *request,
+                       gsq_refresh_answer *out, gsq_error *error) {
+  const uint64_t have_version = request->have_version;
+  gsq_snapshot *head = &out->head;
   grpsqlite_v1_RefreshResponse answer = grpsqlite_v1_RefreshResponse_init_zero;
-  memset(changes, 0, sizeof *changes);
+  memset(out, 0, sizeof *out);
   if (!decode(data, size, grpsqlite_v1_RefreshResponse_fields, &answer)) {
     return malformed(error, "Refresh");
   }
   if (decode_snapshot(&answer.head, head, error) != GSQ_OK) return error->code;
   if (head->version < have_version) return went_back(error, head->version, have_version);
-  return decode_changes(data, size, 2, head->version == have_version, changes, "Refresh",
+  out->read_delegation_ms = at_most(answer.read_delegation_ms, request->read_delegation_ms);
+  return decode_changes(data, size, 2, head->version == have_version, &out->changes, "Refresh",
                         error);
 }
 
@@ -472,6 +480,7 @@ int gsq_decode_open_database(const uint8_t *data, size_t size, const gsq_open_re
   if (decode_snapshot(&answer.snapshot, &out->snapshot, error) != GSQ_OK) return error->code;
   out->oldest_version = answer.oldest_version;
   out->head_version = answer.head_version;
+  out->read_delegation_ms = at_most(answer.read_delegation_ms, request->read_delegation_ms);
   uint64_t version = out->snapshot.version;
   if (version > answer.head_version || version < answer.oldest_version ||
       (request->at_version_given && version != request->at_version) ||

@@ -18,8 +18,8 @@ int gsq_decode_open_database(const uint8_t *data, size_t size, const gsq_open_re
                              gsq_open_answer *out, gsq_page_fn on_page, void *arg,
                              gsq_error *error);
 
-int gsq_decode_refresh(const uint8_t *data, size_t size, uint64_t have_version,
-                       gsq_snapshot *head, gsq_changes *changes, gsq_error *error);
+int gsq_decode_refresh(const uint8_t *data, size_t size, const gsq_refresh_request *request,
+                       gsq_refresh_answer *out, gsq_error *error);
 
 int gsq_decode_lease(const uint8_t *data, size_t size, uint64_t have_version,
                      int at_any_version, gsq_lease_answer *out, gsq_error *error);

@@ -172,6 +172,7 @@ int gsq_open_database(const gsq_page_client *client, const gsq_open_request *req
   message.view = request->view;
   message.prefetch_credit_bytes = request->prefetch_credit_bytes;
   message.accept_lz4 = request->accept_lz4 != 0;
+  message.read_delegation_ms = request->read_delegation_ms;
   if (request->at_version_given) {
     message.which_at = grpsqlite_v1_OpenDatabaseRequest_at_version_tag;
     message.at.at_version = request->at_version;
@@ -196,40 +197,39 @@ int gsq_open_database(const gsq_page_client *client, const gsq_open_request *req
 }
 
 typedef struct refreshing {
-  uint64_t have_version;
-  gsq_snapshot *head;
-  gsq_changes *changes;
+  const gsq_refresh_request *request;
+  gsq_refresh_answer *out;
 } refreshing;
 
 static int on_refresh(void *arg, const uint8_t *data, size_t size, gsq_error *error) {
-  refreshing *to = arg;
-  return gsq_decode_refresh(data, size, to->have_version, to->head, to->changes, error);
+  const refreshing *to = arg;
+  return gsq_decode_refresh(data, size, to->request, to->out, error);
 }
 
 static void forget_refresh(void *arg) {
-  gsq_changes_free(((refreshing *)arg)->changes);
+  gsq_changes_free(&((refreshing *)arg)->out->changes);
 }
 
-int gsq_refresh(const gsq_page_client *client, const gsq_id *database, uint64_t have_version,
-                uint64_t floor_version, gsq_snapshot *head, gsq_changes *changes,
-                int64_t deadline_ms, gsq_error *error) {
+int gsq_refresh(const gsq_page_client *client, const gsq_refresh_request *request,
+                gsq_refresh_answer *out, int64_t deadline_ms, gsq_error *error) {
   error->sent_before = 0;
-  memset(changes, 0, sizeof *changes);
-  grpsqlite_v1_RefreshRequest request = grpsqlite_v1_RefreshRequest_init_zero;
-  ID_TO(request.session_id, &client->session);
-  ID_TO(request.database_id, database);
-  request.have_version = have_version;
-  request.floor_version = floor_version;
+  memset(out, 0, sizeof *out);
+  grpsqlite_v1_RefreshRequest message = grpsqlite_v1_RefreshRequest_init_zero;
+  ID_TO(message.session_id, &client->session);
+  ID_TO(message.database_id, &request->database);
+  message.have_version = request->have_version;
+  message.floor_version = request->floor_version;
+  message.read_delegation_ms = request->read_delegation_ms;
   uint8_t bytes[grpsqlite_v1_RefreshRequest_size];
   size_t size;
   int code =
-      encode(grpsqlite_v1_RefreshRequest_fields, &request, bytes, sizeof bytes, &size, error);
+      encode(grpsqlite_v1_RefreshRequest_fields, &message, bytes, sizeof bytes, &size, error);
   if (code != GSQ_OK) return code;
-  refreshing to = {have_version, head, changes};
+  refreshing to = {request, out};
   const struct iovec iov = {bytes, size};
   code = call_with(client, METHOD("Refresh"), &iov, 1, 0, on_refresh, forget_refresh, &to,
                    deadline_ms, error);
-  if (code != GSQ_OK) gsq_changes_free(changes);
+  if (code != GSQ_OK) gsq_changes_free(&out->changes);
   return code;
 }
 

@@ -99,13 +99,16 @@ typedef struct gsq_open_request {
   int64_t at_time_seconds;
   int32_t at_time_nanos;
   uint32_t prefetch_credit_bytes;
-  int accept_lz4; /* pages may come compressed */
+  int accept_lz4;              /* pages may come compressed */
+  uint32_t read_delegation_ms; /* for how long one is wanted; 0: not at all */
 } gsq_open_request;
 
 typedef struct gsq_open_answer {
   gsq_id database;
   gsq_snapshot snapshot;
   uint64_t oldest_version, head_version;
+  uint32_t
+      read_delegation_ms; /* since the request was sent, the head stays; at most as wanted */
 } gsq_open_answer;
 
 /* on_page is called after *out is set, for page 1 if there is one, and what else came. */
@@ -113,9 +116,20 @@ int gsq_open_database(const gsq_page_client *client, const gsq_open_request *req
                       gsq_open_answer *out, gsq_page_fn on_page, void *arg, int64_t deadline_ms,
                       gsq_error *error);
 
-int gsq_refresh(const gsq_page_client *client, const gsq_id *database, uint64_t have_version,
-                uint64_t floor_version, gsq_snapshot *head, gsq_changes *changes,
-                int64_t deadline_ms, gsq_error *error);
+typedef struct gsq_refresh_request {
+  gsq_id database;
+  uint64_t have_version, floor_version;
+  uint32_t read_delegation_ms; /* as in gsq_open_request */
+} gsq_refresh_request;
+
+typedef struct gsq_refresh_answer {
+  gsq_snapshot head;
+  gsq_changes changes;         /* gsq_changes_free */
+  uint32_t read_delegation_ms; /* as in gsq_open_answer */
+} gsq_refresh_answer;
+
+int gsq_refresh(const gsq_page_client *client, const gsq_refresh_request *request,
+                gsq_refresh_answer *out, int64_t deadline_ms, gsq_error *error);
 
 typedef struct gsq_page_range {
   uint32_t first, count;

@@ -14,6 +14,11 @@
 #define MAX_RANGES 64
 /* What comes unasked may push out so much of the cache. */
 #define CACHE_PARTS 4
+/* What is asked for: enough for SQLite to read the schema and begin the first transaction, however far
+** away the server is. */
+#define READ_DELEGATION_MS 100
+/* The clock's two ends. */
+#define CLOCK_GRAIN_MS 2
 
 /* Lifecycle. */
 
@@ -110,7 +115,8 @@ static int open_at_server(gsq_database *database, int is_new, int is_live, int c
                                     .create = create,
                                     .read_only = read_only,
                                     .prefetch_credit_bytes = credit,
-                                    .accept_lz4 = gsq_server_accepts_lz4(server)};
+                                    .accept_lz4 = gsq_server_accepts_lz4(server),
+                                    .read_delegation_ms = is_live ? 0 : READ_DELEGATION_MS};
   first_pages pages = {
       .database = database, .is_new = is_new, .is_live = is_live, .answer = answer};
   gsq_attempts attempts = gsq_server_attempts(server);
@@ -169,14 +175,25 @@ int gsq_database_check_is(const gsq_database *database, const gsq_id *id, uint32
                        database->name);
 }
 
+/* With mutex held: the head stays as it is, but for what this process commits. */
+static void delegated_(gsq_database *database, int64_t sent_ms, uint32_t given_ms) {
+  const int64_t until_ms = sent_ms + given_ms - CLOCK_GRAIN_MS;
+  if (given_ms > 0 && sent_ms > database->unconfirmed_until_ms &&
+      until_ms > database->delegated_until_ms) {
+    database->delegated_until_ms = until_ms;
+  }
+}
+
 /* The first connection that follows the head. */
-static void begin_live(gsq_database *database, int is_new, const gsq_open_answer *answer) {
+static void begin_live(gsq_database *database, int is_new, const gsq_open_answer *answer,
+                       int64_t sent_ms) {
   gsq_server *server = database->server;
   gsq_page_cache_advance(database->cache, answer->snapshot.version, 1, NULL, 0);
   pthread_mutex_lock(&database->mutex);
   if (is_new || answer->snapshot.version > database->head.version) {
     database->head = answer->snapshot;
   }
+  delegated_(database, sent_ms, answer->read_delegation_ms);
   pthread_mutex_unlock(&database->mutex);
   pthread_mutex_lock(&server->mutex);
   database->live = 1;
@@ -197,6 +214,7 @@ int gsq_database_open(gsq_server *server, const gsq_settings *settings, int crea
   if (code != GSQ_OK) goto out;
   const int is_live = database->live_references > 0;
   if (!is_live || (!read_only && !database->opened_for_writing)) {
+    const int64_t sent_ms = gsq_now_ms();
     code = open_at_server(database, is_new, is_live, create, read_only,
                           settings->prefetch_bytes, deadline_ms, &answer, error);
     if (code == GSQ_OK && !is_new) {
@@ -210,7 +228,7 @@ int gsq_database_open(gsq_server *server, const gsq_settings *settings, int crea
     if (is_new) {
       gsq_database_use_disk(database, settings, &answer.database, answer.snapshot.version);
     }
-    if (!is_live) begin_live(database, is_new, &answer);
+    if (!is_live) begin_live(database, is_new, &answer, sent_ms);
     if (!read_only) database->opened_for_writing = 1;
   }
   database->live_references++;
@@ -313,20 +331,23 @@ uint64_t gsq_database_floor(gsq_database *database) {
 static int refresh_once(gsq_database *database, uint64_t have_version, uint64_t floor,
                         int64_t deadline_ms, gsq_error *error) {
   gsq_server *server = database->server;
-  gsq_snapshot head;
-  gsq_changes changes = {0};
+  const gsq_refresh_request request = {.database = database->id,
+                                       .have_version = have_version,
+                                       .floor_version = floor,
+                                       .read_delegation_ms = READ_DELEGATION_MS};
+  gsq_refresh_answer answer;
   gsq_attempts attempts = gsq_server_attempts(server);
   const int64_t sent_ms = gsq_now_ms();
   int code;
   do {
-    code = gsq_refresh(&server->client, &database->id, have_version, floor, &head, &changes,
-                       deadline_ms, error);
+    code = gsq_refresh(&server->client, &request, &answer, deadline_ms, error);
   } while (code != GSQ_OK && gsq_server_again(server, &attempts, deadline_ms, error));
   if (code != GSQ_OK) return error->code;
   pthread_mutex_lock(&database->mutex);
-  gsq_database_learn_(database, have_version, &head, &changes, sent_ms);
+  gsq_database_learn_(database, have_version, &answer.head, &answer.changes, sent_ms);
+  delegated_(database, sent_ms, answer.read_delegation_ms);
   pthread_mutex_unlock(&database->mutex);
-  gsq_changes_free(&changes);
+  gsq_changes_free(&answer.changes);
   return GSQ_OK;
 }
 
@@ -355,6 +376,17 @@ static int refresh(gsq_database *database, int64_t deadline_ms, gsq_error *error
   }
   pthread_mutex_unlock(&database->mutex);
   return code;
+}
+
+/* With mutex held: no other process has committed since the head was learned. */
+static int is_delegated_(const gsq_database *database) {
+  return !database->doubtful && !database->committing &&
+         gsq_now_ms() < database->delegated_until_ms;
+}
+
+static int is_fresh_enough_(const gsq_database *database, int64_t max_staleness_ms) {
+  return max_staleness_ms > 0 && database->confirmed_ms > 0 &&
+         gsq_now_ms() - database->confirmed_ms < max_staleness_ms;
 }
 
 /* Asks for the lease on the way to RESERVED. Pins if it was granted. */
@@ -391,8 +423,8 @@ int gsq_database_pin(gsq_database *database, gsq_pin *pin, const gsq_beginning *
     pthread_mutex_lock(&database->mutex);
   }
   int known = gsq_lease_is_trusted_(database);
-  if (!known && !how->want_lease && how->max_staleness_ms > 0 && database->confirmed_ms > 0 &&
-      gsq_now_ms() - database->confirmed_ms < how->max_staleness_ms) {
+  if (!known && !how->want_lease &&
+      (is_delegated_(database) || is_fresh_enough_(database, how->max_staleness_ms))) {
     known = 1;
     atomic_fetch_add_explicit(&database->server->unasked, 1, memory_order_relaxed);
   }

@@ -67,6 +67,7 @@ struct gsq_database {
   uint64_t lost_epoch;    /* up to this one they are ours no more */
   int committing; /* a commit is under way, which others may see before its answer is here */
   int doubtful;   /* a commit's outcome is unknown: the epoch must not be used again */
+  int64_t delegated_until_ms;   /* a read delegation: until then nobody else commits; 0: none */
   int64_t confirmed_ms;         /* what was acknowledged before that time is known; 0: never */
   int64_t unconfirmed_until_ms; /* what confirms a moment up to this does not count */
   unsigned watchers;            /* connections that have max_staleness_ms, */

@@ -391,6 +391,7 @@ void gsq_database_doubt(gsq_database *database) {
   database->doubtful = 1;
   database->lease_held = 0;
   database->confirmed_ms = 0;
+  database->delegated_until_ms = 0;
   database->unconfirmed_until_ms = gsq_now_ms();
   gsq_page_cache_clear(database->cache, database->head.version);
   pthread_mutex_unlock(&database->mutex);

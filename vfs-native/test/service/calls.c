@@ -138,6 +138,7 @@ static void answer_open(builder *b) {
   b_snapshot(b, 2, 7, 512, 3);
   b_page(b, 4, 1, 7, 512, 'p', 0);
   b_uint(b, 5, 7);
+  b_uint(b, 6, 80);
 }
 
 static int call_open(gsq_channel *channel, int64_t deadline_ms, gsq_error *error) {
@@ -149,10 +150,12 @@ static int call_open(gsq_channel *channel, int64_t deadline_ms, gsq_error *error
                               .at_time_seconds = -5,
                               .at_time_nanos = 9,
                               .prefetch_credit_bytes = 1000,
-                              .accept_lz4 = 1};
+                              .accept_lz4 = 1,
+                              .read_delegation_ms = 90};
   gsq_open_answer answer;
   int pages = 0;
   int code = gsq_open_database(&it, &request, &answer, count_page, &pages, deadline_ms, error);
+  if (code == GSQ_OK && answer.read_delegation_ms != 80) code = GSQ_UNKNOWN;
   return code == GSQ_OK && pages == 0 ? GSQ_UNKNOWN : code;
 }
 
@@ -161,7 +164,7 @@ static const char *problem_open(const uint8_t *data, size_t size) {
   WANT(session_problem(data, size) == NULL);
   WANT(IS_TEXT(2, "tenant-7/main.db"));
   WANT(IS_UINT(3, 1) && IS_UINT(4, 0) && IS_UINT(5, 2) && IS_UINT(8, 1000));
-  WANT(IS_UINT(10, 1));
+  WANT(IS_UINT(10, 1) && IS_UINT(11, 90));
   WANT(find(data, size, 7, 0, &time));
   WANT(is_uint(time.data, time.size, 1, (uint64_t)-5) && is_uint(time.data, time.size, 2, 9));
   return NULL;
@@ -171,21 +174,25 @@ static void answer_refresh(builder *b) {
   static const uint32_t pages[] = {1, 2};
   b_snapshot(b, 1, 8, 512, 3);
   b_changes(b, 2, 0, 1, pages, 2);
+  b_uint(b, 3, 80);
 }
 
 static int call_refresh(gsq_channel *channel, int64_t deadline_ms, gsq_error *error) {
   gsq_page_client it = client(channel);
-  gsq_snapshot head;
-  gsq_changes changes;
-  int code = gsq_refresh(&it, &database, 7, 6, &head, &changes, deadline_ms, error);
-  if (code == GSQ_OK && changes.count != 2) code = GSQ_UNKNOWN;
-  if (code == GSQ_OK) gsq_changes_free(&changes);
+  const gsq_refresh_request request = {
+      .database = database, .have_version = 7, .floor_version = 6, .read_delegation_ms = 90};
+  gsq_refresh_answer answer;
+  int code = gsq_refresh(&it, &request, &answer, deadline_ms, error);
+  if (code == GSQ_OK && (answer.changes.count != 2 || answer.read_delegation_ms != 80)) {
+    code = GSQ_UNKNOWN;
+  }
+  if (code == GSQ_OK) gsq_changes_free(&answer.changes);
   return code;
 }
 
 static const char *problem_refresh(const uint8_t *data, size_t size) {
   WANT(database_problem(data, size) == NULL);
-  WANT(IS_UINT(3, 7) && IS_UINT(4, 6));
+  WANT(IS_UINT(3, 7) && IS_UINT(4, 6) && IS_UINT(5, 90));
   return NULL;
 }
 

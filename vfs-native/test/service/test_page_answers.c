@@ -239,9 +239,16 @@ static void test_open_database(void) {
   CHECK_INT(GSQ_BAD_ANSWER, open_database(&plain, &out, &got));
 }
 
+static uint32_t delegated_ms; /* by the last one */
+
 static int refresh(uint64_t have, gsq_snapshot *head, gsq_changes *changes) {
   uint8_t *data = exact(b.size);
-  int code = gsq_decode_refresh(data, b.size, have, head, changes, &error);
+  const gsq_refresh_request request = {.have_version = have, .read_delegation_ms = 100};
+  gsq_refresh_answer answer;
+  int code = gsq_decode_refresh(data, b.size, &request, &answer, &error);
+  *head = answer.head;
+  *changes = answer.changes;
+  delegated_ms = answer.read_delegation_ms;
   free(data);
   return code;
 }
@@ -266,6 +273,13 @@ static void test_refresh(void) {
   b_changes(&b, 2, 1, 1, good, 4);
   CHECK_INT(GSQ_OK, refresh(7, &head, &changes));
   CHECK(changes.all && changes.count == 0 && !changes.pages);
+  CHECK_INT(0, delegated_ms);
+  b_uint(&b, 3, 50);
+  CHECK_INT(GSQ_OK, refresh(7, &head, &changes));
+  CHECK_INT(50, delegated_ms);
+  b_uint(&b, 3, 5000); /* more than was asked for */
+  CHECK_INT(GSQ_OK, refresh(7, &head, &changes));
+  CHECK_INT(100, delegated_ms);
 
   start(); /* nothing said about what changed */
   b_snapshot(&b, 1, 9, 4096, 10);

@@ -21,4 +21,8 @@
     CHECK(condition);                                          \
   } while (0)
 
+static inline void await_time(int64_t at_ms) {
+  while (gsq_now_ms() < at_ms) nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+}
+
 #endif

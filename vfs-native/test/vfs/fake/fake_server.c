@@ -91,6 +91,7 @@ static session sessions[MAX_SESSIONS];
 static stage stages[MAX_STAGES];
 static stream streams[MAX_STREAMS];
 static enum fake_watching watching;
+static uint32_t delegation_ms;
 static uint32_t last_wait;
 static pthread_cond_t lease_freed = PTHREAD_COND_INITIALIZER; /* or may be */
 static fake_fault fault;
@@ -401,6 +402,10 @@ static database *new_database(const char *name) {
   return NULL;
 }
 
+static uint32_t delegation(uint32_t wanted_ms) {
+  return wanted_ms < delegation_ms ? wanted_ms : delegation_ms;
+}
+
 static int open_database(const gsq_page_client *client, const gsq_open_request *request,
                          gsq_open_answer *out, gsq_page_fn on_page, void *arg,
                          gsq_error *error) {
@@ -429,6 +434,7 @@ static int open_database(const gsq_page_client *client, const gsq_open_request *
   out->snapshot = snapshot_at(d, at);
   out->head_version = d->head;
   out->oldest_version = d->oldest;
+  out->read_delegation_ms = delegation(request->read_delegation_ms);
   const image *first = out->snapshot.page_count ? page_at(d, 1, at) : NULL;
   if (!first) return GSQ_OK;
   return call_back(on_page, arg, 1, first->version, 1, first->data, first->size, error);
@@ -495,21 +501,21 @@ static void tell_wanted(const database *d) {
   }
 }
 
-static int refresh(const gsq_page_client *client, const gsq_id *id, uint64_t have,
-                   uint64_t floor, gsq_snapshot *head, gsq_changes *changes, gsq_error *error) {
-  NEED(client, s, d, id);
-  raise_floor(s, d, floor);
-  *head = snapshot_at(d, d->head);
-  gsq_changes_free(changes);
-  collect_changes(d, have, changes);
+static int refresh(const gsq_page_client *client, const gsq_refresh_request *request,
+                   gsq_refresh_answer *out, gsq_error *error) {
+  NEED(client, s, d, &request->database);
+  raise_floor(s, d, request->floor_version);
+  out->head = snapshot_at(d, d->head);
+  out->read_delegation_ms = delegation(request->read_delegation_ms);
+  gsq_changes_free(&out->changes);
+  collect_changes(d, request->have_version, &out->changes);
   return GSQ_OK;
 }
 
-int gsq_refresh(const gsq_page_client *client, const gsq_id *id, uint64_t have_version,
-                uint64_t floor_version, gsq_snapshot *head, gsq_changes *changes,
-                int64_t deadline_ms, gsq_error *error) {
-  memset(changes, 0, sizeof *changes);
-  SERVE(FAKE_REFRESH, refresh(client, id, have_version, floor_version, head, changes, error));
+int gsq_refresh(const gsq_page_client *client, const gsq_refresh_request *request,
+                gsq_refresh_answer *out, int64_t deadline_ms, gsq_error *error) {
+  memset(out, 0, sizeof *out);
+  SERVE(FAKE_REFRESH, refresh(client, request, out, error));
 }
 
 static int read_pages(const gsq_page_client *client, const gsq_read_request *request,
@@ -1031,6 +1037,12 @@ int gsq_list_versions(gsq_channel *channel, const char *name, uint32_t limit, co
 
 /* For tests. */
 
+void fake_set_delegation_ms(uint32_t ms) {
+  pthread_mutex_lock(&mutex);
+  delegation_ms = ms;
+  pthread_mutex_unlock(&mutex);
+}
+
 void fake_set_watch(enum fake_watching how) {
   pthread_mutex_lock(&mutex);
   watching = how;
@@ -1171,6 +1183,7 @@ void fake_reset(void) {
   page_service = 1;
   commit_group = 1;
   watching = FAKE_NO_WATCH;
+  delegation_ms = 0;
   time_travel = 1;
   lz4 = 1;
   bandwidth = 0;

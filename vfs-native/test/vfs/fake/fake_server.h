@@ -107,6 +107,10 @@ int fake_untold(void);
 /* The newest wait_ms of an AcquireLease. */
 uint32_t fake_last_wait(void);
 
+/* For how long it gives read delegations, at most; 0 after fake_reset. It does not keep them: what
+** is committed meanwhile is for the test to judge. */
+void fake_set_delegation_ms(uint32_t ms);
+
 /* So many pages follow those that are read, one by one, if the client has credit; 0 after fake_reset. To
 ** be set before a session is opened. */
 void fake_send_ahead(uint32_t pages);

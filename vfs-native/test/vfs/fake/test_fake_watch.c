@@ -8,10 +8,6 @@
 #include "vfs/fake/fake_server.h"
 #include "vfs/fake/sql.h"
 
-static void await_time(int64_t at_ms) {
-  while (gsq_now_ms() < at_ms) nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-}
-
 /* An empty server with a database of one row, which nobody has open. */
 static void prepare(enum fake_watching watching) {
   fake_reset();

@@ -115,14 +115,19 @@ final class PageClient {
     return stub().openDatabase(request.build());
   }
 
+  RefreshRequest.Builder refreshRequest(long have) {
+    return RefreshRequest.newBuilder()
+        .setSessionId(session)
+        .setDatabaseId(database)
+        .setHaveVersion(have);
+  }
+
+  RefreshResponse refresh(RefreshRequest.Builder request) {
+    return stub().refresh(request.build());
+  }
+
   RefreshResponse refresh(long have) {
-    return stub()
-        .refresh(
-            RefreshRequest.newBuilder()
-                .setSessionId(session)
-                .setDatabaseId(database)
-                .setHaveVersion(have)
-                .build());
+    return refresh(refreshRequest(have));
   }
 
   // ---- Leases

@@ -16,6 +16,8 @@ import dev.grpsqlite.proto.v1.View;
 import io.grpc.Status.Code;
 import io.grpc.StatusRuntimeException;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.function.ToIntFunction;
 
 /** Sessions, databases and leases of the page service. */
 final class PageSessionRules {
@@ -100,6 +102,13 @@ final class PageSessionRules {
               "Refresh, OpenDatabase and AcquireLease that begin after a commit was acknowledged"
                   + " see it, in whatever session (P7).",
               PageSessionRules::fresh),
+          required(
+              "PAGE-22",
+              Need.PAGE,
+              "A read delegation of OpenDatabase or Refresh is no longer than was asked for; before it"
+                  + " is over, no commit of another session is acknowledged; while another session has"
+                  + " the lease there is none (P7). A server need not give any.",
+              PageSessionRules::delegated),
           required(
               "PAGE-30",
               Need.PAGE,
@@ -364,6 +373,51 @@ final class PageSessionRules {
         20L,
         reader.ask(reader.leaseRequest(0).setAtAnyVersion(true)).getHead().getVersion(),
         "the head, by AcquireLease");
+  }
+
+  private static final int DELEGATION_MS = 60;
+
+  private static void delegated(Trial trial) throws Exception {
+    delegated(
+        trial.pages(),
+        "OpenDatabase",
+        reader ->
+            reader
+                .open(reader.openRequest().setReadDelegationMs(DELEGATION_MS))
+                .getReadDelegationMs());
+    delegated(
+        trial.pages(),
+        "Refresh",
+        reader ->
+            reader
+                .refresh(reader.refreshRequest(0).setReadDelegationMs(DELEGATION_MS))
+                .getReadDelegationMs());
+  }
+
+  private static void delegated(PageClient reader, String what, ToIntFunction<PageClient> ask)
+      throws Exception {
+    PageClient writer = reader.another();
+    long sent = System.nanoTime();
+    int given = ask.applyAsInt(reader);
+    Expect.that(
+        given >= 0 && given <= DELEGATION_MS,
+        what
+            + " gave a read delegation of "
+            + given
+            + " ms where "
+            + DELEGATION_MS
+            + " were asked for");
+    writer.acquire();
+    writer.commit(1, PageClient.page(1, 1));
+    long acknowledged = TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - sent);
+    Expect.that(
+        acknowledged >= given,
+        what
+            + " gave a read delegation of "
+            + given
+            + " ms, and another session's commit was acknowledged after "
+            + acknowledged);
+    Expect.equal(0, ask.applyAsInt(reader), what + ", the delegation beside another's lease");
   }
 
   private static void oneHolder(Trial trial) throws Exception {

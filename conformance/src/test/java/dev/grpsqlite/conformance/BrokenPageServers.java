@@ -155,6 +155,23 @@ final class BrokenPageServers {
                               .setHead(Snapshot.newBuilder().setVersion(request.getHaveVersion()))
                               .build())),
           Broken.of(
+              "PAGE-22",
+              "a read delegation is given and not kept",
+              f ->
+                  f.on(
+                      PageStoreGrpc.getOpenDatabaseMethod(),
+                      (request, next) ->
+                          next.apply(request.toBuilder().setReadDelegationMs(0).build()).toBuilder()
+                              .setReadDelegationMs(request.getReadDelegationMs())
+                              .build())),
+          Broken.of(
+              "PAGE-22",
+              "a read delegation is longer than was asked for",
+              f ->
+                  f.told(
+                      PageStoreGrpc.getRefreshMethod(),
+                      answer -> answer.toBuilder().setReadDelegationMs(10_000).build())),
+          Broken.of(
               "PAGE-30",
               "the lease is given to everybody",
               f ->

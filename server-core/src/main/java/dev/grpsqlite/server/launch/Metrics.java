@@ -130,6 +130,16 @@ final class Metrics implements Traffic, Refusals, ServerInterceptor {
         .help("Times that the holder of a lease was told that somebody waits for it.")
         .callback(callback -> callback.call((double) leases.yieldsAsked()))
         .register(registry);
+    CounterWithCallback.builder()
+        .name("grpsqlite_read_delegations_total")
+        .help("Times that a reader was told that the head stays as it is for a moment.")
+        .callback(callback -> callback.call((double) leases.delegated()))
+        .register(registry);
+    CounterWithCallback.builder()
+        .name("grpsqlite_read_delegation_waits_total")
+        .help("Leases granted, and databases dropped, later for such a reader.")
+        .callback(callback -> callback.call((double) leases.waitedForReaders()))
+        .register(registry);
     gauge(
         "grpsqlite_staged_bytes",
         "Bytes that open sessions have staged for commits to come.",

@@ -12,6 +12,7 @@ import dev.grpsqlite.server.page.PageStoreService;
 import dev.grpsqlite.server.session.AnnouncingStore;
 import dev.grpsqlite.server.session.Heads;
 import dev.grpsqlite.server.session.Leases;
+import dev.grpsqlite.server.session.ReadDelegations;
 import dev.grpsqlite.server.session.SessionTable;
 import dev.grpsqlite.server.session.ToldByNeighbours;
 import dev.grpsqlite.server.session.Versions;
@@ -90,11 +91,14 @@ public final class StorageServer implements AutoCloseable {
     sessions = new SessionTable(builder.nanoTime, options.sessionTtl(), options.sessions());
     security.access().whenReplaced(sessions::endOfUnknown);
     // What no quota lets through is not announced.
+    ticker = ticker(options.sessionTtl());
+    ReadDelegations delegations = new ReadDelegations(System::nanoTime, ticker);
     AnnouncingStore announcing =
         new AnnouncingStore(
-            new QuotaStore(builder.opener.open(sessions), security.access(), options.quota()));
+            new QuotaStore(builder.opener.open(sessions), security.access(), options.quota()),
+            delegations);
+    delegations.outlastAnother();
     store = announcing;
-    ticker = ticker(options.sessionTtl());
     Heads heads = new Heads(announcing);
     leases = new Leases(announcing, sessions, heads, builder.nanoTime, ticker);
     sessions.meet(store.neighbours());
@@ -299,6 +303,8 @@ public final class StorageServer implements AutoCloseable {
         server.shutdownNow();
       }
     }
+    // Another server over this store may grant leases as soon as it is there.
+    interrupted |= !slept(leases.delegatedYet());
     ticker.shutdownNow();
     if (metricsServer != null) {
       metricsServer.close();
@@ -307,6 +313,15 @@ public final class StorageServer implements AutoCloseable {
     store.close();
     if (interrupted) {
       Thread.currentThread().interrupt();
+    }
+  }
+
+  private static boolean slept(Duration duration) {
+    try {
+      Thread.sleep(duration.toMillis() + (duration.isZero() ? 0 : 1));
+      return true;
+    } catch (InterruptedException e) {
+      return false;
     }
   }
 

@@ -294,27 +294,15 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
   private CompletableFuture<OpenDatabaseResponse> open(
       Session session, DatabaseId database, OpenDatabaseRequest request) {
     PendingView view = session.enterView(database, request.getView());
+    int wishedMs = request.getView() == LIVE_VIEW ? request.getReadDelegationMs() : 0;
     CompletableFuture<OpenDatabaseResponse> answer =
-        store
-            .info(database)
+        leases
+            .delegateReads(session, database, wishedMs)
             .thenCompose(
-                info -> {
-                  CompletableFuture<Snapshot> wanted =
-                      switch (request.getAtCase()) {
-                        case AT_VERSION ->
-                            store.snapshot(database, Fields.version(request.getAtVersion()));
-                        case AT_TIME ->
-                            store.snapshotAt(database, Fields.time("at_time", request.getAtTime()));
-                        case AT_NOT_SET -> store.snapshot(database, info.head().version());
-                      };
-                  return wanted.thenCompose(
-                      snapshot ->
-                          firstPage(database, snapshot)
-                              .thenCompose(
-                                  first -> withAhead(session, request, info, snapshot, first))
-                              .thenApply(
-                                  pages -> opened(info, snapshot, pages, request.getAcceptLz4())));
-                });
+                delegatedMs ->
+                    store
+                        .info(database)
+                        .thenCompose(info -> opened(session, info, request, delegatedMs)));
     return answer.whenComplete(
         (opened, error) -> {
           if (error != null) {
@@ -323,6 +311,25 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
             view.established(opened.getSnapshot().getVersion());
           }
         });
+  }
+
+  private CompletableFuture<OpenDatabaseResponse> opened(
+      Session session, DatabaseInfo info, OpenDatabaseRequest request, int delegatedMs) {
+    CompletableFuture<Snapshot> wanted =
+        switch (request.getAtCase()) {
+          case AT_VERSION -> store.snapshot(info.id(), Fields.version(request.getAtVersion()));
+          case AT_TIME -> store.snapshotAt(info.id(), Fields.time("at_time", request.getAtTime()));
+          case AT_NOT_SET -> store.snapshot(info.id(), info.head().version());
+        };
+    return wanted.thenCompose(
+        snapshot ->
+            firstPage(info.id(), snapshot)
+                .thenCompose(first -> withAhead(session, request, info, snapshot, first))
+                .thenApply(
+                    pages ->
+                        opened(info, snapshot, pages, request.getAcceptLz4())
+                            .setReadDelegationMs(delegatedMs)
+                            .build()));
   }
 
   private CompletableFuture<List<PageImage>> firstPage(DatabaseId database, Snapshot snapshot) {
@@ -360,7 +367,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
     return new Shape(snapshot.version(), snapshot.pageSize(), snapshot.pageCount());
   }
 
-  private OpenDatabaseResponse opened(
+  private OpenDatabaseResponse.Builder opened(
       DatabaseInfo info, Snapshot snapshot, List<PageImage> pages, boolean lz4) {
     OutgoingPages outgoing = new OutgoingPages(lz4);
     OpenDatabaseResponse.Builder answer =
@@ -373,7 +380,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
       answer.addPages(outgoing.of(page));
       traffic.pageRead(page.data().remaining());
     }
-    return answer.build();
+    return answer;
   }
 
   @Override
@@ -391,14 +398,19 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
               .thenCompose(
                   allowed -> {
                     session.raiseFloor(database, LIVE_VIEW, floor);
-                    return heads.since(database, have);
+                    return leases.delegateReads(session, database, request.getReadDelegationMs());
                   })
-              .thenApply(
-                  move ->
-                      RefreshResponse.newBuilder()
-                          .setHead(Messages.of(move.head()))
-                          .setChanges(Messages.of(move.changes()))
-                          .build())
+              .thenCompose(
+                  delegatedMs ->
+                      heads
+                          .since(database, have)
+                          .thenApply(
+                              move ->
+                                  RefreshResponse.newBuilder()
+                                      .setHead(Messages.of(move.head()))
+                                      .setChanges(Messages.of(move.changes()))
+                                      .setReadDelegationMs(delegatedMs)
+                                      .build()))
               .whenComplete((answer, error) -> forgetViewIfGone(session, database, error));
         });
   }

@@ -4,10 +4,12 @@ import dev.grpsqlite.server.spi.Commit;
 import dev.grpsqlite.server.spi.CommitId;
 import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.ForwardingPageStore;
+import dev.grpsqlite.server.spi.LeaseState;
 import dev.grpsqlite.server.spi.PageStore;
 import dev.grpsqlite.server.spi.SessionId;
 import dev.grpsqlite.server.spi.StoreException;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.function.Consumer;
@@ -15,7 +17,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * A store that says when a head may have moved, before whoever moved it hears of it, and when a
- * lease may have become free. A server has no other, so that no service can forget to say so.
+ * lease may have become free; and in which nobody gets a lease while others were told that the head
+ * stays. A server has no other, so that no service can forget any of this.
  *
  * <p>Thread-safe once both listeners are set. They are called on the store's threads, and do not
  * block.
@@ -24,8 +27,15 @@ public final class AnnouncingStore extends ForwardingPageStore {
   private volatile Consumer<DatabaseId> whenHeadMayHaveMoved = database -> {};
   private volatile Consumer<DatabaseId> whenLeaseMayBeFree = database -> {};
 
-  public AnnouncingStore(PageStore store) {
+  private final ReadDelegations delegations;
+
+  public AnnouncingStore(PageStore store, ReadDelegations delegations) {
     super(store);
+    this.delegations = delegations;
+  }
+
+  ReadDelegations delegations() {
+    return delegations;
   }
 
   /** Set once, before the first call. */
@@ -77,8 +87,8 @@ public final class AnnouncingStore extends ForwardingPageStore {
 
   @Override
   public CompletableFuture<Void> drop(DatabaseId database) {
-    return store
-        .drop(database)
+    return delegations
+        .afterThem(database, null, () -> store.drop(database))
         .whenComplete(
             (dropped, error) -> {
               whenHeadMayHaveMoved.accept(database);
@@ -87,9 +97,20 @@ public final class AnnouncingStore extends ForwardingPageStore {
   }
 
   @Override
+  public CompletableFuture<LeaseState> acquireLease(
+      DatabaseId database, SessionId session, Optional<LeaseState> displaced) {
+    return delegations.afterThem(
+        database, session, () -> store.acquireLease(database, session, displaced));
+  }
+
+  @Override
   public CompletableFuture<Void> releaseLease(DatabaseId database, SessionId session, long epoch) {
     return store
         .releaseLease(database, session, epoch)
-        .whenComplete((released, error) -> whenLeaseMayBeFree.accept(database));
+        .whenComplete(
+            (released, error) -> {
+              delegations.rest(database);
+              whenLeaseMayBeFree.accept(database);
+            });
   }
 }

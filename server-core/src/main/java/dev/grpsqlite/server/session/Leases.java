@@ -38,6 +38,7 @@ public final class Leases {
 
   private final PageStore store;
   private final Neighbours neighbours;
+  private final ReadDelegations delegations;
   private final SessionTable sessions;
   private final Heads heads;
   private final LongSupplier nanoTime;
@@ -64,6 +65,7 @@ public final class Leases {
       ScheduledExecutorService timer) {
     this.store = store;
     this.neighbours = store.neighbours();
+    this.delegations = store.delegations();
     this.sessions = sessions;
     this.heads = heads;
     this.nanoTime = nanoTime;
@@ -286,6 +288,51 @@ public final class Leases {
   public CompletableFuture<Void> release(Session session, DatabaseId database, long epoch) {
     session.leaseReleased(database, epoch);
     return store.releaseLease(database, session.id(), epoch);
+  }
+
+  /**
+   * Has the head stay as it is for a moment from now on, but for what this session does; so the
+   * head is to be read after this. Not where other servers could move it, nor while somebody has
+   * the lease.
+   *
+   * @return for how many milliseconds; at most as many as wished, and 0 if not at all
+   */
+  public CompletableFuture<Integer> delegateReads(
+      Session session, DatabaseId database, int wishedMs) {
+    int lengthMs = (int) Math.min(wishedMs, ReadDelegations.LONGEST.toMillis());
+    if (lengthMs <= 0 || closed || neighbours.canBe()) {
+      return CompletableFuture.completedFuture(0);
+    }
+    ReadDelegations.Delegation given =
+        delegations.give(session.id(), database, Duration.ofMillis(lengthMs));
+    if (given == null) {
+      return CompletableFuture.completedFuture(0);
+    }
+    return store
+        .lease(database)
+        .handle(
+            (state, error) -> {
+              if (error == null && state.holder() == null) {
+                return lengthMs;
+              }
+              delegations.withdraw(database, given);
+              return 0;
+            });
+  }
+
+  /** For how long heads were delegated to readers yet. */
+  public Duration delegatedYet() {
+    return delegations.left();
+  }
+
+  /** How often reads were delegated. */
+  public long delegated() {
+    return delegations.given();
+  }
+
+  /** How often a lease was granted, or a database dropped, later for that. */
+  public long waitedForReaders() {
+    return delegations.waited();
   }
 
   /** Whether somebody who may be alive has the lease. */

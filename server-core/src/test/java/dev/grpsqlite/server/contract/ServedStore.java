@@ -22,6 +22,10 @@ import org.jspecify.annotations.Nullable;
 /** A server on a port of its own, a channel to it, and the clock of its sessions. */
 final class ServedStore implements AutoCloseable {
   final AtomicLong nanos = new AtomicLong();
+
+  /** System.nanoTime() before it began. */
+  final long begunNanos = System.nanoTime();
+
   final StorageServer server;
   final ManagedChannel channel;
   private final InetSocketAddress address;

@@ -15,6 +15,7 @@ import dev.grpsqlite.proto.v1.OpenDatabaseResponse;
 import dev.grpsqlite.proto.v1.OpenSessionRequest;
 import dev.grpsqlite.proto.v1.Page;
 import dev.grpsqlite.proto.v1.PageStoreGrpc;
+import dev.grpsqlite.proto.v1.RefreshRequest;
 import dev.grpsqlite.proto.v1.ReleaseLeaseRequest;
 import dev.grpsqlite.proto.v1.WatchRequest;
 import dev.grpsqlite.server.wire.Pages;
@@ -114,6 +115,18 @@ final class TestClient {
       head = answer.getHead().getVersion();
     }
     return answer.getOutcome();
+  }
+
+  /** Asks for a read delegation, in milliseconds; what was given. */
+  int delegation(int wishedMs) {
+    return pages()
+        .refresh(
+            RefreshRequest.newBuilder()
+                .setSessionId(session)
+                .setDatabaseId(database)
+                .setReadDelegationMs(wishedMs)
+                .build())
+        .getReadDelegationMs();
   }
 
   void release() {

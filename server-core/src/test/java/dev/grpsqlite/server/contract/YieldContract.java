@@ -3,6 +3,8 @@ package dev.grpsqlite.server.contract;
 import static dev.grpsqlite.server.contract.PageServiceContract.refused;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -36,6 +38,9 @@ import org.junit.jupiter.api.Timeout;
 public abstract class YieldContract extends ServedContract {
   private static final String NAME = "tenant-7/main.db";
   private static final int LONG_MS = 10_000;
+  private static final int DELEGATION_MS = 80;
+  private static final int LONGEST_DELEGATION_MS = 100;
+  private static final int REST_MS = 1100;
 
   /** Opens an empty store. */
   protected abstract PageStore open(SnapshotPins pins, Clock clock, Path folder) throws Exception;
@@ -77,6 +82,70 @@ public abstract class YieldContract extends ServedContract {
     WatchResponse.LeaseWanted wanted = watch.next(EventCase.LEASE_WANTED).getLeaseWanted();
     assertEquals(holder.database, wanted.getDatabaseId());
     assertEquals(holder.epoch, wanted.getEpoch());
+  }
+
+  /** Not where other servers could grant the lease. */
+  protected boolean delegatesReads() {
+    return true;
+  }
+
+  private static long millisSince(long nanos) {
+    return TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - nanos);
+  }
+
+  @Test
+  void aHeadThatWasDelegatedToAReaderStaysBesideOthers() throws Exception {
+    TestClient reader = client();
+    long sent = System.nanoTime();
+    int given = reader.delegation(DELEGATION_MS);
+    assertEquals(delegatesReads() ? DELEGATION_MS : 0, given);
+    TestClient writer = writer();
+    long granted = millisSince(sent);
+    assertTrue(granted >= given, "granted after " + granted + " ms");
+    assertEquals(0, reader.delegation(DELEGATION_MS), "to a database that is being written");
+    Thread.sleep(REST_MS);
+    assertEquals(0, reader.delegation(DELEGATION_MS), "beside another's lease");
+    writer.release();
+    assertEquals(0, reader.delegation(DELEGATION_MS), "to a database that was just written");
+  }
+
+  @Test
+  void whoHasADelegationGetsTheLeaseAtOnceAndADropWaits() throws Exception {
+    TestClient reader = client();
+    Thread.sleep(LONGEST_DELEGATION_MS); // of the server that was before
+    int given = reader.delegation(DELEGATION_MS);
+    assertEquals(delegatesReads() ? DELEGATION_MS : 0, given);
+    assertEquals(Outcome.OUTCOME_GRANTED, reader.acquire(0));
+    assertEquals(0, server().metric("grpsqlite_read_delegation_waits_total"));
+    assertEquals(given > 0 ? 1 : 0, server().metric("grpsqlite_read_delegations_total"));
+
+    TestClient other = new TestClient(server().channel, "other.db");
+    long sent = System.nanoTime();
+    int otherGiven = other.delegation(DELEGATION_MS);
+    assertEquals(given, otherGiven);
+    assertNotNull(
+        AdminGrpc.newBlockingStub(server().channel)
+            .dropDatabase(DropDatabaseRequest.newBuilder().setName("other.db").build()));
+    long dropped = millisSince(sent);
+    assertTrue(dropped >= otherGiven, "dropped after " + dropped + " ms");
+  }
+
+  @Test
+  void aServerOutlastsTheDelegationsOfOthersAndOthersItsOwn() throws Exception {
+    TestClient writer = writer();
+    long granted = millisSince(server().begunNanos);
+    assertTrue(granted >= LONGEST_DELEGATION_MS, "granted after " + granted + " ms");
+    assertNotEquals(0, writer.epoch);
+    TestClient reader = new TestClient(server().channel, "other.db");
+    long sent = System.nanoTime();
+    int given = reader.delegation(LONGEST_DELEGATION_MS);
+    assertEquals(delegatesReads() ? LONGEST_DELEGATION_MS : 0, given);
+    // Else the server gives the channel some time.
+    server().channel.shutdownNow();
+    assertTrue(server().channel.awaitTermination(30, TimeUnit.SECONDS));
+    server().server.close();
+    long closed = millisSince(sent);
+    assertTrue(closed >= given, "closed after " + closed + " ms");
   }
 
   @Test

@@ -15,21 +15,35 @@ import java.util.List;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.ScheduledThreadPoolExecutor;
 import org.junit.jupiter.api.Test;
 
 class AnnouncingStoreTest {
   private static final DatabaseId DATABASE = new DatabaseId(1, 2);
   private static final SessionId SESSION = new SessionId(3, 4);
   private static final CommitId ID = new CommitId(5, 6);
+  private static final ScheduledExecutorService TIMER =
+      new ScheduledThreadPoolExecutor(
+          1,
+          work -> {
+            Thread thread = new Thread(work);
+            thread.setDaemon(true);
+            return thread;
+          });
 
   private final List<DatabaseId> moved = new ArrayList<>();
   private final List<DatabaseId> free = new ArrayList<>();
   private CompletableFuture<?> answer = new CompletableFuture<>();
-  private final AnnouncingStore store = new AnnouncingStore(answering());
+  private final AnnouncingStore store = delegating(answering());
 
   AnnouncingStoreTest() {
     store.whenHeadMayHaveMoved(moved::add);
     store.whenLeaseMayBeFree(free::add);
+  }
+
+  private static AnnouncingStore delegating(PageStore store) {
+    return new AnnouncingStore(store, new ReadDelegations(System::nanoTime, TIMER));
   }
 
   private PageStore answering() {
@@ -40,10 +54,11 @@ class AnnouncingStoreTest {
             (proxy, method, arguments) -> answer);
   }
 
-  /** Whoever adds an operation says here that it moves no head and frees no lease. */
+  /**
+   * Whoever adds an operation says here that it moves no head, and neither takes nor frees a lease.
+   */
   private static final Set<String> SILENT =
       Set.of(
-          "acquireLease",
           "capabilities",
           "changes",
           "close",
@@ -75,7 +90,7 @@ class AnnouncingStoreTest {
 
   @Test
   void whateverAStoreCanDoIsPassedOn() throws Exception {
-    StoreMethods.assertEachIsPassedOn(AnnouncingStore::new);
+    StoreMethods.assertEachIsPassedOn(AnnouncingStoreTest::delegating);
   }
 
   @Test

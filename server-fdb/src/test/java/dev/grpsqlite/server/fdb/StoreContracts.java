@@ -84,6 +84,11 @@ abstract class StoreContracts {
   @Nested
   class Yielding extends YieldContract {
     @Override
+    protected boolean delegatesReads() {
+      return false;
+    }
+
+    @Override
     protected PageStore open(SnapshotPins pins, Clock clock, Path folder) throws Exception {
       return StoreContracts.this.open(Retention.NONE, pins, clock);
     }

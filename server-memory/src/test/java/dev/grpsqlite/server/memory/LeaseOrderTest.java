@@ -10,6 +10,7 @@ import dev.grpsqlite.server.session.Heads;
 import dev.grpsqlite.server.session.LeaseAnswer;
 import dev.grpsqlite.server.session.LeaseWish;
 import dev.grpsqlite.server.session.Leases;
+import dev.grpsqlite.server.session.ReadDelegations;
 import dev.grpsqlite.server.session.Session;
 import dev.grpsqlite.server.session.SessionLimits;
 import dev.grpsqlite.server.session.SessionTable;
@@ -38,7 +39,9 @@ class LeaseOrderTest {
     ScheduledExecutorService timer = Executors.newSingleThreadScheduledExecutor();
     SessionTable sessions = new SessionTable(() -> 0, Duration.ofSeconds(10), LIMITS);
     try (AnnouncingStore store =
-        new AnnouncingStore(new MemoryPageStore(sessions, Clock.systemUTC()))) {
+        new AnnouncingStore(
+            new MemoryPageStore(sessions, Clock.systemUTC()),
+            new ReadDelegations(() -> 0, timer))) {
       Leases leases = new Leases(store, sessions, new Heads(store), () -> 0, timer);
       DatabaseId database = store.findOrCreate("db").join().id();
       Session holder = sessions.open(new SessionId(0, 1), "holder", "");
@@ -77,7 +80,8 @@ class LeaseOrderTest {
     MemoryPageStore memory = new MemoryPageStore(sessions, Clock.systemUTC());
     SessionId slow = new SessionId(1, 1);
     ArrayDeque<Runnable> heldBack = new ArrayDeque<>();
-    try (AnnouncingStore store = new AnnouncingStore(slowFor(memory, slow, heldBack))) {
+    try (AnnouncingStore store =
+        new AnnouncingStore(slowFor(memory, slow, heldBack), new ReadDelegations(() -> 0, timer))) {
       Leases leases = new Leases(store, sessions, new Heads(store), () -> 0, timer);
       DatabaseId database = store.findOrCreate("db").join().id();
       Session holder = sessions.open(new SessionId(0, 1), "holder", "");
@@ -105,7 +109,8 @@ class LeaseOrderTest {
     SessionId slow = new SessionId(1, 1);
     ArrayDeque<Runnable> heldBack = new ArrayDeque<>();
     MemoryPageStore memory = new MemoryPageStore(sessions, Clock.systemUTC());
-    try (AnnouncingStore store = new AnnouncingStore(slowFor(memory, slow, heldBack))) {
+    try (AnnouncingStore store =
+        new AnnouncingStore(slowFor(memory, slow, heldBack), new ReadDelegations(() -> 0, timer))) {
       Leases leases = new Leases(store, sessions, new Heads(store), () -> 0, timer);
       DatabaseId database = store.findOrCreate("db").join().id();
       CompletableFuture<Void> cancelled = new CompletableFuture<>();
@@ -136,7 +141,8 @@ class LeaseOrderTest {
     SessionId slow = new SessionId(1, 1);
     ArrayDeque<Runnable> heldBack = new ArrayDeque<>();
     MemoryPageStore memory = new MemoryPageStore(sessions, Clock.systemUTC());
-    try (AnnouncingStore store = new AnnouncingStore(slowFor(memory, slow, heldBack))) {
+    try (AnnouncingStore store =
+        new AnnouncingStore(slowFor(memory, slow, heldBack), new ReadDelegations(() -> 0, timer))) {
       Leases leases = new Leases(store, sessions, new Heads(store), () -> 0, timer);
       Session session = sessions.open(slow, "slow", "");
       CompletableFuture<Void> cancelled = new CompletableFuture<>();
@@ -166,7 +172,8 @@ class LeaseOrderTest {
     SessionId slow = new SessionId(1, 1);
     ArrayDeque<Runnable> heldBack = new ArrayDeque<>();
     MemoryPageStore memory = new MemoryPageStore(sessions, Clock.systemUTC());
-    try (AnnouncingStore store = new AnnouncingStore(slowFor(memory, slow, heldBack))) {
+    try (AnnouncingStore store =
+        new AnnouncingStore(slowFor(memory, slow, heldBack), new ReadDelegations(() -> 0, timer))) {
       Leases leases = new Leases(store, sessions, new Heads(store), () -> 0, timer);
       Session holder = sessions.open(new SessionId(0, 1), "holder", "");
       Session waiter = sessions.open(slow, "slow", "");

@@ -11,6 +11,7 @@ import dev.grpsqlite.server.session.LeaseAnswer;
 import dev.grpsqlite.server.session.LeaseAnswer.Outcome;
 import dev.grpsqlite.server.session.LeaseWish;
 import dev.grpsqlite.server.session.Leases;
+import dev.grpsqlite.server.session.ReadDelegations;
 import dev.grpsqlite.server.session.Session;
 import dev.grpsqlite.server.session.SessionLimits;
 import dev.grpsqlite.server.session.SessionTable;
@@ -49,7 +50,8 @@ class LeaseRaceTest {
   private BiPredicate<String, Object[]> slow = (method, arguments) -> false;
   private final AnnouncingStore store =
       new AnnouncingStore(
-          HeldBackStore.of(memory, (method, of) -> slow.test(method, of), heldBack));
+          HeldBackStore.of(memory, (method, of) -> slow.test(method, of), heldBack),
+          new ReadDelegations(nanos::get, timer));
   private final Leases leases = new Leases(store, sessions, new Heads(store), nanos::get, timer);
 
   @AfterEach
