@@ -91,7 +91,7 @@ public final class StorageServer implements AutoCloseable {
     sessions = new SessionTable(builder.nanoTime, options.sessionTtl(), options.sessions());
     security.access().whenReplaced(sessions::endOfUnknown);
     // What no quota lets through is not announced.
-    ticker = ticker(options.sessionTtl());
+    ticker = ticker();
     ReadDelegations delegations = new ReadDelegations(System::nanoTime, ticker);
     AnnouncingStore announcing =
         new AnnouncingStore(
@@ -155,9 +155,10 @@ public final class StorageServer implements AutoCloseable {
     services.add(
         ServerInterceptors.intercept(
             ProtoReflectionServiceV1.newInstance(), new Callers(security.access(), false)));
+    tick(options.sessionTtl());
   }
 
-  private ScheduledExecutorService ticker(Duration ttl) {
+  private static ScheduledExecutorService ticker() {
     ScheduledThreadPoolExecutor executor =
         new ScheduledThreadPoolExecutor(
             1,
@@ -169,17 +170,20 @@ public final class StorageServer implements AutoCloseable {
     executor.setRemoveOnCancelPolicy(true);
     // What comes when the server has ended its calls is for nobody.
     executor.setRejectedExecutionHandler(new ThreadPoolExecutor.DiscardPolicy());
+    return executor;
+  }
+
+  /** What is done now and then; when all is there. */
+  private void tick(Duration ttl) {
     long period = Math.max(10, Math.min(1000, ttl.toMillis() / 10));
     ScheduledFuture<?> unused =
-        executor.scheduleWithFixedDelay(
-            this::expireSessions, period, period, TimeUnit.MILLISECONDS);
+        ticker.scheduleWithFixedDelay(this::expireSessions, period, period, TimeUnit.MILLISECONDS);
     ScheduledFuture<?> unusedToo =
-        executor.scheduleWithFixedDelay(
+        ticker.scheduleWithFixedDelay(
             this::lookAtFiles, FILES_PERIOD_MS, FILES_PERIOD_MS, TimeUnit.MILLISECONDS);
     ScheduledFuture<?> unusedThree =
-        executor.scheduleWithFixedDelay(
+        ticker.scheduleWithFixedDelay(
             this::endStalledCalls, STALLED_PERIOD_MS, STALLED_PERIOD_MS, TimeUnit.MILLISECONDS);
-    return executor;
   }
 
   private void endStalledCalls() {
