@@ -30,8 +30,9 @@ int grpsqlite_register(void);
 **    1  RPCs of SQLite's threads               7  pages committed
 **    2  their retries                          8  pages staged ahead of commits
 **    3  connections made                       9  events of Watch
-**    4  bytes sent                            10  read transactions begun without a round trip
+**    4  bytes sent                            10  transactions begun within max_staleness_ms
 **    5  bytes received                        11  leases given back because someone waited
+**   12  read transactions begun under a read delegation, without a round trip
 **
 ** Fills values[0] to values[count - 1], as many as there are, and returns how many there are; later
 ** versions may add some at the end. From any thread.

@@ -423,8 +423,10 @@ int gsq_database_pin(gsq_database *database, gsq_pin *pin, const gsq_beginning *
     pthread_mutex_lock(&database->mutex);
   }
   int known = gsq_lease_is_trusted_(database);
-  if (!known && !how->want_lease &&
-      (is_delegated_(database) || is_fresh_enough_(database, how->max_staleness_ms))) {
+  if (!known && !how->want_lease && is_delegated_(database)) {
+    known = 1;
+    atomic_fetch_add_explicit(&database->server->delegated, 1, memory_order_relaxed);
+  } else if (!known && !how->want_lease && is_fresh_enough_(database, how->max_staleness_ms)) {
     known = 1;
     atomic_fetch_add_explicit(&database->server->unasked, 1, memory_order_relaxed);
   }

@@ -63,7 +63,8 @@ int grpsqlite_stats(uint64_t *values, int count) {
   const uint64_t all[] = {
       totals.servers,      totals.rpcs,           totals.retries, totals.connects,
       totals.bytes_sent,   totals.bytes_received, totals.commits, totals.pages_committed,
-      totals.pages_staged, totals.watch_events,   totals.unasked, totals.yields};
+      totals.pages_staged, totals.watch_events,   totals.unasked, totals.yields,
+      totals.delegated};
   const int known = (int)(sizeof all / sizeof all[0]);
   for (int i = 0; i < count && i < known; i++) values[i] = all[i];
   return known;

@@ -59,7 +59,8 @@ char *gsq_remote_stats(gsq_remote_file *file) {
       "disk_bytes_read %llu\ndisk_bytes_written %llu\n"
       "prefetch_used %llu\nprefetch_unused %llu\n"
       "commits %llu\npages_committed %llu\npages_staged %llu\n"
-      "watch_events %llu\ntransactions_unasked %llu\nleases_yielded %llu",
+      "watch_events %llu\ntransactions_unasked %llu\ntransactions_delegated %llu\n"
+      "leases_yielded %llu",
       channel.calls, channel.calls + channel.retries, channel.retries, channel.connects,
       channel.moves, channel.bytes_sent, channel.bytes_received, cache.hits, cache.misses,
       cache.evictions, (sqlite3_uint64)cache.bytes, disk.hits, disk.misses, disk.damaged,
@@ -67,7 +68,7 @@ char *gsq_remote_stats(gsq_remote_file *file) {
       cache.unasked - cache.unasked_used, atomic_load(&server->commits),
       atomic_load(&server->pages_committed), atomic_load(&server->pages_staged),
       atomic_load(&server->watch_events), atomic_load(&server->unasked),
-      atomic_load(&server->yields));
+      atomic_load(&server->delegated), atomic_load(&server->yields));
 }
 
 /* Forks what is the head. *result: the new name, or a sentence. */

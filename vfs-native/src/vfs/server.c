@@ -176,6 +176,7 @@ static void add(gsq_totals *totals, gsq_server *server) {
   totals->watch_events += atomic_load(&server->watch_events);
   totals->unasked += atomic_load(&server->unasked);
   totals->yields += atomic_load(&server->yields);
+  totals->delegated += atomic_load(&server->delegated);
 }
 
 void gsq_servers_totals(gsq_totals *out) {

@@ -102,7 +102,7 @@ typedef struct gsq_server {
   atomic_int slow; /* lately, large answers came slowly: for gsq_server_accepts_lz4 */
 
   _Atomic uint64_t commits, pages_committed, pages_staged;
-  _Atomic uint64_t watch_events, unasked, yields;
+  _Atomic uint64_t watch_events, unasked, delegated, yields;
 } gsq_server;
 
 /* Finds or makes the server that the settings name, and opens its session. *out is the caller's
@@ -144,7 +144,7 @@ int gsq_server_tell_views(gsq_server *server, int64_t deadline_ms, gsq_error *er
 typedef struct gsq_totals {
   uint64_t servers; /* that have an open database */
   uint64_t rpcs, retries, connects, bytes_sent, bytes_received;
-  uint64_t commits, pages_committed, pages_staged, watch_events, unasked, yields;
+  uint64_t commits, pages_committed, pages_staged, watch_events, unasked, yields, delegated;
 } gsq_totals;
 void gsq_servers_totals(gsq_totals *out);
 

@@ -5,7 +5,7 @@
 int grpsqlite_stats(uint64_t *values, int count);
 
 /* The numbers of include/grpsqlite.h. */
-enum { SERVERS, RPCS, COMMITS = 6, PAGES_COMMITTED, PAGES_STAGED, KNOWN = 12 };
+enum { SERVERS, RPCS, COMMITS = 6, PAGES_COMMITTED, PAGES_STAGED, KNOWN = 13 };
 
 /* A number of PRAGMA grpsqlite_stats; -1 if there is none of that name. */
 static long long named(sqlite3 *db, const char *name) {

@@ -19,8 +19,10 @@ import org.jspecify.annotations.Nullable;
  * @param pagesCommitted in them
  * @param pagesStaged sent ahead of commits
  * @param watchEvents that servers told by themselves
- * @param transactionsUnasked read transactions begun without a round trip
+ * @param transactionsUnasked transactions begun within max_staleness_ms, without a round trip
  * @param leasesYielded because someone else waited
+ * @param transactionsDelegated read transactions begun under a read delegation, without a round
+ *     trip
  */
 public record GrpsqliteStatistics(
     long servers,
@@ -34,7 +36,8 @@ public record GrpsqliteStatistics(
     long pagesStaged,
     long watchEvents,
     long transactionsUnasked,
-    long leasesYielded) {
+    long leasesYielded,
+    long transactionsDelegated) {
 
   /** The library's functions, under their own names, as jnr-ffi wants them. */
   public interface Functions {
@@ -55,7 +58,7 @@ public record GrpsqliteStatistics(
       throw new SQLException("the extension that is loaded counts " + known + " things only");
     }
     return new GrpsqliteStatistics(
-        v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9], v[10], v[11]);
+        v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9], v[10], v[11], v[12]);
   }
 
   private static synchronized Functions functions() throws SQLException {

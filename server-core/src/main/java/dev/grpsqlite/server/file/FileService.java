@@ -268,7 +268,7 @@ public final class FileService extends GrpsqliteGrpc.GrpsqliteImplBase {
 
   private ReadResponse answer(MainFile.Part part, long copyChecksum) {
     ByteString data = part.data();
-    traffic.pageRead(data.size());
+    traffic.pagesRead(1, data.size());
     long checksum = Pages.checksum(data);
     ReadResponse.Builder answer = ReadResponse.newBuilder().setChecksum(checksum);
     if (pointInTimeReads()) {

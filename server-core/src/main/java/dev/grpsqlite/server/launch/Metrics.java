@@ -40,13 +40,11 @@ final class Metrics implements Traffic, Refusals, ServerInterceptor {
 
   private final PrometheusRegistry registry = new PrometheusRegistry();
   private final Counter rpcs =
-      Counter.builder()
-          .name("grpsqlite_rpcs_total")
-          .help("RPCs that ended, by method and gRPC code.")
-          .labelNames("method", "code")
-          .register(registry);
+      counter(
+          "grpsqlite_rpcs_total", "RPCs that ended, by method and gRPC code.", "method", "code");
   private final Histogram seconds =
       Histogram.builder()
+          .withoutExemplars()
           .name("grpsqlite_rpc_seconds")
           .help("From the arrival of an RPC to its end.")
           .labelNames("method")
@@ -57,48 +55,37 @@ final class Metrics implements Traffic, Refusals, ServerInterceptor {
           .register(registry);
   private final Gauge inFlight =
       Gauge.builder()
+          .withoutExemplars()
           .name("grpsqlite_rpcs_in_flight")
           .help("RPCs that have not ended.")
           .register(registry);
   private final Counter commits =
-      Counter.builder()
-          .name("grpsqlite_commits_total")
-          .help("Commits of the page service that were answered with a version.")
-          .register(registry);
+      counter(
+          "grpsqlite_commits_total",
+          "Commits of the page service that were answered with a version.");
   private final Counter pagesRead =
-      Counter.builder()
-          .name("grpsqlite_pages_read_total")
-          .help("Pages, or ranges of a file, that were sent to clients.")
-          .register(registry);
-  private final Counter bytesRead =
-      Counter.builder()
-          .name("grpsqlite_page_read_bytes_total")
-          .help("Bytes of them.")
-          .register(registry);
+      counter(
+          "grpsqlite_pages_read_total", "Pages, or ranges of a file, that were sent to clients.");
+  private final Counter bytesRead = counter("grpsqlite_page_read_bytes_total", "Bytes of them.");
   private final Counter pagesAhead =
-      Counter.builder()
-          .name("grpsqlite_pages_ahead_total")
-          .help("Of the pages read, those that were sent before a client asked for them.")
-          .register(registry);
+      counter(
+          "grpsqlite_pages_ahead_total",
+          "Of the pages read, those that were sent before a client asked for them.");
   private final Counter pagesWritten =
-      Counter.builder()
-          .name("grpsqlite_pages_written_total")
-          .help("Pages, or ranges of a file, that came from clients, staged or committed.")
-          .register(registry);
+      counter(
+          "grpsqlite_pages_written_total",
+          "Pages, or ranges of a file, that came from clients, staged or committed.");
   private final Counter bytesWritten =
-      Counter.builder()
-          .name("grpsqlite_page_written_bytes_total")
-          .help("Bytes of them.")
-          .register(registry);
+      counter("grpsqlite_page_written_bytes_total", "Bytes of them.");
 
   private final Counter refusals =
-      Counter.builder()
-          .name("grpsqlite_refused_total")
-          .help("Connections and calls that were refused or ended for what all clients share.")
-          .labelNames("limit")
-          .register(registry);
+      counter(
+          "grpsqlite_refused_total",
+          "Connections and calls that were refused or ended for what all clients share.",
+          "limit");
   private final Histogram requestBytes =
       Histogram.builder()
+          .withoutExemplars()
           .name("grpsqlite_request_bytes")
           .help("Bytes of the requests that were received.")
           .classicOnly()
@@ -106,11 +93,21 @@ final class Metrics implements Traffic, Refusals, ServerInterceptor {
           .register(registry);
 
   private final Counter fileChanges =
-      Counter.builder()
-          .name("grpsqlite_security_file_changes_total")
-          .help("Files of tokens or certificates that changed, and were taken or refused.")
-          .labelNames("file", "outcome")
-          .register(registry);
+      counter(
+          "grpsqlite_security_file_changes_total",
+          "Files of tokens or certificates that changed, and were taken or refused.",
+          "file",
+          "outcome");
+
+  /** Exemplars are looked for at every count, and nobody traces here. */
+  private Counter counter(String name, String help, String... labels) {
+    return Counter.builder()
+        .name(name)
+        .help(help)
+        .labelNames(labels)
+        .withoutExemplars()
+        .register(registry);
+  }
 
   Metrics(SessionTable sessions, Leases leases, Watches watches, Security security) {
     ServerKey key = security.key();
@@ -212,8 +209,8 @@ final class Metrics implements Traffic, Refusals, ServerInterceptor {
   }
 
   @Override
-  public void pageRead(long bytes) {
-    pagesRead.inc();
+  public void pagesRead(long pages, long bytes) {
+    pagesRead.inc(pages);
     bytesRead.inc(bytes);
   }
 

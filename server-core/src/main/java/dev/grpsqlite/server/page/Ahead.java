@@ -17,7 +17,7 @@ final class Ahead {
   private static final long MOST_BYTES = 16L << 20;
 
   /** What comes with an open is one message. */
-  private static final long MOST_AT_OPEN_BYTES = 3L << 20;
+  static final long MOST_AT_OPEN_BYTES = 3L << 20;
 
   private Ahead() {}
 

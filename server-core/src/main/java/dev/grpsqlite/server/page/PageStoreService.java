@@ -104,6 +104,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
   private final Watches watches;
   private final PageServiceLimits limits;
   private final Traffic traffic;
+  private final OpenedPages openedPages;
   private final String serverName;
 
   public PageStoreService(
@@ -122,6 +123,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
     this.watches = watches;
     this.limits = limits;
     this.traffic = traffic;
+    this.openedPages = new OpenedPages(store);
     this.serverName = serverName;
   }
 
@@ -353,7 +355,11 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
     if (round == null) {
       return done(first);
     }
-    return Ahead.collect(round, pages -> store.read(info.id(), snapshot.version(), pages))
+    return openedPages
+        .of(info.id(), snapshot)
+        .thenCompose(
+            reading ->
+                Ahead.collect(round, reading::read).whenComplete((ahead, error) -> reading.keep()))
         .thenApply(
             ahead -> {
               traffic.pagesAhead(ahead.size());
@@ -376,10 +382,12 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
             .setSnapshot(Messages.of(snapshot))
             .setOldestVersion(info.oldestVersion())
             .setHeadVersion(info.head().version());
+    long bytes = 0;
     for (PageImage page : pages) {
       answer.addPages(outgoing.of(page));
-      traffic.pageRead(page.data().remaining());
+      bytes += page.data().remaining();
     }
+    traffic.pagesRead(pages.size(), bytes);
     return answer;
   }
 

@@ -244,10 +244,12 @@ final class PageStream {
 
   private void send(List<PageImage> pages) {
     ReadPagesResponse.Builder message = ReadPagesResponse.newBuilder();
+    long bytes = 0;
     for (PageImage page : pages) {
       message.addPages(outgoing.of(page));
-      traffic.pageRead(page.data().remaining());
+      bytes += page.data().remaining();
     }
+    traffic.pagesRead(pages.size(), bytes);
     call.onNext(message.build());
   }
 

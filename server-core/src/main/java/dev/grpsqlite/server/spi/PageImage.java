@@ -15,10 +15,13 @@ import java.nio.ByteBuffer;
  * @param data exactly one page, or nothing for a page of zeros
  */
 public record PageImage(long number, long version, long checksum, ByteBuffer data) {
-  /** The same, in bytes of its own. */
+  /**
+   * The same, in bytes of its own; in an array that can be got at, for it is then sent without
+   * another copy.
+   */
   public PageImage copy() {
     ByteBuffer bytes = ByteBuffer.allocate(data.remaining());
     bytes.put(data.duplicate()).flip();
-    return new PageImage(number, version, checksum, bytes.asReadOnlyBuffer());
+    return new PageImage(number, version, checksum, bytes);
   }
 }

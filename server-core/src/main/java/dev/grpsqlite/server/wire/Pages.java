@@ -11,6 +11,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
@@ -81,11 +82,12 @@ public final class Pages {
       throw RequestException.invalid(
           "page " + number + " has " + data.size() + " bytes instead of " + pageSize);
     }
-    if (page.getChecksum() != checksum(data)) {
+    Piece bytes = Piece.of(data);
+    if (page.getChecksum() != bytes.checksum()) {
       throw new RequestException(
           Reason.CHECKSUM_MISMATCH, "page " + number + " does not have its checksum");
     }
-    return new PageImage(number, 0, page.getChecksum(), data.asReadOnlyByteBuffer());
+    return new PageImage(number, 0, page.getChecksum(), bytes.buffer());
   }
 
   public static Page outgoing(PageImage image) {
@@ -99,16 +101,7 @@ public final class Pages {
 
   /** XXH3-64 (seed 0); 0 for no bytes. */
   public static long checksum(ByteString data) {
-    if (data.isEmpty()) {
-      return 0;
-    }
-    Hash hash = new Hash();
-    try {
-      UnsafeByteOperations.unsafeWriteTo(data, hash);
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
-    return hash.of(data);
+    return Piece.of(data).checksum();
   }
 
   /** XXH3-64 (seed 0); 0 for no bytes. */
@@ -124,24 +117,39 @@ public final class Pages {
     return checksum(UnsafeByteOperations.unsafeWrap(data));
   }
 
-  /** Sees the bytes where they are, if they are in one piece. */
-  private static final class Hash extends ByteOutput {
-    private long value;
+  /** The bytes of a ByteString where they are, if they are in one array; else a copy. */
+  private static final class Piece extends ByteOutput {
+    private byte[] array = {};
+    private int offset;
+    private int length;
     private int pieces;
 
-    long of(ByteString data) {
-      if (pieces != 1) {
-        byte[] copy = data.toByteArray();
-        value = XXH3.hashBytesToLong(copy, 0, copy.length);
+    static Piece of(ByteString data) {
+      Piece piece = new Piece();
+      try {
+        UnsafeByteOperations.unsafeWriteTo(data, piece);
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
       }
-      return value;
+      if (piece.pieces > 1) {
+        piece.is(data.toByteArray(), 0, data.size());
+      }
+      return piece;
     }
 
-    private void piece(byte[] bytes, int offset, int length) {
+    long checksum() {
+      return Pages.checksum(array, offset, length);
+    }
+
+    ByteBuffer buffer() {
+      return ByteBuffer.wrap(array, offset, length).slice();
+    }
+
+    private void is(byte[] bytes, int from, int count) {
       pieces++;
-      if (pieces == 1) {
-        value = XXH3.hashBytesToLong(bytes, offset, length);
-      }
+      array = bytes;
+      offset = from;
+      length = count;
     }
 
     @Override
@@ -150,13 +158,13 @@ public final class Pages {
     }
 
     @Override
-    public void write(byte[] value, int offset, int length) {
-      piece(value, offset, length);
+    public void write(byte[] value, int from, int count) {
+      is(Arrays.copyOfRange(value, from, from + count), 0, count); // the caller may use it again
     }
 
     @Override
-    public void writeLazy(byte[] value, int offset, int length) {
-      piece(value, offset, length);
+    public void writeLazy(byte[] value, int from, int count) {
+      is(value, from, count);
     }
 
     @Override
@@ -169,7 +177,7 @@ public final class Pages {
       ByteBuffer bytes = value.duplicate();
       byte[] copy = new byte[bytes.remaining()];
       bytes.get(copy);
-      piece(copy, 0, copy.length);
+      is(copy, 0, copy.length);
     }
   }
 }

@@ -1,8 +1,8 @@
 package dev.grpsqlite.server.wire;
 
-/** What the services count. Thread-safe and quick. */
+/** What the services count, once for each answer. Thread-safe and quick. */
 public interface Traffic {
-  void pageRead(long bytes);
+  void pagesRead(long pages, long bytes);
 
   /** Of the pages read, those that were sent without being asked for. */
   void pagesAhead(long pages);

@@ -28,7 +28,7 @@ class PageStreamTest {
   private static final Traffic NO_TRAFFIC =
       new Traffic() {
         @Override
-        public void pageRead(long bytes) {}
+        public void pagesRead(long pages, long bytes) {}
 
         @Override
         public void pagesAhead(long pages) {}
