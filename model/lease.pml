@@ -133,7 +133,9 @@ inline execute_commit(c, id, of_epoch, of_base) {
 #define WAS_GIVEN(c) (granted[c] && books[c] == epoch)
 #endif
 #define GIVES_AGAIN(c) (IS_HOLDER(c) && WAS_GIVEN(c))
-#define GIVES_NEW(c) ((holder == NONE || (IS_HOLDER(c) && !WAS_GIVEN(c))) && epoch < MAX_EPOCH)
+#define GIVES_NEW(c)                                                                 \
+  ((holder == NONE || (IS_HOLDER(c) && !WAS_GIVEN(c))) && epoch < MAX_EPOCH &&       \
+   !DELEGATED_BESIDE(c))
 
 /* The client's steps. */
 
@@ -149,15 +151,17 @@ inline learn(c, version) {
 
 inline begin(c) {
   if
-  :: IS_TRUSTED(c) ->
+  :: IS_TRUSTED(c) || IS_DELEGATED(c) ->
     CHECK(4, known_head[c] == head);
     CHECK(7, known_head[c] >= acknowledged);
-    REACHED(TRUSTED_IN_GRACE, grace && trust[c] == TRUST_BEFORE && head > 0)
+    REACHED(READ_UNDER_DELEGATION, !held[c] && head > 0 && made_by[head] == OTHERS_ID);
+    REACHED(TRUSTED_IN_GRACE, IS_TRUSTED(c) && grace && trust[c] == TRUST_BEFORE && head > 0)
   :: else -> learn(c, head) /* Refresh; repeated or late, it says nothing else */
   fi;
   acknowledged = (known_head[c] > acknowledged -> known_head[c] : acknowledged)
 }
-#define MAY_BEGIN(c) (release[c] == NOT_RELEASING && (IS_TRUSTED(c) || live[c]))
+#define MAY_BEGIN(c)                                                           \
+  (IS_DELEGATED(c) || (release[c] == NOT_RELEASING && (IS_TRUSTED(c) || live[c])))
 
 inline answer_granted(c) {
   books[c] = epoch;
@@ -172,6 +176,11 @@ inline forget_ask(c) {
   ask_epoch[c] = 0;
   ask_head[c] = 0;
   ask_current[c] = false
+}
+
+inline end_delegation(c) {
+  delegated[c] = false;
+  delegated_head[c] = NO_ANSWER
 }
 
 inline lose_lease(c) {
@@ -249,6 +258,9 @@ proctype Client(byte c) {
        keep_late_commit(c);
        commits[c]++;
        end_transaction(c);
+#ifndef MUTATION_DELEGATION_IN_DOUBT
+       end_delegation(c); /* also one that is on its way */
+#endif
 #ifdef MUTATION_DOUBT_NOT_SETTLED
        lose_lease(c)
 #else
@@ -261,6 +273,14 @@ proctype Client(byte c) {
   /* Another connection of the process begins to read. */
   :: d_step {
        MAY_BEGIN(c) && (known_head[c] != head || acknowledged != head) -> begin(c)
+     }
+
+  /* An open or a Refresh is answered with a delegation. */
+  :: d_step {
+       delegated_head[c] != NO_ANSWER ->
+       learn(c, delegated_head[c]);
+       delegated[c] = true;
+       delegated_head[c] = NO_ANSWER
      }
 
   /* Some connection asks for the lease at any version. One that wants it at its own version only
@@ -361,6 +381,25 @@ proctype Server(byte c) {
        giving_back[c] != NONE -> store_release(c, giving_back[c]); giving_back[c] = NONE
      }
 
+  /* An open or a Refresh: noted first, then looked whether somebody has the lease, then the head. */
+  :: d_step { live[c] && !delegation[c] -> delegation[c] = true }
+#ifdef MUTATION_DELEGATION_BESIDE_LEASE
+  :: d_step { delegation[c] && !delegated[c] && delegated_head[c] != head -> delegated_head[c] = head }
+#else
+  :: d_step {
+       delegation[c] && !delegated[c] && holder == NONE && delegated_head[c] != head ->
+       delegated_head[c] = head
+     }
+#endif
+  /* It ends, or was withdrawn: what rests on it has ended by then. */
+  :: d_step {
+       delegation[c] ->
+       delegation[c] = false;
+#ifndef MUTATION_DELEGATION_WITHOUT_MARGIN
+       end_delegation(c)
+#endif
+     }
+
   /* OpenSession, AcquireLease, ReleaseLease, Commit. */
   :: d_step { !live[c] -> live[c] = true }
   :: d_step { live[c] && GIVES_NEW(c) -> give_lease(c) }
@@ -383,7 +422,7 @@ hidden byte i;
 proctype Others() {
   do
   :: d_step {
-       holder == NONE && epoch < MAX_EPOCH ->
+       holder == NONE && epoch < MAX_EPOCH && !DELEGATED_TO_ANY ->
        epoch++;
        holder = OTHERS;
        forget_idle_commits()
@@ -395,7 +434,7 @@ proctype Others() {
        displacing = epoch
      }
   :: d_step {
-       displacing != NONE ->
+       displacing != NONE && !DELEGATED_TO_ANY ->
        if
        :: holder != NONE && epoch == displacing ->
          REACHED(DISPLACED, true);
@@ -424,11 +463,24 @@ proctype Restart() {
        restarts < RESTARTS ->
        restarts++;
        grace = true;
+       starting = true;
        displacing = NONE;
        for (i : 0 .. CLIENTS - 1) {
+         delegation[i] = false;
          end_session(i);
          giving_back[i] = NONE;
          trust[i] = (trust[i] == TRUST_OVER -> TRUST_OVER : TRUST_BEFORE)
+       }
+     }
+  /* The longest delegation after the start. */
+  :: d_step {
+       starting ->
+       starting = false;
+       for (i : 0 .. CLIENTS - 1) {
+         if
+         :: !delegation[i] -> end_delegation(i)
+         :: else
+         fi
        }
      }
   /* One TTL after the start. */
@@ -447,6 +499,7 @@ init {
     for (i : 0 .. CLIENTS - 1) {
       live[i] = true;
       known_session[i] = true;
+      delegated_head[i] = NO_ANSWER;
       trust[i] = TRUST_NOW
     }
   }

@@ -33,6 +33,7 @@
 #define UNKNOWN_APPLIED 5   /* a commit that was given up is applied later */
 #define TRUSTED_IN_GRACE 6  /* the server restarted, and the holder reads on without asking */
 #define DISPLACED 7         /* a dead holder's lease goes to another */
+#define READ_UNDER_DELEGATION 8 /* after others' commit, nothing held, without asking */
 #ifndef REACH
 #define REACH 0
 #endif
@@ -56,6 +57,8 @@ byte giving_back[CLIENTS];   /* an ended session's epoch, not yet released in th
 bool grace;                  /* less than one TTL since the restart */
 byte restarts;
 byte displacing;             /* others' AcquireLease found the holder of this epoch gone */
+bool delegation[CLIENTS];    /* for a while, nobody but this client gets the lease */
+bool starting;               /* less than the longest delegation since the restart */
 
 /* The client process. */
 bool held[CLIENTS];          /* the lease, as far as it knows */
@@ -84,6 +87,11 @@ byte ask[CLIENTS];
 byte ask_epoch[CLIENTS];
 byte ask_head[CLIENTS];
 bool ask_current[CLIENTS];   /* no new session since it was sent */
+
+/* Read delegations. */
+bool delegated[CLIENTS];     /* it need not ask, by its clock: since it sent what was answered so */
+#define NO_ANSWER 255
+byte delegated_head[CLIENTS]; /* the answer is on its way, with the head; or NO_ANSWER */
 
 /* The transaction that writes. */
 #define IDLE 0
@@ -119,6 +127,31 @@ byte refused;                /* those that a client was told to have failed */
 #define IS_TRUSTED(c)                                                               \
   (held[c] && current[c] && trust[c] != TRUST_OVER && release[c] == NOT_RELEASING && \
    !COMMIT_UNANSWERED(c))
+
+#ifdef MUTATION_DELEGATION_DURING_COMMIT
+#define IS_DELEGATED(c) delegated[c]
+#else
+#define IS_DELEGATED(c) (delegated[c] && !COMMIT_UNANSWERED(c) && release[c] != DOUBTFUL)
+#endif
+
+#ifdef MUTATION_NO_OUTLASTING
+#define IS_STARTING false
+#else
+#define IS_STARTING starting
+#endif
+
+/* Whether the server has told others than this client that the head stays. */
+#if CLIENTS > 1
+#define DELEGATED_BESIDE(c) (IS_STARTING || delegation[1 - (c)])
+#define DELEGATED_TO_ANY (IS_STARTING || delegation[0] || delegation[1])
+#else
+#define DELEGATED_BESIDE(c) IS_STARTING
+#define DELEGATED_TO_ANY (IS_STARTING || delegation[0])
+#endif
+#ifdef MUTATION_DELEGATION_NOT_KEPT
+#undef DELEGATED_TO_ANY
+#define DELEGATED_TO_ANY IS_STARTING
+#endif
 
 #ifdef MUTATION_NO_GRACE
 #define MAY_BE_ALIVE(c) live[c]
