@@ -33,10 +33,11 @@ final class Scale implements Workload {
   @Override
   public String tried() {
     return "An open brings the upper pages of all trees, for that saves a round trip of each first "
-        + "lookup; reading them takes the server 20 to 30 microseconds each. It brings no level of "
-        + "which most would have to stay behind, so the largest tables open faster than those whose "
-        + "upper pages just fit. A lookup in a table that is larger than the server's memory waits "
-        + "for its disk.";
+        + "lookup: none at 10 MiB, 2 MB at 1 GiB. The server keeps those of the last opens, so that "
+        + "RocksDB is not asked again, which took 20 to 30 microseconds for each. An open brings no "
+        + "level of which most would have to stay behind, so in the largest tables the query of an "
+        + "open reads one page more. A lookup in a table that is larger than the block cache waits "
+        + "for the disk, or for the system's cache of it.";
   }
 
   @Override
