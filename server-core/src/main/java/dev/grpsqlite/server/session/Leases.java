@@ -47,6 +47,7 @@ public final class Leases {
   private final LeaseQueue.Keeper keeper = new Keeper();
   private final LeaseTurns turns = new LeaseTurns();
   private final LongAdder yieldsAsked = new LongAdder();
+  private final LongAdder delegated = new LongAdder();
   private volatile boolean closed;
   private volatile Function<DatabaseId, CompletableFuture<Void>> dropUnlessCommitted =
       database -> CompletableFuture.completedFuture(null);
@@ -313,6 +314,7 @@ public final class Leases {
         .handle(
             (state, error) -> {
               if (error == null && state.holder() == null) {
+                delegated.increment();
                 return lengthMs;
               }
               delegations.withdraw(database, given);
@@ -327,7 +329,7 @@ public final class Leases {
 
   /** How often reads were delegated. */
   public long delegated() {
-    return delegations.given();
+    return delegated.sum();
   }
 
   /** How often a lease was granted, or a database dropped, later for that. */

@@ -21,8 +21,8 @@ import org.jspecify.annotations.Nullable;
  * without which no head moves.
  *
  * <p>They are given where they cost nobody anything: not while somebody has the lease or asks for
- * it, nor soon after. They are in memory alone: see {@link #outlastAnother}. Thread-safe; nothing
- * is called under a lock.
+ * it, nor soon after. They are in memory alone: see {@link #outlastAnother}. Thread-safe; under a
+ * lock, nothing is called but the timer's schedule.
  */
 public final class ReadDelegations {
   /** The longest that is given. */
@@ -38,7 +38,6 @@ public final class ReadDelegations {
   private final ScheduledExecutorService timer;
   private volatile long notBeforeNanos;
   private final ConcurrentHashMap<DatabaseId, Known> databases = new ConcurrentHashMap<>();
-  private final LongAdder given = new LongAdder();
   private final LongAdder waited = new LongAdder();
 
   /** One that was given. */
@@ -92,18 +91,16 @@ public final class ReadDelegations {
           }
           return known;
         });
-    if (added.get() != null) {
-      given.increment();
-    }
     return added.get();
   }
 
-  /** Nobody was told of it. */
+  /** Nobody was told of it, since somebody has the lease; no other is tried soon. */
   void withdraw(DatabaseId database, Delegation delegation) {
     databases.computeIfPresent(
         database,
         (id, known) -> {
           known.delegations.remove(delegation);
+          rest(known);
           return known;
         });
   }
@@ -115,17 +112,16 @@ public final class ReadDelegations {
   <T> CompletableFuture<T> afterThem(
       DatabaseId database, @Nullable SessionId session, Supplier<CompletableFuture<T>> step) {
     long wait = enter(database, session);
-    CompletableFuture<T> made;
+    CompletableFuture<Void> over = new CompletableFuture<>();
+    Runnable end = () -> over.complete(null);
     if (wait <= 0) {
-      made = step.get();
+      end.run();
     } else {
       waited.increment();
-      CompletableFuture<Void> over = new CompletableFuture<>();
-      Runnable end = () -> over.complete(null);
       ScheduledFuture<?> unused = timer.schedule(end, wait, TimeUnit.NANOSECONDS);
-      made = over.thenCompose(ended -> step.get());
     }
-    return made.whenComplete((value, error) -> leave(database));
+    // Also when the step throws, it is over.
+    return over.thenCompose(ended -> step.get()).whenComplete((value, error) -> leave(database));
   }
 
   /** How long to wait: nanoseconds. */
@@ -217,15 +213,12 @@ public final class ReadDelegations {
     return Duration.ofNanos(most[0]);
   }
 
-  /** How many databases are known, how many were given, and how many had to wait for their end. */
+  /** How many databases are known. */
   int size() {
     return databases.size();
   }
 
-  long given() {
-    return given.sum();
-  }
-
+  /** How many times the end of some was waited for. */
   long waited() {
     return waited.sum();
   }
