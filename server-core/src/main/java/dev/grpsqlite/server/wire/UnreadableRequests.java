@@ -2,6 +2,7 @@ package dev.grpsqlite.server.wire;
 
 import io.grpc.ForwardingServerCallListener.SimpleForwardingServerCallListener;
 import io.grpc.Metadata;
+import io.grpc.MethodDescriptor.Marshaller;
 import io.grpc.ServerCall;
 import io.grpc.ServerCallHandler;
 import io.grpc.ServerInterceptor;
@@ -9,6 +10,7 @@ import io.grpc.ServerInterceptors;
 import io.grpc.ServerServiceDefinition;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
+import java.io.InputStream;
 
 /**
  * Answers bytes that are no message with INVALID_REQUEST. gRPC itself parses requests out of the
@@ -16,12 +18,29 @@ import io.grpc.StatusRuntimeException;
  * could fill the operator's disk with them.
  */
 public final class UnreadableRequests implements ServerInterceptor {
+  /**
+   * Streams as they are. gRPC's own would put a buffer around each: an answer would be copied
+   * thrice on its way instead of once, and a request's length not be known.
+   */
+  private static final Marshaller<InputStream> AS_IT_IS =
+      new Marshaller<>() {
+        @Override
+        public InputStream stream(InputStream message) {
+          return message;
+        }
+
+        @Override
+        public InputStream parse(InputStream message) {
+          return message;
+        }
+      };
+
   private UnreadableRequests() {}
 
   /** The same service; its requests are parsed where this can see it. */
   public static ServerServiceDefinition refused(ServerServiceDefinition service) {
     return ServerInterceptors.intercept(
-        ServerInterceptors.useInputStreamMessages(service), new UnreadableRequests());
+        ServerInterceptors.useMarshalledMessages(service, AS_IT_IS), new UnreadableRequests());
   }
 
   @Override
