@@ -20,6 +20,7 @@ import org.rocksdb.RocksIterator;
  */
 final class PageImages implements AutoCloseable {
   private static final int LEAST_IN_A_ROW = 4;
+  private static final int NEAR_PAGES = 2;
 
   /** A page that has more images than this is passed by a seek. */
   private static final int MOST_STEPS = 6;
@@ -81,12 +82,12 @@ final class PageImages implements AutoCloseable {
       return Arrays.compareUnsigned(low, key) <= 0 && Arrays.compareUnsigned(key, high) <= 0;
     }
 
-    /** Below the one wanted, and at the page before or at the same one. */
+    /** Below the one wanted, and with one page between them at most. */
     private boolean isNear(byte[] wanted) {
       return key != null
           && Arrays.compareUnsigned(key, wanted) < 0
           && Keys.pageDatabaseOf(key) == Keys.pageDatabaseOf(wanted)
-          && Keys.pageOf(key) >= Keys.pageOf(wanted) - 1;
+          && Keys.pageOf(key) >= Keys.pageOf(wanted) - NEAR_PAGES;
     }
   }
 
@@ -101,14 +102,19 @@ final class PageImages implements AutoCloseable {
     }
   }
 
-  /** Ascending, and at least every second page of those between the first and the last. */
+  /**
+   * Most of them follow the one before, or the one before that. A scan that steps over to the next
+   * page of the level above wants some that do not.
+   */
   private static boolean areInARow(long[] pages) {
+    int steps = 0;
     for (int i = 1; i < pages.length; i++) {
-      if (pages[i] <= pages[i - 1]) {
-        return false;
+      long step = pages[i] - pages[i - 1];
+      if (step > 0 && step <= NEAR_PAGES) {
+        steps++;
       }
     }
-    return pages.length >= LEAST_IN_A_ROW && pages[pages.length - 1] - pages[0] < 2L * pages.length;
+    return pages.length >= LEAST_IN_A_ROW && steps > pages.length / 2;
   }
 
   /** Goes to the newest image of a page that is not newer than the one named, if there is one. */

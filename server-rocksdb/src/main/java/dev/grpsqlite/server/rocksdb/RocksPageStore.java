@@ -50,10 +50,10 @@ final class RocksPageStore implements PageStore {
   /** Sessions that read old versions need some time to come back after a restart and pin them. */
   static final Duration COLLECT_FIRST = Duration.ofSeconds(30);
 
-  /** A stage that an earlier run left, and that nobody has asked for since, goes then. */
   /** So many take longer than the caller's thread should be held up, in memory or not. */
   private static final int MANY_PAGES = 16;
 
+  /** A stage that an earlier run left, and that nobody has asked for since, goes then. */
   private static final Duration INHERITED_STAGE = Duration.ofHours(1);
 
   /** A span of versions whose changes are not looked for on the caller's thread. */
