@@ -618,10 +618,10 @@ int gsq_database_read(gsq_database *database, const gsq_snapshot *at, uint64_t o
     return fetch(database, at, ranges, range_count, 0, take_page, &reader, NULL, deadline_ms,
                  error);
   }
-  prefetch->at = *at;
-  return fetch(database, at, ranges, range_count,
-               gsq_database_credit(database, prefetch->most_bytes), take_page, &reader,
-               &prefetch->rest, deadline_ms, error);
+  const uint32_t credit = gsq_database_credit(database, gsq_prefetch_credit(prefetch));
+  gsq_prefetch_begin(prefetch, at, credit);
+  return fetch(database, at, ranges, range_count, credit, take_page, &reader, &prefetch->rest,
+               deadline_ms, error);
 }
 
 int gsq_database_read_pages(gsq_database *database, const gsq_snapshot *at,

@@ -326,7 +326,7 @@ static const number_key number_keys[] = {
     {"cache_mb", "GRPSQLITE_CACHE_MB", 0, 1024 * 1024, 64, MIB, FIELD(cache_bytes)},
     {"cache_dir_mb", "GRPSQLITE_CACHE_DIR_MB", 1, 1024 * 1024, 1024, MIB,
      FIELD(cache_dir_bytes)},
-    {"prefetch_mb", "GRPSQLITE_PREFETCH_MB", 0, 64, 4, MIB, FIELD(prefetch_bytes)},
+    {"prefetch_mb", "GRPSQLITE_PREFETCH_MB", 0, 64, 16, MIB, FIELD(prefetch_bytes)},
     {"buffer_mb", "GRPSQLITE_BUFFER_MB", 1, 64 * 1024, 16, MIB, FIELD(buffer_bytes)},
     /* Lengths within a message are 31 bits. */
     {"max_batch_mb", "GRPSQLITE_MAX_BATCH_MB", 1, 1024, 4, MIB, FIELD(batch_bytes)},

@@ -30,7 +30,7 @@ typedef struct gsq_settings {
   int64_t cache_bytes;      /* cache_mb; default 64 MiB */
   char *cache_dir;          /* or NULL: no page is kept on disk */
   int64_t cache_dir_bytes;  /* cache_dir_mb: of the pages there; default 1 GiB */
-  int64_t prefetch_bytes;   /* prefetch_mb: that one answer may bring unasked; default 4 MiB */
+  int64_t prefetch_bytes;   /* prefetch_mb: that one answer may bring unasked; default 16 MiB */
   int64_t buffer_bytes;     /* buffer_mb: of a transaction, before it is staged; default 16 MiB */
   int64_t batch_bytes;      /* max_batch_mb: of one message of the file service; default 4 MiB */
   char service;             /* service=auto|page|file: 'a', 'p', 'f' */

@@ -51,7 +51,7 @@ static void without_anything_the_defaults_hold(void) {
   CHECK_INT(64 << 20, settings.cache_bytes);
   CHECK(!settings.cache_dir);
   CHECK_INT(1LL << 30, settings.cache_dir_bytes);
-  CHECK_INT(4 << 20, settings.prefetch_bytes);
+  CHECK_INT(16 << 20, settings.prefetch_bytes);
   CHECK_INT(16 << 20, settings.buffer_bytes);
   CHECK_INT(4 << 20, settings.batch_bytes);
   CHECK_INT('a', settings.service);

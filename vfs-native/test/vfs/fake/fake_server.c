@@ -102,7 +102,7 @@ static int calls[FAKE_METHODS];
 static int page_service = 1, commit_group = 1, time_travel = 1;
 static uint32_t ttl = 10000, max_message = 4u << 20;
 static size_t last_commit_pages;
-static uint32_t pages_ahead;
+static uint32_t pages_ahead, credit_bytes;
 static int rests, rests_beside_writing;
 static uint64_t moves;
 static int lz4 = 1, last_accept_lz4;
@@ -561,7 +561,8 @@ struct gsq_page_rest {
 };
 
 static gsq_page_rest *rest_of(const gsq_read_request *request) {
-  if (request->prefetch_credit_bytes == 0) return NULL;
+  credit_bytes = request->prefetch_credit_bytes;
+  if (credit_bytes == 0) return NULL;
   gsq_page_rest *rest = malloc(sizeof *rest);
   const gsq_page_range *last = &request->ranges[request->range_count - 1];
   *rest = (gsq_page_rest){.database = request->database,
@@ -1079,6 +1080,13 @@ int fake_rests(void) {
   const int n = rests;
   pthread_mutex_unlock(&mutex);
   return n;
+}
+
+uint32_t fake_credit(void) {
+  pthread_mutex_lock(&mutex);
+  const uint32_t bytes = credit_bytes;
+  pthread_mutex_unlock(&mutex);
+  return bytes;
 }
 
 int fake_rests_beside_writing(void) {

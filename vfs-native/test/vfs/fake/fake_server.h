@@ -118,6 +118,8 @@ void fake_send_ahead(uint32_t pages);
 int fake_rests(void);
 /* The same when a lease was asked for or a commit made, added up since fake_reset. */
 int fake_rests_beside_writing(void);
+/* The credit of the last ReadPages that wanted pages ahead. */
+uint32_t fake_credit(void);
 
 uint64_t fake_head(const char *name); /* 0 also if there is no such database */
 size_t fake_stages(void);
