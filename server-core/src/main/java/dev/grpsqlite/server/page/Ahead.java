@@ -1,7 +1,9 @@
 package dev.grpsqlite.server.page;
 
 import dev.grpsqlite.server.predict.Round;
+import dev.grpsqlite.server.predict.Shape;
 import dev.grpsqlite.server.spi.PageImage;
+import dev.grpsqlite.server.spi.Snapshot;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -27,6 +29,10 @@ final class Ahead {
 
   static long creditAtOpen(int unsigned) {
     return Math.min(Integer.toUnsignedLong(unsigned), MOST_AT_OPEN_BYTES);
+  }
+
+  static Shape shape(Snapshot snapshot) {
+    return new Shape(snapshot.version(), snapshot.pageSize(), snapshot.pageCount());
   }
 
   /**

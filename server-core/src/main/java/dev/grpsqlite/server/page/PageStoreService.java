@@ -34,8 +34,6 @@ import dev.grpsqlite.proto.v1.WatchRequest;
 import dev.grpsqlite.proto.v1.WatchResponse;
 import dev.grpsqlite.server.auth.Caller;
 import dev.grpsqlite.server.auth.Right;
-import dev.grpsqlite.server.predict.Round;
-import dev.grpsqlite.server.predict.Shape;
 import dev.grpsqlite.server.session.Heads;
 import dev.grpsqlite.server.session.LeaseAnswer;
 import dev.grpsqlite.server.session.LeaseWish;
@@ -59,7 +57,6 @@ import dev.grpsqlite.server.wire.Calls;
 import dev.grpsqlite.server.wire.Fields;
 import dev.grpsqlite.server.wire.Ids;
 import dev.grpsqlite.server.wire.Names;
-import dev.grpsqlite.server.wire.OutgoingPages;
 import dev.grpsqlite.server.wire.Pages;
 import dev.grpsqlite.server.wire.Reason;
 import dev.grpsqlite.server.wire.RequestException;
@@ -104,7 +101,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
   private final Watches watches;
   private final PageServiceLimits limits;
   private final Traffic traffic;
-  private final OpenedPages openedPages;
+  private final OpenAnswers openAnswers;
   private final String serverName;
 
   public PageStoreService(
@@ -123,7 +120,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
     this.watches = watches;
     this.limits = limits;
     this.traffic = traffic;
-    this.openedPages = new OpenedPages(store);
+    this.openAnswers = new OpenAnswers(store, traffic);
     this.serverName = serverName;
   }
 
@@ -147,11 +144,11 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
                   caller.identity(),
                   caller::isKnown,
                   Callers.countedAs(caller))
-              .thenApply(this::opened);
+              .thenApply(this::sessionAnswer);
         });
   }
 
-  private OpenSessionResponse opened(Session session) {
+  private OpenSessionResponse sessionAnswer(Session session) {
     return OpenSessionResponse.newBuilder()
         .setIncarnation(session.incarnation())
         .setTtlMs((int) sessions.ttl().toMillis())
@@ -304,7 +301,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
                 delegatedMs ->
                     store
                         .info(database)
-                        .thenCompose(info -> opened(session, info, request, delegatedMs)));
+                        .thenCompose(info -> openAnswers.of(session, info, request, delegatedMs)));
     return answer.whenComplete(
         (opened, error) -> {
           if (error != null) {
@@ -313,82 +310,6 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
             view.established(opened.getSnapshot().getVersion());
           }
         });
-  }
-
-  private CompletableFuture<OpenDatabaseResponse> opened(
-      Session session, DatabaseInfo info, OpenDatabaseRequest request, int delegatedMs) {
-    CompletableFuture<Snapshot> wanted =
-        switch (request.getAtCase()) {
-          case AT_VERSION -> store.snapshot(info.id(), Fields.version(request.getAtVersion()));
-          case AT_TIME -> store.snapshotAt(info.id(), Fields.time("at_time", request.getAtTime()));
-          case AT_NOT_SET -> store.snapshot(info.id(), info.head().version());
-        };
-    return wanted.thenCompose(
-        snapshot ->
-            firstPage(info.id(), snapshot)
-                .thenCompose(first -> withAhead(session, request, info, snapshot, first))
-                .thenApply(
-                    pages ->
-                        opened(info, snapshot, pages, request.getAcceptLz4())
-                            .setReadDelegationMs(delegatedMs)
-                            .build()));
-  }
-
-  private CompletableFuture<List<PageImage>> firstPage(DatabaseId database, Snapshot snapshot) {
-    return snapshot.pageCount() == 0
-        ? CompletableFuture.completedFuture(List.of())
-        : store.read(database, snapshot.version(), new long[] {1});
-  }
-
-  /** What the first query will want comes along, as far as the client wants that. */
-  private CompletableFuture<List<PageImage>> withAhead(
-      Session session,
-      OpenDatabaseRequest request,
-      DatabaseInfo info,
-      Snapshot snapshot,
-      List<PageImage> first) {
-    long credit = Ahead.creditAtOpen(request.getPrefetchCreditBytes());
-    Round round =
-        credit == 0 || first.isEmpty()
-            ? null
-            : session.predictor(info.id()).opened(shape(snapshot), first.get(0), credit);
-    if (round == null) {
-      return done(first);
-    }
-    return openedPages
-        .of(info.id(), snapshot)
-        .thenCompose(
-            reading ->
-                Ahead.collect(round, reading::read).whenComplete((ahead, error) -> reading.keep()))
-        .thenApply(
-            ahead -> {
-              traffic.pagesAhead(ahead.size());
-              List<PageImage> all = new ArrayList<>(first);
-              all.addAll(ahead);
-              return all;
-            });
-  }
-
-  private static Shape shape(Snapshot snapshot) {
-    return new Shape(snapshot.version(), snapshot.pageSize(), snapshot.pageCount());
-  }
-
-  private OpenDatabaseResponse.Builder opened(
-      DatabaseInfo info, Snapshot snapshot, List<PageImage> pages, boolean lz4) {
-    OutgoingPages outgoing = new OutgoingPages(lz4);
-    OpenDatabaseResponse.Builder answer =
-        OpenDatabaseResponse.newBuilder()
-            .setDatabaseId(Ids.bytes(info.id()))
-            .setSnapshot(Messages.of(snapshot))
-            .setOldestVersion(info.oldestVersion())
-            .setHeadVersion(info.head().version());
-    long bytes = 0;
-    for (PageImage page : pages) {
-      answer.addPages(outgoing.of(page));
-      bytes += page.data().remaining();
-    }
-    traffic.pagesRead(pages.size(), bytes);
-    return answer;
   }
 
   @Override
@@ -476,7 +397,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
                                   ? null
                                   : session
                                       .predictor(database)
-                                      .demanded(shape(snapshot), pages, credit));
+                                      .demanded(Ahead.shape(snapshot), pages, credit));
                     } else {
                       // The stage may be of larger pages than the version.
                       stream.start(
