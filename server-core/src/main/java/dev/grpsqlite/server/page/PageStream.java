@@ -23,21 +23,21 @@ import org.slf4j.LoggerFactory;
 
 /**
  * The answer to one ReadPages: what was asked for, and then what is thought to be asked for next.
- * One message's worth of pages is read when the client has room for it, or nearly so: a slow client
- * costs the server little more than one message.
+ * The next pages are read while a message or two are on their way, so that reading and sending go on
+ * beside each other; a slow client costs the server no more than those.
  *
  * <p>Whatever happens (room, a finished read, the end of the call) calls {@link #advance}; one
  * thread at a time takes the steps that are then possible.
  */
 final class PageStream {
   private static final Logger log = LoggerFactory.getLogger(PageStream.class);
-  private static final int MESSAGE_BYTES = 1 << 20;
+  private static final int MESSAGE_BYTES = 512 << 10;
 
   /** Of pages that are compressed on the way, which takes an event loop half a millisecond. */
   private static final int COMPRESSED_MESSAGE_BYTES = 256 << 10;
 
   /** While so much is yet to be sent, the next pages are read. */
-  private static final int UNSENT_BYTES = 256 << 10;
+  private static final int UNSENT_BYTES = 1 << 20;
 
   private final ServerCallStreamObserver<ReadPagesResponse> call;
   private final Traffic traffic;

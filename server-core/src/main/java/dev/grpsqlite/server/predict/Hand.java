@@ -9,12 +9,12 @@ import org.jspecify.annotations.Nullable;
 
 /** The pages that a round has before it, and those that it misses. */
 final class Hand {
-  private static final int BATCH_BYTES = 256 << 10;
+  private static final int BATCH_BYTES = 1 << 20;
   private static final int LEAST_BATCH = 4;
-  private static final int MOST_BATCH = 64;
+  private static final int MOST_BATCH = 256;
 
   /** So many batches are at hand at most. */
-  private static final int BATCHES = 8;
+  private static final int BATCHES = 2;
 
   final Shape shape;
   private int usable;
@@ -92,8 +92,12 @@ final class Hand {
   /** To be called where nothing that is here is relied on. */
   void makeRoom() {
     if (images.size() > BATCHES * batch) {
-      images.clear();
-      trees.clear();
+      // The way down to the next ones is taken again.
+      trees.values().removeIf(BtreePage::isLeaf);
+      if (trees.size() > batch) {
+        trees.clear();
+      }
+      images.keySet().retainAll(trees.keySet());
     }
   }
 
