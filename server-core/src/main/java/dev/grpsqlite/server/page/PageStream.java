@@ -23,8 +23,8 @@ import org.slf4j.LoggerFactory;
 
 /**
  * The answer to one ReadPages: what was asked for, and then what is thought to be asked for next.
- * The next pages are read while a message or two are on their way, so that reading and sending go on
- * beside each other; a slow client costs the server no more than those.
+ * The next pages are read while a message or two are on their way, so that reading and sending go
+ * on beside each other; a slow client costs the server no more than those.
  *
  * <p>Whatever happens (room, a finished read, the end of the call) calls {@link #advance}; one
  * thread at a time takes the steps that are then possible.
