@@ -151,7 +151,8 @@ uint64_t gsq_database_have(gsq_database *database);
 /* The lowest version that anyone here may still read. */
 uint64_t gsq_database_floor(gsq_database *database);
 
-/* How many bytes of pages the server may send without being asked, if as many are wanted. */
+/* page_reads.c, as what follows: how many bytes of pages the server may send without being asked, if as
+** many are wanted. */
 uint32_t gsq_database_credit(const gsq_database *database, int64_t prefetch_bytes);
 /* Reads bytes of a snapshot, all below its size, through the cache; where the server is asked, it
 ** may send more, which get there by `prefetch`. NULL: it is not to. */
