@@ -111,7 +111,7 @@ final class RandomHistoryTest {
             answer(fixture.store.fork(model.id, version, "fork" + i, fixture.nextCommitId())).id();
         fixture.lease(fork);
         models.add(new Model(fork, model.pageSize(version), model.pages(version)));
-      } else if (what == 1 && models.size() > 1) {
+      } else if (what == 1 && models.size() > 3) {
         answer(fixture.store.drop(model.id));
         models.remove(model);
       } else if (what == 2) {
