@@ -19,8 +19,8 @@ import java.io.InputStream;
  */
 public final class UnreadableRequests implements ServerInterceptor {
   /**
-   * Streams as they are. gRPC's own would put a buffer around each: an answer would be copied
-   * thrice on its way instead of once, and a request's length not be known.
+   * Streams as they are. gRPC's own puts a buffer around each, so that an answer cannot drain
+   * itself and is copied thrice on its way instead of once.
    */
   private static final Marshaller<InputStream> AS_IT_IS =
       new Marshaller<>() {
