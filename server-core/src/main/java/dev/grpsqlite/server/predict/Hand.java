@@ -13,7 +13,7 @@ final class Hand {
   private static final int LEAST_BATCH = 4;
   private static final int MOST_BATCH = 256;
 
-  /** So many batches are at hand at most. */
+  /** So many batches are at hand at most, and one of interior pages. */
   private static final int BATCHES = 2;
 
   final Shape shape;
@@ -92,7 +92,7 @@ final class Hand {
   /** To be called where nothing that is here is relied on. */
   void makeRoom() {
     if (images.size() > BATCHES * batch) {
-      // The way down to the next ones is taken again.
+      // The leaves go: the way down to the next ones begins at what is left.
       trees.values().removeIf(BtreePage::isLeaf);
       if (trees.size() > batch) {
         trees.clear();

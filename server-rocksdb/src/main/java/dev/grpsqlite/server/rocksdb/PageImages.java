@@ -20,6 +20,8 @@ import org.rocksdb.RocksIterator;
  */
 final class PageImages implements AutoCloseable {
   private static final int LEAST_IN_A_ROW = 4;
+
+  /** From a page to the next one of a row, at most. */
   private static final int NEAR_PAGES = 2;
 
   /** A page that has more images than this is passed by a seek. */
