@@ -13,8 +13,12 @@ import io.grpc.netty.shaded.io.grpc.netty.GrpcSslContexts;
 import io.grpc.netty.shaded.io.grpc.netty.NettyChannelBuilder;
 import io.grpc.netty.shaded.io.netty.channel.EventLoopGroup;
 import io.grpc.netty.shaded.io.netty.channel.MultiThreadIoEventLoopGroup;
+import io.grpc.netty.shaded.io.netty.channel.epoll.Epoll;
 import io.grpc.netty.shaded.io.netty.channel.epoll.EpollDomainSocketChannel;
 import io.grpc.netty.shaded.io.netty.channel.epoll.EpollIoHandler;
+import io.grpc.netty.shaded.io.netty.channel.epoll.EpollSocketChannel;
+import io.grpc.netty.shaded.io.netty.channel.nio.NioIoHandler;
+import io.grpc.netty.shaded.io.netty.channel.socket.nio.NioSocketChannel;
 import io.grpc.netty.shaded.io.netty.channel.unix.DomainSocketAddress;
 import io.grpc.netty.shaded.io.netty.handler.ssl.SslContextBuilder;
 import io.grpc.stub.AbstractStub;
@@ -27,7 +31,6 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.Future;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -56,7 +59,14 @@ public final class ServerConnection implements AutoCloseable {
   /** Beside each of them, for what is uploaded, when it is first wanted. */
   private final ConcurrentHashMap<Lane, ManagedChannel> lanes = new ConcurrentHashMap<>();
 
-  private final List<EventLoopGroup> loops = Collections.synchronizedList(new ArrayList<>());
+  /**
+   * Its own, not gRPC's for all: those threads wait in native code for a second more after the last
+   * use, and the JVM's end waits for them.
+   */
+  private final EventLoopGroup loops =
+      new MultiThreadIoEventLoopGroup(
+          Epoll.isAvailable() ? EpollIoHandler.newFactory() : NioIoHandler.newFactory());
+
   private final ClientInterceptor credentials;
 
   /** Of channels: the last one that answered, or the one after one that did not. */
@@ -94,12 +104,9 @@ public final class ServerConnection implements AutoCloseable {
   private ManagedChannel channel(String url) throws IOException {
     NettyChannelBuilder builder;
     if (url.startsWith("unix:")) {
-      EventLoopGroup loop = new MultiThreadIoEventLoopGroup(1, EpollIoHandler.newFactory());
-      loops.add(loop);
       builder =
           NettyChannelBuilder.forAddress(new DomainSocketAddress(url.substring(UNIX_PREFIX)))
               .channelType(EpollDomainSocketChannel.class)
-              .eventLoopGroup(loop)
               .overrideAuthority("localhost")
               .usePlaintext();
     } else {
@@ -109,7 +116,9 @@ public final class ServerConnection implements AutoCloseable {
         throw new IllegalArgumentException("'" + url + "' names no host");
       }
       int port = uri.getPort() < 0 ? (secure ? 443 : 80) : uri.getPort();
-      builder = NettyChannelBuilder.forAddress(uri.getHost(), port);
+      builder =
+          NettyChannelBuilder.forAddress(uri.getHost(), port)
+              .channelType(Epoll.isAvailable() ? EpollSocketChannel.class : NioSocketChannel.class);
       if (secure) {
         SslContextBuilder context = GrpcSslContexts.forClient();
         Endpoint.Tls tls = endpoint.tls();
@@ -129,6 +138,7 @@ public final class ServerConnection implements AutoCloseable {
       }
     }
     return builder
+        .eventLoopGroup(loops)
         .maxInboundMessageSize(MAX_INBOUND_BYTES)
         .flowControlWindow(WINDOW_BYTES)
         .disableRetry()
@@ -253,8 +263,6 @@ public final class ServerConnection implements AutoCloseable {
   public void close() {
     channels.forEach(ManagedChannel::shutdownNow);
     lanes.values().forEach(ManagedChannel::shutdownNow);
-    for (EventLoopGroup loop : loops) {
-      Future<?> unused = loop.shutdownGracefully(0, 1, TimeUnit.SECONDS);
-    }
+    loops.shutdownGracefully(0, 1, TimeUnit.SECONDS).awaitUninterruptibly(1, TimeUnit.SECONDS);
   }
 }
