@@ -22,8 +22,9 @@ final class Conditions {
 
         %d × %s, Java %s, %s; load average at the start: %s. All processes share this machine:
         client, server and proxy. Medians; the spread is from the least to the most of the rounds, of the median. Ratios
-        are of the same round. Before the rounds that count there is one that does not; every other round goes
-        through the places backwards.
+        are of the same round. Before the rounds that count, each place is repeated for %d ms, for the compilers
+        of the client and of the servers; "the first" is its very first turn, which counts for nothing. Every
+        other round goes through the places backwards.
 
         Places: `local` is SQLite's own VFS with `synchronous` as named, all else SQLite's defaults, as for the servers
         (`memory`, `rocksdb`, as they are shipped, at that round trip of network delay, none of it at 0 ms, where there is
@@ -37,6 +38,7 @@ final class Conditions {
             cpu,
             Runtime.version(),
             System.getProperty("os.name") + " " + System.getProperty("os.version"),
-            load);
+            load,
+            sizes.warmUpMs());
   }
 }

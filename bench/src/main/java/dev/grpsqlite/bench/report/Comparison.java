@@ -19,9 +19,11 @@ public record Comparison(
    * One place.
    *
    * @param seconds per operation, round by round
+   * @param first seconds per operation of the turn before all others, on servers and in a client
+   *     whose code may not be compiled yet
    * @param counts what else was counted per operation: the medians, in the order to show them
    */
-  public record Row(String place, Series seconds, Map<String, Double> counts) {}
+  public record Row(String place, Series seconds, double first, Map<String, Double> counts) {}
 
   public Comparison {
     rows = List.copyOf(rows);

@@ -163,16 +163,19 @@ public final class Report {
     Set<String> counts = new LinkedHashSet<>();
     rows.forEach(row -> counts.addAll(row.counts().keySet()));
     Series reference = rows.get(0).seconds();
-    text.append("| place | time | spread | to ").append(rows.get(0).place()).append(" |");
+    text.append("| place | time | spread | the first | to ")
+        .append(rows.get(0).place())
+        .append(" |");
     counts.forEach(each -> text.append(' ').append(each).append(" |"));
-    text.append("\n|---|---|---|---|").append("---|".repeat(counts.size())).append('\n');
+    text.append("\n|---|---|---|---|---|").append("---|".repeat(counts.size())).append('\n');
     for (Row row : rows) {
       text.append(
           String.format(
-              "| %s | %s | %s | %s |",
+              "| %s | %s | %s | %s | %s |",
               row.place(),
               Text.seconds(row.seconds().median()),
               Text.percent(row.seconds().spread()),
+              Text.seconds(row.first()),
               Text.number(row.seconds().to(reference).median())));
       for (String each : counts) {
         @Nullable Double value = row.counts().get(each);
@@ -213,6 +216,8 @@ public final class Report {
                         row.place(),
                         "seconds",
                         row.seconds().values(),
+                        "first",
+                        row.first(),
                         "counts",
                         row.counts()))
             .toList());

@@ -6,11 +6,14 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.BooleanSupplier;
+import java.util.function.LongSupplier;
 
 /**
  * The order in which places take their turns. A round is one turn of each; every other one goes
  * backwards, so that nobody always comes after the same neighbour, or always first. The round
- * before the first is for compilers and caches, and counts for nothing.
+ * before the first is for compilers and caches, and does not count: in it, a place goes on until it
+ * has had its time for that. What its very first turn took is kept, for that is what somebody sees
+ * who comes to a server that has just started.
  */
 final class Alternation {
   private Alternation() {}
@@ -20,25 +23,38 @@ final class Alternation {
    *
    * @param least so many, however long they take
    * @param goOn asked before each of the others
+   * @param warmUpNanos of each place, before the rounds that count; it has one turn at least
+   * @param clock in nanoseconds
    */
-  static Measured run(List<Contender> contenders, int least, int most, BooleanSupplier goOn)
+  static Measured run(
+      List<Contender> contenders,
+      int least,
+      int most,
+      BooleanSupplier goOn,
+      long warmUpNanos,
+      LongSupplier clock)
       throws Exception {
     Map<String, List<Sample>> samples = new LinkedHashMap<>();
+    Map<String, Double> first = new LinkedHashMap<>();
     for (Contender each : contenders) {
       if (samples.put(each.name(), new ArrayList<>()) != null) {
         throw new IllegalArgumentException("two places are called " + each.name());
       }
     }
     List<Contender> order = new ArrayList<>(contenders);
-    for (int round = 0; round <= most && (round <= least || goOn.getAsBoolean()); round++) {
+    for (Contender each : order) {
+      long begun = clock.getAsLong();
+      do {
+        first.putIfAbsent(each.name(), each.measurement().take().seconds());
+      } while (clock.getAsLong() - begun < warmUpNanos);
+    }
+    for (int round = 1; round <= most && (round <= least || goOn.getAsBoolean()); round++) {
+      Collections.reverse(order);
       for (Contender each : order) {
         Sample sample = each.measurement().take();
-        if (round > 0) {
-          samples.computeIfAbsent(each.name(), name -> new ArrayList<>()).add(sample);
-        }
+        samples.computeIfAbsent(each.name(), name -> new ArrayList<>()).add(sample);
       }
-      Collections.reverse(order);
     }
-    return new Measured(samples);
+    return new Measured(samples, first);
   }
 }

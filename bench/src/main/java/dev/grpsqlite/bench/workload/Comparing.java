@@ -63,7 +63,9 @@ public final class Comparing {
               contenders,
               sizes.leastRounds(),
               sizes.rounds(),
-              () -> System.nanoTime() - begun < sizes.longMs() * 1e6);
+              () -> System.nanoTime() - begun < sizes.longMs() * 1e6,
+              sizes.warmUpMs() * 1_000_000,
+              System::nanoTime);
       List<Figure> figures = workload.judge(measured);
       boolean isMissed = figures.stream().anyMatch(each -> each.verdict() == Verdict.MISSED);
       return new Comparison(

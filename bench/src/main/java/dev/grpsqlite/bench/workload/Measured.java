@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
@@ -15,9 +16,14 @@ import org.jspecify.annotations.Nullable;
 /** The rounds of a workload: every place has as many samples. Immutable. */
 public final class Measured {
   private final Map<String, List<Sample>> samples;
+  private final Map<String, Double> first;
 
-  Measured(Map<String, List<Sample>> samples) {
+  /**
+   * @param first seconds per operation of each place's very first turn, which counts for nothing
+   */
+  Measured(Map<String, List<Sample>> samples, Map<String, Double> first) {
     this.samples = samples;
+    this.first = first;
   }
 
   private List<Sample> of(String place) {
@@ -59,7 +65,7 @@ public final class Measured {
       Set<String> names = new TreeSet<>();
       of(place).forEach(sample -> names.addAll(sample.counts().keySet()));
       names.forEach(each -> counts.put(each, count(place, each).median()));
-      rows.add(new Row(place, seconds(place), counts));
+      rows.add(new Row(place, seconds(place), Objects.requireNonNull(first.get(place)), counts));
     }
     return rows;
   }

@@ -6,7 +6,8 @@ import java.util.List;
  * How much is measured: all sizes are here.
  *
  * @param name of the form
- * @param rounds that count, of each place of each workload; one more comes before them
+ * @param warmUpMs how long each place of each workload is repeated before the rounds that count
+ * @param rounds that count, of each place of each workload
  * @param leastRounds of a workload that takes long
  * @param longMs after which no round is begun any more, if there were as many as that
  * @param sliceMs how long an operation is repeated for one value
@@ -25,6 +26,7 @@ import java.util.List;
  */
 public record Sizes(
     String name,
+    long warmUpMs,
     int rounds,
     int leastRounds,
     long longMs,
@@ -47,6 +49,7 @@ public record Sizes(
   public static final Sizes SHORT =
       new Sizes(
           "short",
+          200,
           5,
           5,
           Long.MAX_VALUE,
@@ -68,6 +71,7 @@ public record Sizes(
   public static final Sizes FULL =
       new Sizes(
           "full",
+          3000,
           7,
           3,
           60_000,

@@ -26,10 +26,11 @@ class ReportTest {
           "commit",
           "An operation is a commit.",
           List.of(
-              new Row("local <FULL>", new Series(List.of(0.002, 0.001, 0.001)), Map.of()),
+              new Row("local <FULL>", new Series(List.of(0.002, 0.001, 0.001)), 0.007, Map.of()),
               new Row(
                   "rocksdb 0 ms",
                   new Series(List.of(0.004, 0.002, 0.003)),
+                  0.009,
                   Map.of("round trips", 1.0))),
           List.of(
               Figure.ratio("slow", new Series(List.of(2.0)), Bar.atMost(1.5)),
@@ -86,9 +87,11 @@ class ReportTest {
   @Test
   void aTableComparesWithItsFirstRowRoundByRound() {
     String text = report().markdown();
-    assertTrue(text.contains("| place | time | spread | to local <FULL> | round trips |"), text);
-    assertTrue(text.contains("| local <FULL> | 1.00 ms | 100 % | 1.00 |  |"), text);
-    assertTrue(text.contains("| rocksdb 0 ms | 3.00 ms | 67 % | 2.00 | 1.00 |"), text);
+    assertTrue(
+        text.contains("| place | time | spread | the first | to local <FULL> | round trips |"),
+        text);
+    assertTrue(text.contains("| local <FULL> | 1.00 ms | 100 % | 7.00 ms | 1.00 |  |"), text);
+    assertTrue(text.contains("| rocksdb 0 ms | 3.00 ms | 67 % | 9.00 ms | 2.00 | 1.00 |"), text);
     assertTrue(text.contains("![commit](commit.svg)"), text);
   }
 
@@ -135,7 +138,7 @@ class ReportTest {
   }
 
   private static Row row(String place, double seconds) {
-    return new Row(place, new Series(List.of(seconds)), Map.of());
+    return new Row(place, new Series(List.of(seconds)), seconds, Map.of());
   }
 
   private static Report report() {

@@ -22,16 +22,22 @@ class AlternationTest {
   }
 
   private static Measured run(List<Contender> contenders, int rounds) throws Exception {
-    return Alternation.run(contenders, rounds, rounds, () -> false);
+    return Alternation.run(contenders, rounds, rounds, () -> false, 0, System::nanoTime);
   }
 
   @Test
   void whatTakesLongHasTheLeastRoundsThatCount() throws Exception {
     Measured measured =
-        Alternation.run(List.of(contender("a"), contender("b")), 2, 9, () -> turns.size() < 8);
+        Alternation.run(
+            List.of(contender("a"), contender("b")),
+            2,
+            9,
+            () -> turns.size() < 8,
+            0,
+            System::nanoTime);
     assertEquals(3, measured.seconds("a").values().size());
     assertEquals(3, measured.seconds("b").values().size());
-    measured = Alternation.run(List.of(contender("a")), 2, 4, () -> true);
+    measured = Alternation.run(List.of(contender("a")), 2, 4, () -> true, 0, System::nanoTime);
     assertEquals(4, measured.seconds("a").values().size());
   }
 
@@ -42,6 +48,15 @@ class AlternationTest {
     assertEquals(List.of(6.0, 7.0), measured.seconds("a").values());
     assertEquals(List.of(5.0, 8.0), measured.seconds("b").values());
     assertEquals(List.of(40.0, 90.0), measured.count("c", "turns").values());
+  }
+
+  @Test
+  void eachPlaceIsRepeatedForAsLongAsItMayWarmUpAndItsFirstTurnIsKept() throws Exception {
+    Measured measured =
+        Alternation.run(List.of(contender("a"), contender("b")), 1, 1, () -> false, 3, turns::size);
+    assertEquals(List.of("a", "a", "a", "b", "b", "b", "b", "a"), turns);
+    assertEquals(List.of(1.0, 4.0), measured.rows().stream().map(Row::first).toList());
+    assertEquals(List.of(8.0), measured.seconds("a").values());
   }
 
   @Test

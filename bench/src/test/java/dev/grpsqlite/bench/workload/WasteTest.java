@@ -32,7 +32,7 @@ class WasteTest {
     return new Comparison(
         "c",
         "",
-        counts.stream().map(each -> new Row("place", new Series(List.of(1.0)), each)).toList(),
+        counts.stream().map(each -> new Row("place", new Series(List.of(1.0)), 1, each)).toList(),
         List.of(),
         List.of());
   }
