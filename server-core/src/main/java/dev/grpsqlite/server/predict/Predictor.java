@@ -99,9 +99,11 @@ public final class Predictor {
   /** Pages were asked for, and sent. Null: nothing follows from it. */
   public synchronized @Nullable Round demanded(
       Shape shape, List<PageImage> pages, long creditBytes) {
+    boolean wasLost = false;
     for (PageImage page : pages) {
       if (sent.has(page.number(), page.version())) {
-        sent.clear(); // The client has lost it, and so others.
+        wasLost = true;
+        sent.clear(); // And so are others.
       }
     }
     pages.forEach(page -> sent.add(page.number(), shape.version()));
@@ -117,7 +119,7 @@ public final class Predictor {
     row = -1;
     for (PageImage image : pages) {
       BtreePage page = BtreePage.of(image, roots.usable(), shape.pageCount());
-      Plan plan = plan(image.number(), page);
+      Plan plan = plan(image.number(), page, wasLost);
       follows = plan == null ? follows : plan;
       if (page != null && page.isLeaf()) {
         leaf = page;
@@ -224,7 +226,7 @@ public final class Predictor {
   }
 
   /** What follows from the demand of a page, as far as it is a page of a b-tree. */
-  private @Nullable Plan plan(long number, @Nullable BtreePage page) {
+  private @Nullable Plan plan(long number, @Nullable BtreePage page, boolean wasLost) {
     for (Walk walk : walks) {
       if (walk != null && walk.expects(number)) {
         walk.goOn(demands - walk.lastUse);
@@ -237,7 +239,7 @@ public final class Predictor {
       return at == 0 ? null : new Found(round -> overflow(round, at, number));
     }
     if (!page.isLeaf()) {
-      return new Found(round -> interior(round, number));
+      return new Found(round -> interior(round, number, wasLost));
     }
     return page.isIndex() ? indexLeaf(number) : tableLeaf(page);
   }
@@ -602,7 +604,7 @@ public final class Predictor {
     return Result.of(Step.NONE);
   }
 
-  private Result interior(Round round, long number) {
+  private Result interior(Round round, long number, boolean wasLost) {
     Hand hand = round.hand();
     if (!hand.look(number)) {
       return Result.of(Step.BLOCKED);
@@ -624,6 +626,8 @@ public final class Predictor {
       siblings[siblingsAt] = found;
       siblingsAt = (siblingsAt + 1) % siblings.length;
     }
-    return found.demanded(cursor.indexInParent()) ? Result.of(found) : Result.of(Step.NONE);
+    return found.demanded(cursor.indexInParent(), wasLost)
+        ? Result.of(found)
+        : Result.of(Step.NONE);
   }
 }

@@ -107,6 +107,30 @@ class PredictorTest {
     }
   }
 
+  /** So small that it does not hold the upper pages either: they are read again and again. */
+  @Test
+  void rowsAnywhereBesideASmallCacheBringLittleThatIsNotNeeded() throws Exception {
+    String small = "PRAGMA page_size = 512;" + ROWS;
+    try (RealDatabase database = RealDatabase.make(folder, "small-cache.db", small)) {
+      Random random = new Random(3);
+      StringBuilder sql = new StringBuilder("BEGIN;\n");
+      for (int i = 0; i < 1000; i++) {
+        sql.append("SELECT pad FROM t WHERE id = ").append(1 + random.nextInt(5000)).append(";\n");
+      }
+      List<Long> trace = database.pagesRead(sql + "COMMIT;");
+      Replay without = new Replay(database, new Predictor(new Relations()), 0, 40);
+      without.open(0);
+      without.read(trace);
+      Replay with = new Replay(database, new Predictor(new Relations()), 64 * 512, 40);
+      with.open(20 * 512);
+      with.read(trace);
+      assertTrue(with.roundTrips <= without.roundTrips, with.roundTrips + " round trips");
+      assertTrue(
+          with.fetched < 1.1 * without.fetched,
+          with.fetched + " pages were fetched, and " + without.fetched + " without");
+    }
+  }
+
   @Test
   void oneRoundAtATimeAndOneThatIsGivenUpIsOver() throws Exception {
     try (RealDatabase database = RealDatabase.make(folder, "rounds.db", ROWS)) {
