@@ -32,8 +32,10 @@ final class Joins implements Workload {
   public String tried() {
     return "An open is a round trip, and brings the upper pages of all b-trees along: 3 MB here. They save a "
         + "round trip for each tree later, and take most of the time: to be read, sent and checked. The server "
-        + "keeps those of the last opens, so that RocksDB is not asked for them again (14 to 6 ms for an open "
-        + "over a warm server, 27 to 12 ms over one whose code is not compiled yet). SQLite then begins two "
+        + "keeps those of the last opens, so that RocksDB is not asked for them again (14 to 6 ms for an open). "
+        + "What is left of that is spread over many functions of both sides, copies and system calls for 3 MB among "
+        + "them. The first turn, over a server whose code is not compiled yet, takes several times as long. SQLite "
+        + "then begins two "
         + "transactions, one to read the schema and one for the query; a read delegation, which comes with "
         + "the open, spares both the question whether somebody has committed meanwhile. What follows is found "
         + "out by what earlier queries read: which column of a row leads to which table or index. A relation "
