@@ -87,6 +87,7 @@ public final class Predictor {
     // A client that opens anew has nothing, and is at nothing.
     sent.clear();
     Arrays.fill(walks, null);
+    Arrays.fill(siblings, null);
     Arrays.fill(indexLeaves, null);
     Arrays.fill(leaf, 0);
     recent.clear();

@@ -132,6 +132,21 @@ class PredictorTest {
   }
 
   @Test
+  void whoOpensAnewIsNotTakenForOneThatReadsOn() throws Exception {
+    String small = "PRAGMA page_size = 512;" + ROWS;
+    try (RealDatabase database = RealDatabase.make(folder, "anew.db", small)) {
+      List<Long> trace = database.pagesRead("SELECT pad FROM t WHERE id = 3000;");
+      Predictor predictor = new Predictor(new Relations());
+      for (int i = 0; i < 4; i++) {
+        Replay replay = new Replay(database, predictor, 1 << 20);
+        replay.open(512);
+        replay.read(trace);
+        assertEquals(replay.needed(), replay.fetched, "after " + i + " others");
+      }
+    }
+  }
+
+  @Test
   void oneRoundAtATimeAndOneThatIsGivenUpIsOver() throws Exception {
     try (RealDatabase database = RealDatabase.make(folder, "rounds.db", ROWS)) {
       Predictor predictor = new Predictor(new Relations());
