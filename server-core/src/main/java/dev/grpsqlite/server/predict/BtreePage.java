@@ -176,14 +176,14 @@ final class BtreePage {
 
   /** The first page of what a cell has elsewhere; 0: it has all here. */
   long overflow(int index) {
-    int payload = payload(index);
     long length = payloadLength(index);
-    if (payload < 0 || length < 0) {
-      return 0;
-    }
     int local = local(length);
+    if (local >= length) {
+      return 0; // As of most: each leaf of a scan is looked through.
+    }
+    int payload = payload(index);
     int at = payload + local;
-    return local >= length || at + 4 > usable ? 0 : pageNumber(at);
+    return payload < 0 || at + 4 > usable ? 0 : pageNumber(at);
   }
 
   /** How many pages a cell's payload takes elsewhere. */

@@ -9,8 +9,9 @@ import org.rocksdb.RocksDB;
 import org.rocksdb.RocksDBException;
 
 /**
- * Loads RocksDB's native library. By itself RocksDB unpacks it (17 MB) to the folder for temporary
- * files, and deletes it when the JVM ends: one that is killed leaves it there, each time.
+ * Loads RocksDB's native library: from {@code java.library.path} if it is there, as in a
+ * distribution. Else RocksDB by itself unpacks it (17 MB) to the folder for temporary files, and
+ * deletes it when the JVM ends: one that is killed leaves it there, each time.
  */
 final class NativeLibrary {
   private NativeLibrary() {}
