@@ -5,7 +5,6 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.function.BooleanSupplier;
 import java.util.function.LongSupplier;
 
 /**
@@ -22,7 +21,7 @@ final class Alternation {
    * Runs as many rounds as there may be, or as fit.
    *
    * @param least so many, however long they take
-   * @param goOn asked before each of the others
+   * @param mostNanos after which none of the others is begun, from the first that counts on
    * @param warmUpNanos of each place, before the rounds that count; it has one turn at least
    * @param clock in nanoseconds
    */
@@ -30,7 +29,7 @@ final class Alternation {
       List<Contender> contenders,
       int least,
       int most,
-      BooleanSupplier goOn,
+      long mostNanos,
       long warmUpNanos,
       LongSupplier clock)
       throws Exception {
@@ -43,12 +42,15 @@ final class Alternation {
     }
     List<Contender> order = new ArrayList<>(contenders);
     for (Contender each : order) {
-      long begun = clock.getAsLong();
+      long warmFrom = clock.getAsLong();
       do {
         first.putIfAbsent(each.name(), each.measurement().take().seconds());
-      } while (clock.getAsLong() - begun < warmUpNanos);
+      } while (clock.getAsLong() - warmFrom < warmUpNanos);
     }
-    for (int round = 1; round <= most && (round <= least || goOn.getAsBoolean()); round++) {
+    long begun = clock.getAsLong();
+    for (int round = 1;
+        round <= most && (round <= least || clock.getAsLong() - begun < mostNanos);
+        round++) {
       Collections.reverse(order);
       for (Contender each : order) {
         Sample sample = each.measurement().take();

@@ -8,6 +8,7 @@ import dev.grpsqlite.bench.report.Figure.Verdict;
 import dev.grpsqlite.bench.report.Series;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 
 /** The workloads that there are, and how one is run. */
 public final class Comparing {
@@ -57,14 +58,13 @@ public final class Comparing {
     try {
       Sizes sizes = rig.sizes();
       List<Contender> contenders = workload.prepare(rig);
-      long begun = System.nanoTime();
       Measured measured =
           Alternation.run(
               contenders,
               sizes.leastRounds(),
               sizes.rounds(),
-              () -> System.nanoTime() - begun < sizes.longMs() * 1e6,
-              sizes.warmUpMs() * 1_000_000,
+              TimeUnit.MILLISECONDS.toNanos(sizes.longMs()),
+              TimeUnit.MILLISECONDS.toNanos(sizes.warmUpMs()),
               System::nanoTime);
       List<Figure> figures = workload.judge(measured);
       boolean isMissed = figures.stream().anyMatch(each -> each.verdict() == Verdict.MISSED);
