@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "service/checksum_avx2.h"
+
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -18,6 +20,9 @@ int gsq_is_page_size(uint32_t size) {
 }
 
 uint64_t gsq_checksum(const void *data, size_t size) {
+#ifdef __x86_64__
+  if (__builtin_cpu_supports("avx2")) return gsq_checksum_avx2(data, size);
+#endif
   return XXH3_64bits(data, size);
 }
 

@@ -154,6 +154,9 @@ uint64_t gsq_database_floor(gsq_database *database);
 /* page_reads.c, as what follows: how many bytes of pages the server may send without being asked, if as
 ** many are wanted. */
 uint32_t gsq_database_credit(const gsq_database *database, int64_t prefetch_bytes);
+/* Copies a part of a page if the cache in memory has it: 1. Else 0, also where it is of two pages. */
+int gsq_database_try(gsq_database *database, const gsq_snapshot *at, uint64_t offset, void *to,
+                     uint32_t size);
 /* Reads bytes of a snapshot, all below its size, through the cache; where the server is asked, it
 ** may send more, which get there by `prefetch`. NULL: it is not to. */
 int gsq_database_read(gsq_database *database, const gsq_snapshot *at, uint64_t offset, void *to,

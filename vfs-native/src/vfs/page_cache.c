@@ -2,8 +2,15 @@
 ** The page cache: see page_cache.h for what it promises.
 **
 ** A hash table from page number to a chain of entries (one bucket's chain may hold several pages),
-** an LRU list through all of them, and a list of those put ahead. An entry is one allocation, its
-** bytes behind it; allocating, filling and freeing happen outside the mutex.
+** two LRU lists, `kept` and `passing`, of which each is on one, and a list of those put ahead. An
+** entry is one allocation, its bytes behind it; allocating, filling and freeing happen outside the
+** mutex.
+**
+** What came unasked and is read for the first time is passing: most of it belongs to a scan, and is
+** not wanted again. Beyond PASSING_PARTS of the cache the oldest of these have passed, and become
+** the first of the kept to go when there is no room. So a scan takes from those that read again and
+** again no more than this, and goes through memory that the processor has at hand. What is read again
+** is kept; so is what comes again soon after it went (`gone` remembers these).
 **
 ** An entry is in one of three states:
 **
@@ -26,13 +33,18 @@
 #define MAX_BUCKETS (1u << 26)
 /* How often an interior page of a b-tree is passed over when something has to go. */
 #define REPRIEVES 3
+/* Which part of the cache is for what passes, and what is more than enough for it. */
+#define PASSING_PARTS 16
+#define MOST_PASSING_BYTES ((size_t)1 << 20)
+/* One page number is remembered for so many bytes of cache. */
+#define BYTES_PER_GONE 4096
 
 enum state { PAST, CURRENT, AHEAD };
 
 typedef struct entry entry;
 struct entry {
   entry *next_in_bucket;
-  entry *newer, *older;           /* LRU */
+  entry *newer, *older;           /* in kept or passing */
   entry *next_ahead, *prev_ahead; /* while state is AHEAD */
   uint64_t from, to;
   uint32_t page;
@@ -42,8 +54,15 @@ struct entry {
   unsigned char interior;  /* it looks like an interior page of a b-tree, */
   unsigned char reprieves; /* and is passed over so often */
   unsigned char unasked;   /* nobody asked for it, nor has read it since */
+  unsigned char passing;   /* it is in that list, */
+  unsigned char passed;    /* or was, and has not been read since */
   unsigned char bytes[];
 };
+
+typedef struct lru {
+  entry *newest, *oldest;
+  size_t bytes;
+} lru;
 
 struct gsq_page_cache {
   pthread_mutex_t mutex; /* protects everything below */
@@ -51,7 +70,10 @@ struct gsq_page_cache {
   entry **buckets;
   uint32_t bucket_count; /* a power of two */
   size_t entry_count;
-  entry *newest, *oldest;
+  lru kept, passing;
+  size_t most_passing_bytes;
+  uint32_t *gone;      /* page numbers by their hash, 0 for none; NULL: out of memory */
+  uint32_t gone_count; /* a power of two */
   entry *ahead;
   size_t bytes, max_bytes; /* entries and the table, with BLOCK_OVERHEAD_BYTES each */
   uint64_t hits, misses, evictions;
@@ -66,10 +88,14 @@ static size_t table_cost(uint32_t bucket_count) {
   return bucket_count * sizeof(entry *) + BLOCK_OVERHEAD_BYTES;
 }
 
+/* Fibonacci hashing of eights, whose buckets are neighbours: the high bits are the good ones. */
+static uint32_t hash_of(uint32_t page) {
+  const uint32_t hash = page / 8 * 2654435769u;
+  return (hash ^ hash >> 16) * 8 + page % 8;
+}
+
 static entry **bucket_of(gsq_page_cache *cache, uint32_t page) {
-  /* Fibonacci hashing: neighbouring pages spread, and the high bits are the good ones. */
-  uint32_t hash = page * 2654435769u;
-  return &cache->buckets[(hash ^ hash >> 16) & (cache->bucket_count - 1)];
+  return &cache->buckets[hash_of(page) & (cache->bucket_count - 1)];
 }
 
 gsq_page_cache *gsq_page_cache_new(size_t max_bytes) {
@@ -81,6 +107,13 @@ gsq_page_cache *gsq_page_cache_new(size_t max_bytes) {
   cache->bucket_count = FIRST_BUCKETS;
   cache->max_bytes = max_bytes;
   cache->bytes = table_cost(FIRST_BUCKETS);
+  cache->most_passing_bytes = max_bytes / PASSING_PARTS < MOST_PASSING_BYTES
+                                  ? max_bytes / PASSING_PARTS
+                                  : MOST_PASSING_BYTES;
+  cache->gone_count = 1;
+  while (cache->gone_count < max_bytes / BYTES_PER_GONE && cache->gone_count < MAX_BUCKETS) {
+    cache->gone_count *= 2;
+  }
   return cache;
 no_mutex:
   free(cache->buckets);
@@ -101,29 +134,64 @@ void gsq_page_cache_free(gsq_page_cache *cache) {
   if (!cache) return;
   for (uint32_t i = 0; i < cache->bucket_count; i++) free_chain(cache->buckets[i]);
   free(cache->buckets);
+  free(cache->gone);
   pthread_mutex_destroy(&cache->mutex);
   free(cache);
 }
 
+static lru *lru_of(gsq_page_cache *cache, const entry *e) {
+  return e->passing ? &cache->passing : &cache->kept;
+}
+
 static void lru_remove(gsq_page_cache *cache, entry *e) {
+  lru *list = lru_of(cache, e);
   if (e->newer)
     e->newer->older = e->older;
   else
-    cache->newest = e->older;
+    list->newest = e->older;
   if (e->older)
     e->older->newer = e->newer;
   else
-    cache->oldest = e->newer;
+    list->oldest = e->newer;
+  list->bytes -= entry_cost(e);
 }
 
-static void lru_add(gsq_page_cache *cache, entry *e) {
+static void lru_add_newest(gsq_page_cache *cache, entry *e) {
+  lru *list = lru_of(cache, e);
   e->newer = NULL;
-  e->older = cache->newest;
-  if (cache->newest)
-    cache->newest->newer = e;
+  e->older = list->newest;
+  if (list->newest)
+    list->newest->newer = e;
   else
-    cache->oldest = e;
-  cache->newest = e;
+    list->oldest = e;
+  list->newest = e;
+  list->bytes += entry_cost(e);
+}
+
+static void lru_add_oldest(gsq_page_cache *cache, entry *e) {
+  lru *list = lru_of(cache, e);
+  e->newer = list->oldest;
+  e->older = NULL;
+  if (list->oldest)
+    list->oldest->older = e;
+  else
+    list->newest = e;
+  list->oldest = e;
+  list->bytes += entry_cost(e);
+}
+
+static void remember_gone(gsq_page_cache *cache, uint32_t page) {
+  if (!cache->gone) {
+    cache->gone = calloc(cache->gone_count, sizeof *cache->gone);
+    if (!cache->gone) return;
+    cache->bytes += cache->gone_count * sizeof *cache->gone;
+  }
+  cache->gone[hash_of(page) & (cache->gone_count - 1)] = page;
+}
+
+/* Whether a page went not long ago, while it was passing. */
+static int was_here(const gsq_page_cache *cache, uint32_t page) {
+  return cache->gone && cache->gone[hash_of(page) & (cache->gone_count - 1)] == page;
 }
 
 static void ahead_add(gsq_page_cache *cache, entry *e) {
@@ -155,23 +223,47 @@ static void drop(gsq_page_cache *cache, entry *e, entry **dropped) {
 }
 
 static void evict(gsq_page_cache *cache, entry **dropped) {
-  while (cache->bytes > cache->max_bytes && cache->oldest) {
-    entry *e = cache->oldest;
+  while (cache->bytes > cache->max_bytes) {
+    entry *e = cache->kept.oldest ? cache->kept.oldest : cache->passing.oldest;
+    if (!e) return;
     if (e->reprieves > 0) {
       e->reprieves--;
       lru_remove(cache, e);
-      lru_add(cache, e);
+      lru_add_newest(cache, e);
       continue;
     }
-    drop(cache, cache->oldest, dropped);
+    if (e->passed) remember_gone(cache, e->page);
+    drop(cache, e, dropped);
     cache->evictions++;
+  }
+}
+
+/* It has been read: moves it to where that puts it. */
+static void used(gsq_page_cache *cache, entry *e) {
+  const int passes = e->unasked && !e->interior && !was_here(cache, e->page);
+  if (e->unasked) {
+    e->unasked = 0;
+    cache->unasked_used++;
+  }
+  if (e->interior) e->reprieves = REPRIEVES;
+  if (!passes && !e->passing && cache->kept.newest == e) return;
+  lru_remove(cache, e);
+  e->passing = (unsigned char)passes;
+  e->passed = 0;
+  lru_add_newest(cache, e);
+  while (cache->passing.bytes > cache->most_passing_bytes) {
+    entry *least = cache->passing.oldest;
+    lru_remove(cache, least);
+    least->passing = 0;
+    least->passed = 1;
+    lru_add_oldest(cache, least);
   }
 }
 
 /* Doubles the table when there are more entries than buckets. Fails silently: only slower. */
 static void grow(gsq_page_cache *cache) {
   uint32_t old_count = cache->bucket_count;
-  if (cache->entry_count <= old_count || old_count >= MAX_BUCKETS) return;
+  if (cache->entry_count <= old_count / 2 || old_count >= MAX_BUCKETS) return;
   entry **old = cache->buckets;
   entry **buckets = calloc((size_t)old_count * 2, sizeof(entry *));
   if (!buckets) return;
@@ -199,7 +291,7 @@ static void add(gsq_page_cache *cache, entry *e, entry **dropped) {
   entry **at = bucket_of(cache, e->page);
   e->next_in_bucket = *at;
   *at = e;
-  lru_add(cache, e);
+  lru_add_newest(cache, e);
   if (e->state == AHEAD) ahead_add(cache, e);
   cache->bytes += entry_cost(e);
   cache->entry_count++;
@@ -227,10 +319,9 @@ int gsq_page_cache_has(gsq_page_cache *cache, uint32_t page, uint64_t snapshot) 
   return has;
 }
 
-int gsq_page_cache_get(gsq_page_cache *cache, uint32_t page, uint64_t snapshot, uint32_t offset,
-                       void *to, uint32_t size) {
-  int found = 0;
-  pthread_mutex_lock(&cache->mutex);
+/* Copies a part of a page, if it is there. */
+static int look(gsq_page_cache *cache, uint32_t page, uint64_t snapshot, uint32_t offset,
+                void *to, uint32_t size) {
   for (entry *e = *bucket_of(cache, page); e; e = e->next_in_bucket) {
     if (!holds_at(cache, e, page, snapshot)) continue;
     if (offset > e->size || size > e->size - offset) break;
@@ -238,24 +329,28 @@ int gsq_page_cache_get(gsq_page_cache *cache, uint32_t page, uint64_t snapshot, 
       memset(to, 0, size);
     else
       memcpy(to, e->bytes + offset, size);
-    if (e->unasked) {
-      e->unasked = 0;
-      cache->unasked_used++;
-    }
-    if (e->interior) e->reprieves = REPRIEVES;
     /* One that was read at a version which the cache reached later. */
     if (e->to == cache->version) e->state = CURRENT;
-    if (cache->newest != e) {
-      lru_remove(cache, e);
-      lru_add(cache, e);
-    }
-    found = 1;
-    break;
-  }
-  if (found)
+    used(cache, e);
     cache->hits++;
-  else
-    cache->misses++;
+    return 1;
+  }
+  return 0;
+}
+
+int gsq_page_cache_try(gsq_page_cache *cache, uint32_t page, uint64_t snapshot, uint32_t offset,
+                       void *to, uint32_t size) {
+  pthread_mutex_lock(&cache->mutex);
+  const int found = look(cache, page, snapshot, offset, to, size);
+  pthread_mutex_unlock(&cache->mutex);
+  return found;
+}
+
+int gsq_page_cache_get(gsq_page_cache *cache, uint32_t page, uint64_t snapshot, uint32_t offset,
+                       void *to, uint32_t size) {
+  pthread_mutex_lock(&cache->mutex);
+  const int found = look(cache, page, snapshot, offset, to, size);
+  if (!found) cache->misses++;
   pthread_mutex_unlock(&cache->mutex);
   return found;
 }
@@ -362,7 +457,8 @@ void gsq_page_cache_advance(gsq_page_cache *cache, uint64_t version, int all,
   pthread_mutex_lock(&cache->mutex);
   if (version > cache->version) {
     if (all) {
-      for (entry *e = cache->newest; e; e = e->older) end_current(cache, e);
+      for (entry *e = cache->kept.newest; e; e = e->older) end_current(cache, e);
+      for (entry *e = cache->passing.newest; e; e = e->older) end_current(cache, e);
     } else {
       for (size_t i = 0; i < count; i++) end_current_of_page(cache, changed[i]);
     }
@@ -414,7 +510,8 @@ uint64_t gsq_page_cache_version(gsq_page_cache *cache) {
 void gsq_page_cache_clear(gsq_page_cache *cache, uint64_t version) {
   entry *dropped = NULL;
   pthread_mutex_lock(&cache->mutex);
-  while (cache->oldest) drop(cache, cache->oldest, &dropped);
+  while (cache->kept.oldest) drop(cache, cache->kept.oldest, &dropped);
+  while (cache->passing.oldest) drop(cache, cache->passing.oldest, &dropped);
   cache->version = version;
   pthread_mutex_unlock(&cache->mutex);
   free_chain(dropped);

@@ -8,7 +8,8 @@
 **
 ** Pure: no I/O, no SQLite. Thread-safe by one mutex of its own, which is held for a copy at most.
 ** Bounded: beyond max_bytes the least recently used entries go; interior pages of b-trees, without
-** which nothing is found, a few times later than others.
+** which nothing is found, a few times later than others; pages that came unasked and were read once,
+** as a scan's, before all others.
 */
 #ifndef GSQ_VFS_PAGE_CACHE_H
 #define GSQ_VFS_PAGE_CACHE_H
@@ -25,6 +26,10 @@ void gsq_page_cache_free(gsq_page_cache *cache);
 /* Copies `size` bytes from `offset` of a page as of a snapshot. Returns 1, or 0 if the cache does
 ** not have it (or the page is shorter than offset + size). A page of zeros is an entry like any. */
 int gsq_page_cache_get(gsq_page_cache *cache, uint32_t page, uint64_t snapshot, uint32_t offset,
+                       void *to, uint32_t size);
+
+/* The same, but a page that is not there is not counted as missed: it is on its way, perhaps. */
+int gsq_page_cache_try(gsq_page_cache *cache, uint32_t page, uint64_t snapshot, uint32_t offset,
                        void *to, uint32_t size);
 
 /* Whether it has a page as of a snapshot. No use of it. */

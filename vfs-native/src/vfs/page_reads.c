@@ -94,6 +94,14 @@ static int fetch(gsq_database *database, const gsq_snapshot *at, const gsq_page_
   return code == GSQ_OK ? GSQ_OK : error->code;
 }
 
+int gsq_database_try(gsq_database *database, const gsq_snapshot *at, uint64_t offset, void *to,
+                     uint32_t size) {
+  const uint32_t within = (uint32_t)(offset % at->page_size);
+  return size <= at->page_size - within &&
+         gsq_page_cache_try(database->cache, (uint32_t)(offset / at->page_size + 1),
+                            at->version, within, to, size);
+}
+
 int gsq_database_read(gsq_database *database, const gsq_snapshot *at, uint64_t offset, void *to,
                       uint32_t size, gsq_prefetch *prefetch, int64_t deadline_ms,
                       gsq_error *error) {

@@ -83,8 +83,10 @@ int gsq_remote_is_inherited(gsq_remote_file *file) {
 
 static int read_base(void *arg, uint64_t offset, void *to, uint32_t size, gsq_error *error) {
   gsq_remote_file *file = arg;
-  return gsq_database_read(file->database, &file->pin.snapshot, offset, to, size,
-                           &file->prefetch, gsq_remote_deadline(file), error);
+  const gsq_snapshot *at = &file->pin.snapshot;
+  if (gsq_database_try(file->database, at, offset, to, size)) return GSQ_OK;
+  return gsq_database_read(file->database, at, offset, to, size, &file->prefetch,
+                           gsq_remote_deadline(file), error);
 }
 
 static int read_stage(void *arg, const gsq_id *stage, uint32_t unit_size,

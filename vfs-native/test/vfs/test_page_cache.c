@@ -269,6 +269,72 @@ static void what_nobody_asked_for_is_counted_and_once_more_when_it_is_read(void)
   gsq_page_cache_free(cache);
 }
 
+/* Reads pages in turn as a scan does: those that are not there come unasked before they are read.
+** How many were there. */
+static int scan(gsq_page_cache *cache, uint32_t first, uint32_t last) {
+  int there = 0;
+  for (uint32_t page = first; page <= last; page++) {
+    if (written_by(cache, page, 0) == 0) {
+      there++;
+      continue;
+    }
+    unsigned char bytes[SIZE];
+    fill(bytes, page, 0);
+    gsq_page_cache_put_unasked(cache, page, 0, 0, bytes, SIZE);
+    CHECK_INT(0, written_by(cache, page, 0));
+  }
+  return there;
+}
+
+/* Room for somewhat more than 400 pages. */
+#define SOME_PAGES ((size_t)256 << 10)
+
+static void a_scan_does_not_push_out_what_is_read_again_and_again(void) {
+  gsq_page_cache *cache = gsq_page_cache_new(SOME_PAGES);
+  for (uint32_t page = 1; page <= 150; page++) put(cache, page, 0, 0);
+  scan(cache, 1001, 1150);
+  CHECK_INT(150, scan(cache, 1001, 1150)); /* came unasked, and is read once more */
+  scan(cache, 5001, 9000);
+  CHECK_INT(150, scan(cache, 1, 150));
+  CHECK_INT(150, scan(cache, 1001, 1150));
+  gsq_page_cache_stats stats;
+  gsq_page_cache_stats_get(cache, &stats);
+  CHECK(stats.bytes <= stats.max_bytes);
+  CHECK(stats.bytes > stats.max_bytes / 2);
+  gsq_page_cache_free(cache);
+}
+
+static void what_is_scanned_several_times_stays_also_in_a_full_cache(void) {
+  gsq_page_cache *cache = gsq_page_cache_new(SOME_PAGES);
+  for (uint32_t page = 1; page <= 300; page++) put(cache, page, 0, 0);
+  scan(cache, 5001, 9000);
+  /* gone is small here; some numbers are forgotten for others */
+  for (int i = 0; i < 8; i++) scan(cache, 1001, 1040);
+  CHECK(scan(cache, 1001, 1040) >= 35);
+  gsq_page_cache_free(cache);
+}
+
+static void of_what_is_larger_than_the_cache_a_part_stays_from_scan_to_scan(void) {
+  gsq_page_cache *cache = gsq_page_cache_new(SOME_PAGES);
+  scan(cache, 1, 1000);
+  CHECK(scan(cache, 1, 1000) > 300);
+  CHECK(scan(cache, 1, 1000) > 300);
+  gsq_page_cache_free(cache);
+}
+
+static void what_is_tried_is_not_counted_as_missed(void) {
+  gsq_page_cache *cache = gsq_page_cache_new(SOME_PAGES);
+  unsigned char byte;
+  gsq_page_cache_stats stats;
+  put(cache, 1, 0, 0);
+  CHECK(gsq_page_cache_try(cache, 1, 0, 0, &byte, 1));
+  CHECK(!gsq_page_cache_try(cache, 2, 0, 0, &byte, 1));
+  gsq_page_cache_stats_get(cache, &stats);
+  CHECK_INT(1, stats.hits);
+  CHECK_INT(0, stats.misses);
+  gsq_page_cache_free(cache);
+}
+
 typedef struct read_versions {
   uint64_t at[2];
 } read_versions;
@@ -515,6 +581,10 @@ int main(void) {
   RUN(the_least_recently_used_go_and_the_bound_holds);
   RUN(interior_pages_of_btrees_stay_longer_but_not_for_ever);
   RUN(what_nobody_asked_for_is_counted_and_once_more_when_it_is_read);
+  RUN(a_scan_does_not_push_out_what_is_read_again_and_again);
+  RUN(what_is_scanned_several_times_stays_also_in_a_full_cache);
+  RUN(of_what_is_larger_than_the_cache_a_part_stays_from_scan_to_scan);
+  RUN(what_is_tried_is_not_counted_as_missed);
   RUN(what_nobody_reads_any_more_goes_and_what_somebody_reads_stays);
   RUN(a_page_that_each_commit_changes_takes_no_more_room_each_time);
   RUN(random_histories_agree_with_a_naive_model);
