@@ -53,7 +53,9 @@
 #include "vfs/super_journals.h"
 
 #define CLOSE_TIMEOUT_MS 2000
-/* Waiting for another client to yield the lease: an idle one does so in a few round trips. */
+/* Waiting for another client to yield the lease. An idle one does so in a few of its round trips,
+** and who has no busy handler asks once. */
+#define FIRST_WAIT_MS 300
 #define LEAST_WAIT_MS 50
 #define MOST_WAIT_MS 1000
 /* Without any, the server would not have it come in its turn. */
@@ -170,7 +172,7 @@ static int reserve(gsq_remote_file *file) {
   gsq_error error = {0};
   enum gsq_reserve_outcome outcome;
   /* Having waited at SHARED, it does not wait long again. */
-  const uint32_t wait_ms = !can_wait(file) ? 0 : file->asked ? SHORT_WAIT_MS : LEAST_WAIT_MS;
+  const uint32_t wait_ms = !can_wait(file) ? 0 : file->asked ? SHORT_WAIT_MS : FIRST_WAIT_MS;
   file->asked = 0;
   if (gsq_database_reserve(file->database, &file->pin, wait_ms, &outcome,
                            gsq_remote_deadline(file), &error) != GSQ_OK) {

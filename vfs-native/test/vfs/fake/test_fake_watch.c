@@ -198,7 +198,7 @@ static void an_idle_holder_yields(void) {
   fake_reset_counts();
   SQL_OK(b, "INSERT INTO t VALUES (100)");
   CHECK_INT(1, fake_calls(FAKE_RELEASE_LEASE));
-  CHECK_INT(50, fake_last_wait());
+  CHECK_INT(300, fake_last_wait());
   CHECK_INT(1, stat(a, "leases_yielded "));
   CHECK_STR("111", sum(a)); /* its lease is gone: it asks */
   CHECK(fake_calls(FAKE_REFRESH) >= 1);
@@ -358,7 +358,7 @@ static void a_retry_waits_about_as_long_as_the_busy_handler(void) {
   sqlite3 *b = sql_open("file:main.db?token=b");
   SQL_OK(a, "BEGIN IMMEDIATE");
   CHECK_INT(SQLITE_BUSY, sql_run(b, "INSERT INTO t VALUES (10)"));
-  CHECK_INT(50, fake_last_wait());
+  CHECK_INT(300, fake_last_wait());
   await_time(gsq_now_ms() + 200);
   /* At SHARED; RESERVED asks again, after that. */
   fake_set_fault((fake_fault){

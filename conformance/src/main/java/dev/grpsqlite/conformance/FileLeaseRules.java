@@ -236,12 +236,10 @@ final class FileLeaseRules {
         System.nanoTime() + Math.min(SILENT_INTERVALS * interval, MAX_WAIT_MS / 2) * 1_000_000;
     while (System.nanoTime() - until < 0) {
       Trial.pause(interval);
-      punctual.expect();
-      kept.heartbeat();
-      StatusRuntimeException unused = held(other);
+      punctual.renew(kept::heartbeat);
+      punctual.expect(() -> held(other));
     }
-    punctual.expect();
-    kept.write(0, Bytes.header(PAGE, 1));
+    punctual.expect(() -> kept.write(0, Bytes.header(PAGE, 1)));
   }
 
   private static void silenceFrees(Trial trial) throws Exception {

@@ -34,7 +34,8 @@ final class FileLeases {
   }
 
   /**
-   * Takes the lease, or answers empty if another has it.
+   * Takes the lease, or answers empty if another has it. Its time begins when it is granted: no
+   * client can renew one that it was not told of.
    *
    * @param owner who alone may use it
    * @param countedAs with whose sessions it is counted
@@ -48,8 +49,11 @@ final class FileLeases {
         .thenCompose(
             answer ->
                 answer.isGranted()
-                    ? CompletableFuture.completedFuture(
-                        Optional.of(new FileLease(id, answer.state().epoch(), database)))
+                    ? sessions
+                        .keepAliveForAll(id, owner.identity())
+                        .thenApply(
+                            session ->
+                                Optional.of(new FileLease(id, answer.state().epoch(), database)))
                     : sessions
                         .close(id, owner.identity())
                         .thenApply(closed -> Optional.<FileLease>empty()))

@@ -8,13 +8,15 @@ import java.util.concurrent.CompletableFuture;
 import java.util.function.BiPredicate;
 
 /** A store in which some calls wait until they are run. */
-final class HeldBackStore {
+public final class HeldBackStore {
   private HeldBackStore() {}
 
   /**
+   * Makes one of a store.
+   *
    * @param which by a method's name and the arguments
    */
-  static PageStore of(
+  public static PageStore of(
       PageStore store, BiPredicate<String, Object[]> which, Queue<Runnable> heldBack) {
     return (PageStore)
         Proxy.newProxyInstance(
