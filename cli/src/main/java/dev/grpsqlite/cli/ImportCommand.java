@@ -79,25 +79,29 @@ final class ImportCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException, InterruptedException {
     Main top = Commands.of(main);
-    try (SourceFile source = SourceFile.open(file)) {
+    SourceFile.require(file);
+    // Both load many classes, SQLite's and gRPC's: it is a quarter of a second, one after the
+    // other.
+    try (Ahead<SourceFile> opening = new Ahead<>("source", () -> SourceFile.open(file));
+        ServerConnection connection = top.server().connect()) {
       if (check != Check.HEADER) {
-        source.check(check == Check.FULL);
+        opening.get().check(check == Check.FULL);
       }
-      try (ServerConnection connection = top.server().connect()) {
-        Session session;
-        try {
-          session = Session.open(connection, ServerOptions.clientName());
-        } catch (RemoteException e) {
-          if (e.code() == Status.Code.UNIMPLEMENTED) {
-            new FileServiceImport(connection, source, name, replace).run(top);
-            return 0;
-          }
-          throw e;
+      Session session;
+      try {
+        session = Session.open(connection, ServerOptions.clientName());
+      } catch (RemoteException e) {
+        SourceFile source = opening.get(); // What is wrong with it is said first.
+        if (e.code() == Status.Code.UNIMPLEMENTED) {
+          new FileServiceImport(connection, source, name, replace).run(top);
+          return 0;
         }
-        try (session) {
-          for (int again = AGAIN; !importTo(top, session, source, again > 0); ) {
-            again--;
-          }
+        throw e;
+      }
+      try (session) {
+        SourceFile source = opening.get();
+        for (int again = AGAIN; !importTo(top, session, source, again > 0); ) {
+          again--;
         }
       }
     }

@@ -8,7 +8,10 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
+import java.util.Arrays;
+import java.util.Collection;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import picocli.AutoComplete;
@@ -27,21 +30,6 @@ import picocli.CommandLine.ScopeType;
     synopsisSubcommandLabel = "COMMAND",
     usageHelpWidth = 100,
     versionProvider = Main.Version.class,
-    subcommands = {
-      ShellCommand.class,
-      ImportCommand.class,
-      ExportCommand.class,
-      ListCommand.class,
-      StatCommand.class,
-      HistoryCommand.class,
-      ForkCommand.class,
-      RestoreCommand.class,
-      RemoveCommand.class,
-      ServeCommand.class,
-      BenchCommand.class,
-      DoctorCommand.class,
-      Main.Completion.class
-    },
     footer = {
       "",
       "Exit codes: 0 done; 1 failed; 2 wrong usage; 3 no server; 4 no such database, version or"
@@ -49,6 +37,22 @@ import picocli.CommandLine.ScopeType;
           + " database or is damaged; 8 this server cannot do that; 9 the outcome is not known."
     })
 final class Main implements Runnable {
+  private static final List<Class<?>> COMMANDS =
+      List.of(
+          ShellCommand.class,
+          ImportCommand.class,
+          ExportCommand.class,
+          ListCommand.class,
+          StatCommand.class,
+          HistoryCommand.class,
+          ForkCommand.class,
+          RestoreCommand.class,
+          RemoveCommand.class,
+          ServeCommand.class,
+          BenchCommand.class,
+          DoctorCommand.class,
+          Completion.class);
+
   private final PrintStream out;
   private final PrintStream err;
 
@@ -94,11 +98,25 @@ final class Main implements Runnable {
   }
 
   private int execute(String[] arguments) {
-    CommandLine line = new CommandLine(this);
+    CommandLine line = commandLine(Arrays.asList(arguments));
     line.setCaseInsensitiveEnumValuesAllowed(true)
         .setParameterExceptionHandler((e, given) -> usageError(e))
         .setExecutionExceptionHandler((e, command, result) -> failed(e));
     return line.execute(arguments);
+  }
+
+  /**
+   * With the commands of these names; each takes milliseconds to set up, and so if any is named, no
+   * other is.
+   */
+  private CommandLine commandLine(Collection<String> named) {
+    CommandLine line = new CommandLine(this);
+    List<Class<?>> meant =
+        COMMANDS.stream()
+            .filter(command -> named.contains(command.getAnnotation(Command.class).name()))
+            .toList();
+    (meant.isEmpty() ? COMMANDS : meant).forEach(line::addSubcommand);
+    return line;
   }
 
   private int usageError(ParameterException e) {
@@ -152,7 +170,7 @@ final class Main implements Runnable {
 
   @Override
   public void run() {
-    CommandLine.usage(this, err);
+    commandLine(List.of()).usage(err);
     throw new Refusal(Kind.USAGE, "name a command");
   }
 
@@ -204,7 +222,8 @@ final class Main implements Runnable {
     @Override
     public void run() {
       Main top = Commands.of(main);
-      top.out().print(AutoComplete.bash("grpsqlite", new CommandLine(new Main(top.out, top.err))));
+      top.out()
+          .print(AutoComplete.bash("grpsqlite", new Main(top.out, top.err).commandLine(List.of())));
     }
   }
 }

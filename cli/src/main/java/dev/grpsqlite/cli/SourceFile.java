@@ -1,6 +1,7 @@
 package dev.grpsqlite.cli;
 
 import dev.grpsqlite.cli.Refusal.Kind;
+import java.io.Closeable;
 import java.io.EOFException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -26,7 +27,7 @@ import org.sqlite.SQLiteOpenMode;
  * <p>SQLite's locks are of the process, and go when it closes any descriptor of the file; so this
  * closes its own only after SQLite's. {@link #read} is for any thread.
  */
-final class SourceFile implements AutoCloseable {
+final class SourceFile implements Closeable {
   private static final byte[] MAGIC = "SQLite format 3\0".getBytes(StandardCharsets.US_ASCII);
   private static final int HEADER_BYTES = 100;
   private static final int BUSY_MS = 5000;
@@ -88,13 +89,18 @@ final class SourceFile implements AutoCloseable {
     }
   }
 
-  /** Opens and locks it. */
-  static SourceFile open(Path given) throws IOException {
+  /** Fails if there is no such file. */
+  static void require(Path given) {
     if (!Files.isRegularFile(given)) {
       throw new Refusal(
           Kind.NOT_FOUND,
           Files.exists(given) ? given + " is no file" : "there is no file " + given);
     }
+  }
+
+  /** Opens and locks it. */
+  static SourceFile open(Path given) throws IOException {
+    require(given);
     // As SQLite does: the log is beside the file, not beside a link to it.
     Path path = given.toRealPath();
     Path walPath = path.resolveSibling(path.getFileName() + "-wal");

@@ -99,6 +99,17 @@ class CommandTest {
   }
 
   @Test
+  void aDatabaseMayBeCalledAsACommandIs() throws Exception {
+    Path source = folder.resolve("source.db");
+    client.localShell(source, "CREATE TABLE t (x);").ok();
+    client.command("import", source.toString(), "export").ok();
+    client.command("fork", "export", "rm").ok();
+    assertEquals("rm", value(client.command("stat", "--json", "rm").ok(), "name"));
+    client.command("rm", "rm", "--force").ok();
+    client.command("rm", "export", "--force").ok();
+  }
+
+  @Test
   void theShellIsTheStockOne() throws Exception {
     String name = Kind.freshName("a \"shell");
     assertEquals("3\n", client.command("shell", name, "CREATE TABLE t (x); SELECT 1 + 2;").ok());
@@ -117,6 +128,11 @@ class CommandTest {
   @Test
   void wrongUsageAndMissingServersAreSaidInASentence() throws Exception {
     assertEquals(2, client.command("lst").exit());
+    Finished nothing = client.command();
+    assertEquals(2, nothing.exit(), nothing.toString());
+    for (String command : List.of("shell", "import", "export", "ls", "rm", "doctor")) {
+      assertTrue(nothing.err().contains("\n  " + command + " "), nothing.err());
+    }
     assertEquals(2, client.command("restore", "x").exit());
     assertEquals(2, client.command("export", "--version=1", "--at=now", "x", "y").exit());
     assertEquals(2, client.command("--server=ftp://x", "ls").exit());
