@@ -5,8 +5,6 @@ import java.io.IOException;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
-import org.slf4j.ILoggerFactory;
-import org.slf4j.LoggerFactory;
 
 /**
  * What takes a while to open, opened by a thread of its own while something else is done. One
@@ -17,8 +15,6 @@ final class Ahead<T extends Closeable> implements Closeable {
 
   /** Begins at once. */
   Ahead(String what, Callable<T> open) {
-    // Which warns if two threads are the first to use it.
-    ILoggerFactory unused = LoggerFactory.getILoggerFactory();
     opening = new FutureTask<>(open);
     new Thread(opening, what).start();
   }

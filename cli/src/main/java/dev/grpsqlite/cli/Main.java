@@ -2,6 +2,7 @@ package dev.grpsqlite.cli;
 
 import dev.grpsqlite.cli.Refusal.Kind;
 import dev.grpsqlite.pageclient.RemoteException;
+import dev.grpsqlite.pageclient.ServerConnection;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
@@ -14,6 +15,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.ILoggerFactory;
+import org.slf4j.LoggerFactory;
 import picocli.AutoComplete;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -86,6 +89,12 @@ final class Main implements Runnable {
   }
 
   public static void main(String[] arguments) {
+    // Which warns if two threads are the first to use it.
+    ILoggerFactory unused = LoggerFactory.getILoggerFactory();
+    // Beside picocli's classes.
+    Thread loading = new Thread(ServerConnection::load, "loading");
+    loading.setDaemon(true);
+    loading.start();
     PrintStream out = new PrintStream(System.out, false, StandardCharsets.UTF_8);
     PrintStream err = new PrintStream(System.err, true, StandardCharsets.UTF_8);
     int exitCode = new Main(out, err).execute(arguments);

@@ -25,6 +25,17 @@ public final class RemoteException extends RuntimeException {
     return new RemoteException(Status.fromCodeValue(code).getCode(), reason, message);
   }
 
+  /** See {@link ServerConnection#load}: details come with protobuf's descriptors. */
+  static void load() {
+    RemoteException unused =
+        of(
+            StatusProto.toStatusRuntimeException(
+                com.google.rpc.Status.newBuilder()
+                    .setCode(Status.Code.NOT_FOUND.value())
+                    .addDetails(Any.pack(ErrorInfo.getDefaultInstance()))
+                    .build()));
+  }
+
   static RemoteException of(StatusRuntimeException error) {
     Status status = error.getStatus();
     String reason = "";

@@ -22,10 +22,12 @@ import org.rocksdb.RocksDBException;
  * otherwise it goes to the log, to a buffer, from there to a table, and perhaps to another one.
  *
  * <p>A table begins where a run of pages does, and each message that goes on where it ends is added
- * to it. Completing a table waits for the disk, and so is done by a thread of its own, one after
- * the other. Before a table becomes RocksDB's, the log is synced, with the record of its stage and
- * the list of its pages: whatever is lost, nobody takes the table's images for committed ones, and
- * they are found to be deleted. A table that is not complete when the process ends is lost.
+ * to it. When the run seems to be over, or the table is large enough, it is completed, so that
+ * little is left to do when the stage is. Completing a table waits for the disk, and so is done by
+ * a thread of its own, one after the other. Before a table becomes RocksDB's, the log is synced,
+ * with the record of its stage and the list of its pages: whatever is lost, nobody takes the
+ * table's images for committed ones, and they are found to be deleted. A table that is not complete
+ * when the process ends is lost.
  *
  * <p>The stage thread's own, but for what it waits for.
  */
@@ -38,6 +40,9 @@ final class StagedTables {
 
   /** Each has a descriptor, and in memory its index and filter, and a megabyte not yet written. */
   private static final int MOST_OPEN = 16;
+
+  /** After so many messages of its stage that went elsewhere, a run is over. */
+  private static final int MOST_ELSEWHERE = 16;
 
   /** Complete but for the disk: who writes faster than that waits. */
   private static final int MOST_WAITING = 4;
@@ -55,6 +60,7 @@ final class StagedTables {
     final Engine.TableWriter writer;
     long lastPage;
     long bytes;
+    int elsewhere; // messages of its stage, since the last one for this table
 
     Table(Stage stage, Engine.TableWriter writer) {
       this.stage = stage;
@@ -121,6 +127,12 @@ final class StagedTables {
       table = new Table(stage, engine.new TableWriter(file, Shrinking.isWorthIt(pages)));
     }
     open.remove(table);
+    for (Table other : List.copyOf(open)) {
+      if (other.stage == stage && ++other.elsewhere >= MOST_ELSEWHERE) {
+        complete(other);
+      }
+    }
+    table.elsewhere = 0;
     open.add(table);
     for (PageImage page : pages) {
       table.writer.put(stage.database, stage.version, stage.attempt, page);

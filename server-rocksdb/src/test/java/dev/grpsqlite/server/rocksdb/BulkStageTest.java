@@ -21,6 +21,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.LongStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -105,6 +106,33 @@ class BulkStageTest {
       settle(store);
       assertEquals(1, TestStores.images(store));
     }
+  }
+
+  @Test
+  void aRunThatIsNotGoneOnWithIsCompletedMeanwhile() throws Exception {
+    try (RocksPageStore store = TestStores.open(folder)) {
+      TestWriter writer = new TestWriter(store, "a");
+      stage(writer, store, pages(1, MESSAGE));
+      for (int message = 2; message < 10; message++) {
+        assertEquals(0, TestStores.images(store));
+        stage(writer, store, pages(1 + message * MESSAGE, MESSAGE));
+        stage(writer, store, pages(1 + (message + 8) * MESSAGE, MESSAGE));
+      }
+      awaitTables(2, "the run that ended, of three");
+      assertEquals(MESSAGE, TestStores.images(store));
+      stage(writer, store, pages(1 + MESSAGE, MESSAGE));
+      assertEquals(3, tables(), "what goes on after all is a run of its own");
+      assertEquals(1, get(writer.commitLater(0, 18 * MESSAGE, STAGE)));
+      assertContent(writer.read(1, 18 * MESSAGE));
+    }
+  }
+
+  private void awaitTables(int expected, String which) throws Exception {
+    long until = System.nanoTime() + TimeUnit.SECONDS.toNanos(20);
+    while (tables() != expected && System.nanoTime() - until < 0) {
+      Thread.sleep(10);
+    }
+    assertEquals(expected, tables(), which);
   }
 
   @Test
