@@ -21,6 +21,7 @@ import dev.grpsqlite.server.spi.PageStore;
 import dev.grpsqlite.server.spi.SnapshotPins;
 import dev.grpsqlite.server.spi.StoreOpenException;
 import dev.grpsqlite.server.wire.Callers;
+import dev.grpsqlite.server.wire.RequestArrays;
 import dev.grpsqlite.server.wire.SharedBytes;
 import dev.grpsqlite.server.wire.UnreadableRequests;
 import io.grpc.BindableService;
@@ -113,6 +114,7 @@ public final class StorageServer implements AutoCloseable {
     metrics.show(store.figures());
     listeners = new Listeners(options, security, connections);
     Versions versions = new Versions(store, sessions, leases, ticker);
+    RequestArrays arrays = new RequestArrays();
     List<BindableService> bindable = new ArrayList<>();
     // Without atomic commits there is the file service's write-through path alone.
     if (options.services().contains(Service.PAGE) && options.atomicBatch()) {
@@ -124,6 +126,7 @@ public final class StorageServer implements AutoCloseable {
               heads,
               watches,
               options.pageServiceLimits(),
+              arrays,
               metrics,
               builder.name));
       bindable.add(new AdminService(store, leases, versions));
@@ -144,7 +147,10 @@ public final class StorageServer implements AutoCloseable {
       if (service instanceof PageStoreService) {
         definition =
             SharedBytes.in(
-                definition, PageStoreGrpc.getStagePagesMethod(), StagePagesRequest.parser());
+                definition,
+                PageStoreGrpc.getStagePagesMethod(),
+                StagePagesRequest.parser(),
+                arrays);
       }
       Callers callers = new Callers(security.access(), service instanceof FileService);
       services.add(

@@ -59,6 +59,7 @@ import dev.grpsqlite.server.wire.Ids;
 import dev.grpsqlite.server.wire.Names;
 import dev.grpsqlite.server.wire.Pages;
 import dev.grpsqlite.server.wire.Reason;
+import dev.grpsqlite.server.wire.RequestArrays;
 import dev.grpsqlite.server.wire.RequestException;
 import dev.grpsqlite.server.wire.Statuses;
 import dev.grpsqlite.server.wire.Traffic;
@@ -100,6 +101,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
   private final Heads heads;
   private final Watches watches;
   private final PageServiceLimits limits;
+  private final RequestArrays arrays;
   private final Traffic traffic;
   private final OpenAnswers openAnswers;
   private final String serverName;
@@ -111,6 +113,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
       Heads heads,
       Watches watches,
       PageServiceLimits limits,
+      RequestArrays arrays,
       Traffic traffic,
       String serverName) {
     this.store = store;
@@ -119,6 +122,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
     this.heads = heads;
     this.watches = watches;
     this.limits = limits;
+    this.arrays = arrays;
     this.traffic = traffic;
     this.openAnswers = new OpenAnswers(store, traffic);
     this.serverName = serverName;
@@ -529,6 +533,9 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
                     }
                     noteHeld(session, database, request.getEpoch());
                     traffic.pagesWritten(pages.size(), bytes);
+                    if (request.getBulk()) {
+                      arrays.giveBack(pages); // the store is done with them
+                    }
                     return StagePagesResponse.getDefaultInstance();
                   });
         });

@@ -129,7 +129,8 @@ public interface PageStore extends AutoCloseable {
   /**
    * As {@link #stage}, for a stage to which all pages come so: very many, in a few runs that
    * ascend. A store may lose it when it is closed or killed, if its lease then ends, so that no
-   * part of it can be taken for the whole.
+   * part of it can be taken for the whole. Once it has answered without a failure, the pages' bytes
+   * are the caller's again, who may overwrite them.
    */
   default CompletableFuture<Void> stageInBulk(
       DatabaseId database,

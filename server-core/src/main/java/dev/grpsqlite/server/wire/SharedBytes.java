@@ -1,5 +1,6 @@
 package dev.grpsqlite.server.wire;
 
+import com.google.protobuf.ByteString;
 import com.google.protobuf.CodedInputStream;
 import com.google.protobuf.InvalidProtocolBufferException;
 import com.google.protobuf.MessageLite;
@@ -25,9 +26,16 @@ import java.util.List;
 public final class SharedBytes {
   private SharedBytes() {}
 
-  /** The same service; the requests of one of its methods are parsed so. */
+  /**
+   * The same service; the requests of one of its methods are parsed so.
+   *
+   * @param arrays they are read into
+   */
   public static <T extends MessageLite> ServerServiceDefinition in(
-      ServerServiceDefinition service, MethodDescriptor<T, ?> method, Parser<T> parser) {
+      ServerServiceDefinition service,
+      MethodDescriptor<T, ?> method,
+      Parser<T> parser,
+      RequestArrays arrays) {
     List<ServerMethodDefinition<?, ?>> methods = new ArrayList<>();
     ServiceDescriptor.Builder descriptor =
         ServiceDescriptor.newBuilder(service.getServiceDescriptor().getName())
@@ -35,7 +43,7 @@ public final class SharedBytes {
     for (ServerMethodDefinition<?, ?> each : service.getMethods()) {
       boolean wanted =
           each.getMethodDescriptor().getFullMethodName().equals(method.getFullMethodName());
-      ServerMethodDefinition<?, ?> parsed = wanted ? parsing(each, parser) : each;
+      ServerMethodDefinition<?, ?> parsed = wanted ? parsing(each, parser, arrays) : each;
       methods.add(parsed);
       descriptor.addMethod(parsed.getMethodDescriptor());
     }
@@ -46,38 +54,39 @@ public final class SharedBytes {
 
   @SuppressWarnings("unchecked") // the method's name says what its requests are
   private static <T extends MessageLite, A> ServerMethodDefinition<T, A> parsing(
-      ServerMethodDefinition<?, A> method, Parser<T> parser) {
+      ServerMethodDefinition<?, A> method, Parser<T> parser, RequestArrays arrays) {
     ServerMethodDefinition<T, A> typed = (ServerMethodDefinition<T, A>) method;
     MethodDescriptor<T, A> descriptor = typed.getMethodDescriptor();
-    Marshaller<T> requests = new Parsing<>(descriptor.getRequestMarshaller(), parser);
+    Marshaller<T> requests = new Parsing<>(descriptor.getRequestMarshaller(), parser, arrays);
     return ServerMethodDefinition.create(
         descriptor.toBuilder(requests, descriptor.getResponseMarshaller()).build(),
         typed.getServerCallHandler());
   }
 
-  private record Parsing<T extends MessageLite>(Marshaller<T> other, Parser<T> parser)
-      implements Marshaller<T> {
+  private record Parsing<T extends MessageLite>(
+      Marshaller<T> other, Parser<T> parser, RequestArrays arrays) implements Marshaller<T> {
     @Override
     public InputStream stream(T value) {
       return other.stream(value);
     }
 
     /** Without the copies of readAllBytes, where the length is known. */
-    private static byte[] read(InputStream stream) throws IOException {
+    private ByteString read(InputStream stream) throws IOException {
       if (!(stream instanceof KnownLength)) {
-        return stream.readAllBytes();
+        return UnsafeByteOperations.unsafeWrap(stream.readAllBytes());
       }
-      byte[] bytes = new byte[stream.available()];
-      if (stream.readNBytes(bytes, 0, bytes.length) < bytes.length) {
+      int length = stream.available();
+      byte[] bytes = arrays.take(length);
+      if (stream.readNBytes(bytes, 0, length) < length) {
         throw new EOFException("the request ends before its length");
       }
-      return bytes;
+      return UnsafeByteOperations.unsafeWrap(bytes, 0, length);
     }
 
     @Override
     public T parse(InputStream stream) {
       try {
-        CodedInputStream bytes = UnsafeByteOperations.unsafeWrap(read(stream)).newCodedInput();
+        CodedInputStream bytes = read(stream).newCodedInput();
         bytes.enableAliasing(true);
         T message = parser.parseFrom(bytes);
         bytes.checkLastTagWas(0);

@@ -79,6 +79,7 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.Random;
 import java.util.Set;
+import java.util.concurrent.Future;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
@@ -552,6 +553,33 @@ public abstract class PageServiceContract extends ServedContract {
     CommitRequest commit = writer.request(1).setStageId(stage).build();
     assertEquals(1, pages().commit(commit).getVersion());
     assertEquals(List.of(at(1, page(1, 2))), read(writer.database, 1, range(1, 1)));
+  }
+
+  /** Requests so large that what they are read into is used again. */
+  @Test
+  void p1_largeRequestsAtOnceKeepTheirPages() throws Exception {
+    Writer writer = new Writer(session);
+    ByteString stage = id();
+    int count = 400;
+    int requests = 12;
+    PageStoreGrpc.PageStoreFutureStub later = PageStoreGrpc.newFutureStub(pages().getChannel());
+    List<Future<?>> staged = new ArrayList<>();
+    for (int i = 0; i < requests; i++) {
+      Page[] part = new Page[count];
+      for (int j = 0; j < count; j++) {
+        part[j] = page(i * count + j + 1, i * count + j + 1);
+      }
+      staged.add(later.stagePages(writer.stageRequest(stage, part).setBulk(true).build()));
+    }
+    for (Future<?> each : staged) {
+      each.get(1, TimeUnit.MINUTES);
+    }
+    pages().commit(writer.request(requests * count).setStageId(stage).build());
+    List<Page> read = read(writer.database, 1, range(1, requests * count));
+    assertEquals(requests * count, read.size());
+    for (int i = 0; i < requests * count; i++) {
+      assertEquals(at(1, page(i + 1, i + 1)), read.get(i));
+    }
   }
 
   @Test

@@ -480,6 +480,41 @@ public abstract class PageStoreContract {
     return pages;
   }
 
+  /** As many as a store may make a table of, one more, and one again. */
+  @Test
+  void p1_whatIsStagedInBulkMayBeOverwrittenAfterwards() {
+    Writer writer = new Writer(NAME);
+    StageId stage = stage();
+    int count = 600;
+    List<PageImage> pages = new ArrayList<>();
+    for (int number = 1; number <= count; number++) {
+      pages.add(page(number, PAGE_SIZE, number));
+    }
+    stageInBulkAndOverwrite(writer, stage, pages);
+    stageInBulkAndOverwrite(writer, stage, List.of(page(count + 1L, PAGE_SIZE, count + 1L)));
+    stageInBulkAndOverwrite(writer, stage, List.of(page(1, PAGE_SIZE, 7777)));
+    assertEquals(1, get(store().commit(writer.next(count + 1, stage))));
+    List<PageImage> read =
+        get(store().read(writer.database, 1, LongStream.rangeClosed(1, count + 1L).toArray()));
+    for (int i = 0; i < read.size(); i++) {
+      assertContent(i == 0 ? 7777 : i + 1L, PAGE_SIZE, read.get(i));
+    }
+  }
+
+  private void stageInBulkAndOverwrite(Writer writer, StageId stage, List<PageImage> pages) {
+    get(
+        store()
+            .stageInBulk(
+                writer.database,
+                writer.session,
+                writer.epoch,
+                stage,
+                StageCalls.UNCOUNTED,
+                PAGE_SIZE,
+                pages));
+    pages.forEach(page -> Arrays.fill(page.data().array(), (byte) 0x55));
+  }
+
   @Test
   void p1_aCallThatComesLateDoesNotUndoWhatCameAfterIt() {
     Writer writer = new Writer(NAME);

@@ -3,11 +3,18 @@ package dev.grpsqlite.server.contract;
 import dev.grpsqlite.proto.v1.AdminGrpc;
 import dev.grpsqlite.proto.v1.PageStoreGrpc;
 import dev.grpsqlite.server.launch.ServerOptions;
+import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.ForwardingPageStore;
+import dev.grpsqlite.server.spi.PageImage;
 import dev.grpsqlite.server.spi.PageStore;
+import dev.grpsqlite.server.spi.SessionId;
 import dev.grpsqlite.server.spi.SnapshotPins;
+import dev.grpsqlite.server.spi.StageId;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -57,9 +64,27 @@ abstract class ServedContract {
     }
   }
 
-  /** A store that a server cannot close, so that another can serve it afterwards. */
+  /**
+   * A store that a server cannot close, so that another can serve it afterwards. It looks at what
+   * is staged in bulk when other requests have come.
+   */
   private static PageStore kept(PageStore store) {
     return new ForwardingPageStore(store) {
+      @Override
+      public CompletableFuture<Void> stageInBulk(
+          DatabaseId database,
+          SessionId session,
+          long epoch,
+          StageId stage,
+          long call,
+          int pageSize,
+          List<PageImage> pages) {
+        return CompletableFuture.runAsync(
+                () -> {}, CompletableFuture.delayedExecutor(20, TimeUnit.MILLISECONDS))
+            .thenCompose(
+                late -> store.stageInBulk(database, session, epoch, stage, call, pageSize, pages));
+      }
+
       @Override
       public void close() {}
     };

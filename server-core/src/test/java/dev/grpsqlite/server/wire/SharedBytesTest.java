@@ -33,8 +33,10 @@ class SharedBytesTest {
 
   private final ServerServiceDefinition plain =
       new PageStoreGrpc.PageStoreImplBase() {}.bindService();
+  private final RequestArrays arrays = new RequestArrays();
   private final ServerServiceDefinition shared =
-      SharedBytes.in(plain, PageStoreGrpc.getStagePagesMethod(), StagePagesRequest.parser());
+      SharedBytes.in(
+          plain, PageStoreGrpc.getStagePagesMethod(), StagePagesRequest.parser(), arrays);
 
   private static StagePagesRequest request(int pages) {
     StagePagesRequest.Builder request = StagePagesRequest.newBuilder().setEpoch(7).setBulk(true);

@@ -17,6 +17,7 @@ import org.jspecify.annotations.Nullable;
 import org.rocksdb.BlockBasedTableConfig;
 import org.rocksdb.BloomFilter;
 import org.rocksdb.Cache;
+import org.rocksdb.ChecksumType;
 import org.rocksdb.ColumnFamilyDescriptor;
 import org.rocksdb.ColumnFamilyHandle;
 import org.rocksdb.ColumnFamilyOptions;
@@ -214,7 +215,9 @@ final class Engine implements AutoCloseable {
         .setCacheIndexAndFilterBlocksWithHighPriority(true)
         .setPinL0FilterAndIndexBlocksInCache(true)
         .setFilterPolicy(filter)
-        .setOptimizeFiltersForMemory(true);
+        .setOptimizeFiltersForMemory(true)
+        // The fastest in the library as it is built for Java, without any processor's extensions.
+        .setChecksumType(ChecksumType.kxxHash64);
   }
 
   private <T extends AutoCloseable> T own(T object) {
