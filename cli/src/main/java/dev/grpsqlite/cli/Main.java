@@ -14,6 +14,7 @@ import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CountDownLatch;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.ILoggerFactory;
 import org.slf4j.LoggerFactory;
@@ -56,6 +57,9 @@ final class Main implements Runnable {
           DoctorCommand.class,
           Completion.class);
 
+  /** Is there; it warns if two threads are the first to use it. */
+  private static final CountDownLatch LOGGING = new CountDownLatch(1);
+
   private final PrintStream out;
   private final PrintStream err;
 
@@ -88,11 +92,9 @@ final class Main implements Runnable {
     this.err = err;
   }
 
-  public static void main(String[] arguments) {
-    // Which warns if two threads are the first to use it.
-    ILoggerFactory unused = LoggerFactory.getILoggerFactory();
+  public static void main(String[] arguments) throws InterruptedException {
     // Beside picocli's classes.
-    Thread loading = new Thread(ServerConnection::load, "loading");
+    Thread loading = new Thread(Main::load, "loading");
     loading.setDaemon(true);
     loading.start();
     PrintStream out = new PrintStream(System.out, false, StandardCharsets.UTF_8);
@@ -106,8 +108,18 @@ final class Main implements Runnable {
     System.exit(exitCode);
   }
 
-  private int execute(String[] arguments) {
+  private static void load() {
+    try {
+      ILoggerFactory unused = LoggerFactory.getILoggerFactory();
+    } finally {
+      LOGGING.countDown();
+    }
+    ServerConnection.load();
+  }
+
+  private int execute(String[] arguments) throws InterruptedException {
     CommandLine line = commandLine(Arrays.asList(arguments));
+    LOGGING.await();
     line.setCaseInsensitiveEnumValuesAllowed(true)
         .setParameterExceptionHandler((e, given) -> usageError(e))
         .setExecutionExceptionHandler((e, command, result) -> failed(e));
