@@ -79,7 +79,7 @@ final class ImportCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException, InterruptedException {
     Main top = Commands.of(main);
-    SourceFile.require(file);
+    SourceFile.require(file); // before a server is waited for
     // Both load many classes, SQLite's and gRPC's: it is a quarter of a second, one after the
     // other.
     try (Ahead<SourceFile> opening = new Ahead<>("source", () -> SourceFile.open(file));

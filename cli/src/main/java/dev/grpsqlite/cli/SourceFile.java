@@ -89,12 +89,15 @@ final class SourceFile implements Closeable {
     }
   }
 
-  /** Fails if there is no such file. */
-  static void require(Path given) {
+  /** Fails if there is no such file, or it does not begin as a database does. */
+  static void require(Path given) throws IOException {
     if (!Files.isRegularFile(given)) {
       throw new Refusal(
           Kind.NOT_FOUND,
           Files.exists(given) ? given + " is no file" : "there is no file " + given);
+    }
+    try (FileChannel file = FileChannel.open(given, StandardOpenOption.READ)) {
+      Header unused = Header.read(given, file);
     }
   }
 

@@ -1,8 +1,12 @@
 package dev.grpsqlite.e2e;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.SocketTimeoutException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -189,6 +193,20 @@ class CommandImportTest {
     Finished found = client.command("import", "--check=quick", bent.toString(), name);
     assertEquals(7, found.exit(), found.toString());
     assertEquals("", client.command("ls", "--all", name).ok());
+  }
+
+  @Test
+  void whatIsNoDatabaseIsRefusedBeforeAServerIsWaitedFor() throws Exception {
+    try (ServerSocket silent = new ServerSocket(0, 5, InetAddress.getLoopbackAddress())) {
+      Client client =
+          new Client(folder, "http://127.0.0.1:" + silent.getLocalPort())
+              .with("GRPSQLITE_JAVA_OPTS", "-XX:TieredStopAtLevel=1");
+      Path text = Files.writeString(folder.resolve("text"), "no database ".repeat(1000));
+      assertRefused(client, 7, "is no SQLite database", text, "a.db");
+      assertRefused(client, 4, "there is no file", folder.resolve("missing"), "a.db");
+      silent.setSoTimeout(1);
+      assertThrows(SocketTimeoutException.class, silent::accept, "it connected");
+    }
   }
 
   private static void assertRefused(Client client, int exit, String why, Path file, String name)
