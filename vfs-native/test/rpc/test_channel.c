@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "check.h"
+#include "pace.h"
 #include "rpc/peer.h"
 
 #define MAX_MESSAGE (4 << 20)
@@ -342,7 +343,7 @@ static int free_port(void) {
   return ntohs(address.sin_port);
 }
 
-static void test_refused(void) {
+static void test_refused(int scale) {
   CASE("connection refused: tried until the deadline, then said");
   char url[40], want[200];
   snprintf(url, sizeof url, "http://127.0.0.1:%d", free_port());
@@ -350,11 +351,11 @@ static void test_refused(void) {
   answer got = {0};
   gsq_error error;
   int64_t start = gsq_now_ms();
-  CHECK_INT(GSQ_UNAVAILABLE, call(channel, 0, 300, &got, &error));
+  CHECK_INT(GSQ_UNAVAILABLE, call(channel, 0, 300 * scale, &got, &error));
   int64_t took = gsq_now_ms() - start;
-  CHECK(took >= 300 && took < 2000);
+  CHECK(took >= 300 * scale && took < 2000 * scale);
   CHECK_INT(0, error.sent_before);
-  CHECK(got.retries >= 2 && got.retries < 30);
+  CHECK(got.retries >= 2 && got.retries < 30 * scale);
   snprintf(want, sizeof want,
            "no server at %s (connection refused); start one with bin/rocksdb-server, or set "
            "GRPSQLITE_URL",
@@ -417,7 +418,7 @@ static void drip(peer *self, int fd, int index) {
   peer_drain(fd);
 }
 
-static void test_deadlines(void) {
+static void test_deadlines(int scale) {
   CASE("a server that hangs, one that drips, one that hangs within a call");
   static const h2_answer hang = {.hang = 1};
   h2_script script = {&hang, 1};
@@ -430,9 +431,9 @@ static void test_deadlines(void) {
     answer got = {0};
     gsq_error error;
     int64_t start = gsq_now_ms();
-    CHECK_INT(GSQ_DEADLINE_EXCEEDED, once(cases[i].script, cases[i].arg, 0, 200, &error, &got));
+    CHECK_INT(GSQ_DEADLINE_EXCEEDED, once(cases[i].script, cases[i].arg, 0, 200 * scale, &error, &got));
     int64_t took = gsq_now_ms() - start;
-    CHECK(took >= 200 && took < 2000);
+    CHECK(took >= 200 * scale && took < 2000 * scale);
     CHECK_INT(1, error.sent_before);
     CHECK_HAS(METHOD, error.message);
     CHECK_INT(0, got.retries);
@@ -565,14 +566,14 @@ static void firehose(peer *self, int fd, int index) {
   endless(self, fd, headers, sizeof headers, many, sizeof many);
 }
 
-static void test_messages_without_end(void) {
+static void test_messages_without_end(int scale) {
   CASE("a stream of messages that has no end, nor a pause");
   answer got = {0};
   gsq_error error;
   int64_t start = gsq_now_ms();
-  CHECK_INT(GSQ_DEADLINE_EXCEEDED, once(firehose, NULL, GSQ_CALL_STREAM, 200, &error, &got));
+  CHECK_INT(GSQ_DEADLINE_EXCEEDED, once(firehose, NULL, GSQ_CALL_STREAM, 200 * scale, &error, &got));
   CHECK(got.messages > 100);
-  CHECK(gsq_now_ms() - start < 3000);
+  CHECK(gsq_now_ms() - start < 3000 * scale);
   forget(&got);
 }
 
@@ -809,11 +810,11 @@ int main(void) {
   test_goaway_after_the_answer();
   test_closed_while_idle();
   test_half_a_frame();
-  test_refused();
-  test_deadlines();
+  IN_PACE(scale) test_refused(scale);
+  IN_PACE(scale) test_deadlines(scale);
   test_shutdown_wakes();
   test_no_grpc_servers();
-  test_messages_without_end();
+  IN_PACE(scale) test_messages_without_end(scale);
   test_answers_that_are_none();
   test_caller_refuses();
   test_no_sigpipe();

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "check.h"
+#include "pace.h"
 #include "rpc/channel.h"
 #include "rpc/peer.h"
 
@@ -93,7 +94,7 @@ static void the_rest_comes_when_it_is_wanted(void) {
   CASE("a stream that pauses goes on where it was, and its connection is used again");
   fixture it = {.body = new_body()};
   h2_answer all = {.body = it.body, .body_size = BODY_BYTES};
-  begin(&it, &(h2_script){&all, 1}, 1, 5000);
+  begin(&it, &(h2_script){&all, 1}, 1, 30000);
   CHECK(it.rest != NULL);
   CHECK(it.to.messages >= 1 && it.to.messages < MESSAGES / 2);
   CHECK_INT(GSQ_OK, take_all(&it));
@@ -103,7 +104,7 @@ static void the_rest_comes_when_it_is_wanted(void) {
   gsq_channel_stats_get(it.channel, &stats);
   CHECK(stats.bytes_received > BODY_BYTES);
   it.to = (taker){.stays = 1};
-  CHECK_INT(GSQ_OK, open_stream(&it, 5000));
+  CHECK_INT(GSQ_OK, open_stream(&it, 30000));
   CHECK(it.rest == NULL);
   CHECK_INT(MESSAGES, it.to.messages);
   CHECK_INT(1, atomic_load(&it.server.connections));
@@ -114,11 +115,11 @@ static void two_at_a_time_do_not_meet(void) {
   CASE("another call goes by another connection");
   fixture it = {.body = new_body()};
   h2_answer all = {.body = it.body, .body_size = BODY_BYTES};
-  begin(&it, &(h2_script){&all, 1}, 1, 5000);
+  begin(&it, &(h2_script){&all, 1}, 1, 30000);
   gsq_stream *first = it.rest;
   taker to = it.to;
   it.to = (taker){.stays = 1};
-  CHECK_INT(GSQ_OK, open_stream(&it, 5000));
+  CHECK_INT(GSQ_OK, open_stream(&it, 30000));
   CHECK_INT(MESSAGES, it.to.messages);
   it.rest = first;
   it.to = to;
@@ -129,7 +130,7 @@ static void two_at_a_time_do_not_meet(void) {
   end(&it);
 }
 
-static void what_goes_wrong_later_is_said_and_not_tried_again(void) {
+static void what_goes_wrong_later_is_said_and_not_tried_again(int scale) {
   CASE("a stream that breaks after a pause ends, and is not begun again");
   static const struct {
     h2_answer how;
@@ -143,7 +144,7 @@ static void what_goes_wrong_later_is_said_and_not_tried_again(void) {
     h2_answer first = cases[i].how;
     first.body = it.body;
     first.body_size = BODY_BYTES;
-    begin(&it, &(h2_script){&first, 1}, 1, 500);
+    begin(&it, &(h2_script){&first, 1}, 1, 500 * scale);
     CHECK(it.rest != NULL);
     if (it.rest) CHECK_INT(cases[i].code, take_all(&it));
     CHECK_INT(0, it.to.retries);
@@ -156,7 +157,7 @@ static void before_its_first_message_it_is_tried_again(void) {
   CASE("a stream that breaks before its first message is begun again");
   fixture it = {.body = new_body()};
   h2_answer none = {.close_at_once = 1}, all = {.body = it.body, .body_size = BODY_BYTES};
-  begin(&it, (h2_script[]){{&none, 1}, {&all, 1}}, 2, 5000);
+  begin(&it, (h2_script[]){{&none, 1}, {&all, 1}}, 2, 30000);
   CHECK_INT(1, it.to.retries);
   CHECK_INT(GSQ_OK, take_all(&it));
   CHECK_INT(MESSAGES, it.to.messages);
@@ -167,7 +168,7 @@ static void one_that_is_abandoned_takes_its_connection_along(void) {
   CASE("a stream that is given up closes its connection");
   fixture it = {.body = new_body()};
   h2_answer all = {.body = it.body, .body_size = BODY_BYTES, .keep_open = 1};
-  begin(&it, &(h2_script){&all, 1}, 1, 5000);
+  begin(&it, &(h2_script){&all, 1}, 1, 30000);
   gsq_stream_abandon(it.rest);
   CHECK(peer_await_closed(&it.server));
   gsq_stream_abandon(NULL);
@@ -187,7 +188,7 @@ static void shutting_down_ends_it(void) {
 int main(void) {
   the_rest_comes_when_it_is_wanted();
   two_at_a_time_do_not_meet();
-  what_goes_wrong_later_is_said_and_not_tried_again();
+  IN_PACE(scale) what_goes_wrong_later_is_said_and_not_tried_again(scale);
   before_its_first_message_it_is_tried_again();
   one_that_is_abandoned_takes_its_connection_along();
   shutting_down_ends_it();

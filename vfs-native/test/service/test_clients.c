@@ -1,6 +1,7 @@
 /* Each function of the clients against a server: what is sent, and what comes of the answer. */
 #include "base/clock.h"
 #include "check.h"
+#include "pace.h"
 #include "rpc/peer.h"
 #include "service/calls.h"
 
@@ -35,7 +36,8 @@ static void black_hole(peer *self, int fd, int index) {
 }
 
 /* Another one is asked, unless the first might yet undo what is newer. */
-static void goes_on_after_one_that_hangs(const service_call *one, const h2_script *lives) {
+static void goes_on_after_one_that_hangs(const service_call *one, const h2_script *lives,
+                                         int scale) {
   static const char *const patient[] = {"Write", "AtomicWriteBatch", "Truncate", "Delete",
                                         "Pragma"};
   const char *name = strrchr(one->method, '/') + 1;
@@ -53,7 +55,7 @@ static void goes_on_after_one_that_hangs(const service_call *one, const h2_scrip
   peer_start(&other, h2_scripted, &all, NULL);
   snprintf(urls, sizeof urls, "%s,%s", hangs.url, other.url);
   gsq_channel *channel = channel_to(urls);
-  int code = one->call(channel, gsq_now_ms() + (is_patient ? 500 : 2000), &error);
+  int code = one->call(channel, gsq_now_ms() + (is_patient ? 500 : 2000) * scale, &error);
   CHECK_INT(is_patient ? GSQ_DEADLINE_EXCEEDED : GSQ_OK, code);
   CHECK_INT(is_patient ? 0 : 1, atomic_load(&other.requests));
   gsq_channel_free(channel);
@@ -120,7 +122,7 @@ int main(void) {
     peer_stop(&server);
     peer_stop(&other);
 
-    goes_on_after_one_that_hangs(one, &lives);
+    IN_PACE(scale) goes_on_after_one_that_hangs(one, &lives, scale);
 
     h2_script no[] = {{&refused, 1}, {&absurd, 1}};
     for (int k = 0; k < 2; k++) {
