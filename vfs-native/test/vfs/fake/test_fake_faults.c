@@ -158,14 +158,14 @@ static void a_session_lost_and_opened_unnoticed(void) {
   SQL_OK(reader, "BEGIN");
   CHECK_STR("1", sql_get(reader, "SELECT a FROM t"));
   CHECK_STR("1", sql_get(db, "SELECT a FROM t"));
+  fake_reset_counts();
   fault(FAKE_OPEN_SESSION, FAKE_LOSE_ANSWER, 0, 0, NULL);
   fake_restart();
   fake_take_lease("main.db");
   AWAIT(fake_faults() == 1);
   sqlite3 *other = sql_open("file:main.db?token=b");
   SQL_OK(other, "UPDATE t SET a = 2");
-  fake_reset_counts();
-  AWAIT(fake_calls(FAKE_OPEN_SESSION) == 1);
+  AWAIT(fake_calls(FAKE_OPEN_SESSION) >= 3); /* the lost one, the other's, and the lost one again */
   AWAIT(fake_floor("main.db") == 2); /* the view of the reader, which the first session had */
   CHECK_STR("2", sql_get(db, "SELECT a FROM t"));
   CHECK_STR("1", sql_get(reader, "SELECT a FROM t"));
