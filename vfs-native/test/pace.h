@@ -1,6 +1,7 @@
 /*
 ** For cases that measure time, on machines that stop or crawl now and then: such a case fails
-** only if it fails while its process could run, or with times eight times as long.
+** only if it fails while its process could run, or with times eight times as long. Not for a promise:
+** what must hold however late somebody is gets time enough instead, and is never tried again.
 */
 #ifndef GSQ_TEST_PACE_H
 #define GSQ_TEST_PACE_H

@@ -5,7 +5,6 @@
 #include <pthread.h>
 #include <unistd.h>
 
-#include "pace.h"
 #include "vfs/fake/fake_server.h"
 #include "vfs/fake/sql.h"
 
@@ -153,20 +152,12 @@ static void a_lost_answer(enum fake_kind kind) {
   CHECK_STR("98 102", seen_anew());
 }
 
-/* With little time for each call. */
-static sqlite3 *fresh_and_hasty(int timeout_ms, const char *pragmas) {
-  char one[100], two[100];
-  snprintf(one, sizeof one, "file:one.db?timeout_ms=%d", timeout_ms);
-  snprintf(two, sizeof two, "file:two.db?timeout_ms=%d", timeout_ms);
-  return fresh(one, two, pragmas);
-}
-
-static void an_unknown_outcome(int applied, const char *lock, int scale) {
+static void an_unknown_outcome(int applied, const char *lock) {
   char pragma[100];
   fprintf(stderr, "- P8: nobody knows of a group; applied: %d, locking_mode=%s\n", applied,
           lock);
   snprintf(pragma, sizeof pragma, "PRAGMA locking_mode=%s", lock);
-  sqlite3 *db = fresh_and_hasty(300 * scale, pragma);
+  sqlite3 *db = fresh("file:one.db?timeout_ms=2000", "file:two.db?timeout_ms=2000", pragma);
   SQL_OK(db, TWO);
   SQL_OK(db, "BEGIN; UPDATE main.t SET a = a - 1; UPDATE two.t SET a = a + 1");
   fault(FAKE_COMMIT_GROUP, applied ? FAKE_LOSE_ANSWER : FAKE_REFUSE, 1, GSQ_UNAVAILABLE, "");
@@ -199,10 +190,10 @@ static void a_lost_lease_fences_the_group(void) {
   sqlite3_close(db);
 }
 
-static void a_part_that_cannot_be_prepared(int scale) {
+static void a_part_that_cannot_be_prepared(void) {
   CASE("P1: a part that cannot be staged when its turn comes: none is sent");
   for (int after = 0; after < 2; after++) {
-    sqlite3 *db = fresh_and_hasty(300 * scale, "CREATE TABLE main.b(x); CREATE TABLE two.b(x)");
+    sqlite3 *db = fresh("file:one.db?timeout_ms=2000", "file:two.db?timeout_ms=2000", "CREATE TABLE main.b(x); CREATE TABLE two.b(x)");
     SQL_OK(db, "BEGIN; UPDATE main.t SET a = 1; UPDATE two.t SET a = 1");
     SQL_OK(db, FILL "INSERT INTO main.b SELECT randomblob(15000) FROM n");
     SQL_OK(db, FILL "INSERT INTO two.b SELECT randomblob(15000) FROM n");
@@ -473,14 +464,14 @@ int main(void) {
                       SQLITE_IOERR_FSYNC);
       a_refused_group(journals[j], locks[l], "QUOTA", GSQ_RESOURCE_EXHAUSTED, SQLITE_FULL);
     }
-    IN_PACE(scale) an_unknown_outcome(0, locks[l], scale);
-    IN_PACE(scale) an_unknown_outcome(1, locks[l], scale);
+    an_unknown_outcome(0, locks[l]);
+    an_unknown_outcome(1, locks[l]);
     two_servers(locks[l]);
   }
   a_lost_answer(FAKE_LOSE_ANSWER);
   a_lost_answer(FAKE_SEND_TWICE);
   a_lost_lease_fences_the_group();
-  IN_PACE(scale) a_part_that_cannot_be_prepared(scale);
+  a_part_that_cannot_be_prepared();
   fake_reset();
   pages_that_do_not_fit_the_message_are_staged();
   another_page_size_in_a_group();

@@ -1,7 +1,6 @@
 /* The cache on disk (cache_dir), as connections one after the other and beside each other use it. */
 #include <sys/wait.h>
 
-#include "pace.h"
 #include "vfs/disk_test.h"
 #include "vfs/fake/await.h"
 #include "vfs/fake/fake_server.h"
@@ -186,12 +185,12 @@ static void told_by_watch(void) {
   sqlite3_close(db);
 }
 
-static void an_unknown_outcome(int scale) {
+static void an_unknown_outcome(void) {
   CASE("a commit whose outcome was unknown: what is on disk is right, whatever it was");
   for (int done = 0; done < 2; done++) {
     fill();
     char hasty[400];
-    snprintf(hasty, sizeof hasty, "%s&timeout_ms=%d", uri, 100 * scale);
+    snprintf(hasty, sizeof hasty, "%s&timeout_ms=1000", uri);
     sqlite3 *db = sql_open(hasty);
     CHECK_STR("0", sql_get(db, "SELECT sum(a) FROM t"));
     fake_set_fault((fake_fault){.method = FAKE_COMMIT,
@@ -262,7 +261,7 @@ int main(void) {
   a_list_that_is_too_long();
   old_versions();
   told_by_watch();
-  IN_PACE(scale) an_unknown_outcome(scale);
+  an_unknown_outcome();
   a_folder_that_cannot_be_used();
   after_fork();
   disk_remove_folder();

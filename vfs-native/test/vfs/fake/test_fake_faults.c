@@ -1,5 +1,4 @@
 /* What a transaction comes to when the server, the network or the lease lets it down. */
-#include "pace.h"
 #include "vfs/fake/await.h"
 #include "vfs/fake/fake_server.h"
 #include "vfs/fake/sql.h"
@@ -48,12 +47,12 @@ static void a_lost_answer_is_asked_for_again(void) {
 }
 
 /* Every commit's answer is lost until the deadline: applied or not, nobody knows. */
-static void an_unknown_outcome(int applied, const char *lock, int scale) {
+static void an_unknown_outcome(int applied, const char *lock) {
   fprintf(stderr, "- P8: an unknown outcome is an I/O error; applied: %d, locking_mode=%s\n",
           applied, lock);
-  char sql[100], uri[100];
-  snprintf(uri, sizeof uri, "file:main.db?timeout_ms=%d", 300 * scale);
-  sqlite3 *db = fresh(uri), *other = sql_open(uri);
+  char sql[100];
+  sqlite3 *db = fresh("file:main.db?timeout_ms=2000");
+  sqlite3 *other = sql_open("file:main.db?timeout_ms=2000");
   snprintf(sql, sizeof sql, "PRAGMA locking_mode=%s", lock);
   SQL_OK(db, sql);
   SQL_OK(db, "INSERT INTO t VALUES (2)");
@@ -215,11 +214,10 @@ static void a_stage_is_of_one_session(void) {
   sqlite3_close(db);
 }
 
-static void staging_fails(const char *journal, const char *lock, int scale) {
+static void staging_fails(const char *journal, const char *lock) {
   fprintf(stderr, "- staging is refused, journal_mode=%s locking_mode=%s\n", journal, lock);
-  char sql[200], uri[100];
-  snprintf(uri, sizeof uri, "file:main.db?buffer_mb=1&timeout_ms=%d", 300 * scale);
-  sqlite3 *db = fresh(uri);
+  char sql[200];
+  sqlite3 *db = fresh("file:main.db?buffer_mb=1&timeout_ms=2000");
   snprintf(sql, sizeof sql,
            "PRAGMA journal_mode=%s; PRAGMA locking_mode=%s; PRAGMA cache_size=5", journal,
            lock);
@@ -337,13 +335,13 @@ int main(void) {
   a_commit_sent_twice_is_applied_once();
   a_lost_answer_is_asked_for_again();
   for (size_t l = 0; l < COUNT(locks); l++) {
-    IN_PACE(scale) an_unknown_outcome(0, locks[l], scale);
-    IN_PACE(scale) an_unknown_outcome(1, locks[l], scale);
+    an_unknown_outcome(0, locks[l]);
+    an_unknown_outcome(1, locks[l]);
     for (size_t j = 0; j < COUNT(journals); j++) {
       a_refused_commit(journals[j], locks[l], "LEASE_LOST", GSQ_FAILED_PRECONDITION,
                        SQLITE_IOERR_FSYNC);
       a_refused_commit(journals[j], locks[l], "QUOTA", GSQ_RESOURCE_EXHAUSTED, SQLITE_FULL);
-      IN_PACE(scale) staging_fails(journals[j], locks[l], scale);
+      staging_fails(journals[j], locks[l]);
     }
   }
   a_lost_lease_fences_the_writer();
