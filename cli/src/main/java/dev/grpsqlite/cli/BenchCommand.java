@@ -62,7 +62,7 @@ final class BenchCommand implements Callable<Integer> {
     }
     Main top = Commands.of(main);
     String name = "grpsqlite-bench-" + Long.toHexString(System.nanoTime());
-    try (ServerConnection connection = top.server().connect();
+    try (ServerConnection connection = top.server().connectDirectly();
         Session session = Session.open(connection, ServerOptions.clientName())) {
       Map<String, Object> shape = new LinkedHashMap<>();
       shape.put("server", session.serverName());

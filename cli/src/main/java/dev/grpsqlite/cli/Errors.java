@@ -1,17 +1,21 @@
 package dev.grpsqlite.cli;
 
 import dev.grpsqlite.cli.Refusal.Kind;
+import dev.grpsqlite.pageclient.Relay;
 import dev.grpsqlite.pageclient.RemoteException;
 
 /** What a server's errors mean to a person. */
 final class Errors {
+  /** What is said already if the extension's code had no server. */
+  private static final String START_ONE = "start one with";
+
   private Errors() {}
 
   static Kind kind(RemoteException e) {
     return switch (e.reason()) {
       case "NO_SUCH_DATABASE", "NO_SUCH_VERSION", "SNAPSHOT_TOO_OLD" -> Kind.NOT_FOUND;
       case "ALREADY_EXISTS", "LEASE_HELD", "LEASE_LOST", "HEAD_MOVED" -> Kind.IN_THE_WAY;
-      case "INVALID_NAME" -> Kind.USAGE;
+      case "INVALID_NAME", Relay.BAD_URL -> Kind.USAGE;
       case "OUTCOME_UNKNOWN" -> Kind.UNKNOWN;
       default ->
           switch (e.code()) {
@@ -34,8 +38,8 @@ final class Errors {
             case UNIMPLEMENTED ->
                 e.reason().isEmpty() ? "this server does not offer that: " + message : message;
             case UNAVAILABLE ->
-                message.startsWith("no server at")
-                    ? message + "; start one with grpsqlite serve, or set GRPSQLITE_URL"
+                message.startsWith("no server at") && !message.contains(START_ONE)
+                    ? message + "; " + START_ONE + " grpsqlite serve, or set GRPSQLITE_URL"
                     : message;
             default -> message;
           };

@@ -28,10 +28,10 @@ final class Home {
         : Path.of(given).toAbsolutePath();
   }
 
-  /** The program that sends large files; there may be none. */
-  static Optional<Path> uploader() {
+  /** The program that speaks to servers for a command; there may be none. */
+  static Optional<Path> relay() {
     return Optional.ofNullable(System.getProperty(FOLDER))
-        .map(folder -> Path.of(folder, "lib", "grpsqlite_upload"))
+        .map(folder -> Path.of(folder, "lib", "grpsqlite_relay"))
         .filter(Files::isExecutable);
   }
 

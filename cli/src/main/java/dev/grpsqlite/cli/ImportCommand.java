@@ -18,7 +18,6 @@ import java.time.Duration;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
-import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -131,7 +130,7 @@ final class ImportCommand implements Callable<Integer> {
       Upload upload = new Upload(session, lease, source.pageSize());
       double seconds;
       try (Progress progress = top.progress("importing", source.bytes())) {
-        stage(top, source, upload, progress);
+        stage(source, upload, progress);
         long version = commit(upload, source);
         seconds = progress.seconds();
         verify(top, session, source, version);
@@ -149,11 +148,10 @@ final class ImportCommand implements Callable<Integer> {
     }
   }
 
-  private static void stage(Main top, SourceFile source, Upload upload, Progress progress)
+  private static void stage(SourceFile source, Upload upload, Progress progress)
       throws IOException, InterruptedException {
-    Optional<Uploader> program = Uploader.of(source, top.server().forTheExtension());
-    if (program.isPresent()) {
-      program.get().send(source, upload.handover(), progress);
+    if (upload.stagesFiles() && !source.hasLog()) {
+      upload.stageFile(source.file(), progress::add);
       return;
     }
     Pieces.each(
@@ -179,7 +177,9 @@ final class ImportCommand implements Callable<Integer> {
     try {
       return upload.commit(source.pageCount());
     } catch (RemoteException e) {
-      if (e.code() == Status.Code.UNAVAILABLE || e.code() == Status.Code.DEADLINE_EXCEEDED) {
+      if (e.code() == Status.Code.UNAVAILABLE
+          || e.code() == Status.Code.DEADLINE_EXCEEDED
+          || e.is("OUTCOME_UNKNOWN")) {
         throw new Refusal(
             Kind.UNKNOWN,
             "the server did not say whether it committed "

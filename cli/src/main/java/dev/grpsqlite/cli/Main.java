@@ -1,6 +1,7 @@
 package dev.grpsqlite.cli;
 
 import dev.grpsqlite.cli.Refusal.Kind;
+import dev.grpsqlite.pageclient.Relay;
 import dev.grpsqlite.pageclient.RemoteException;
 import dev.grpsqlite.pageclient.ServerConnection;
 import java.io.IOException;
@@ -94,7 +95,7 @@ final class Main implements Runnable {
 
   public static void main(String[] arguments) throws InterruptedException {
     // Beside picocli's classes.
-    Thread loading = new Thread(Main::load, "loading");
+    Thread loading = new Thread(() -> load(List.of(arguments)), "loading");
     loading.setDaemon(true);
     loading.start();
     PrintStream out = new PrintStream(System.out, false, StandardCharsets.UTF_8);
@@ -108,13 +109,20 @@ final class Main implements Runnable {
     System.exit(exitCode);
   }
 
-  private static void load() {
+  private static void load(List<String> arguments) {
     try {
       ILoggerFactory unused = LoggerFactory.getILoggerFactory();
     } finally {
       LOGGING.countDown();
     }
-    ServerConnection.load();
+    if (arguments.contains("import")) {
+      SourceFile.load();
+    }
+    if (Home.relay().isPresent()) {
+      Relay.load();
+    } else {
+      ServerConnection.load();
+    }
   }
 
   private int execute(String[] arguments) throws InterruptedException {

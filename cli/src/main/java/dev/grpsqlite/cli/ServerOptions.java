@@ -2,6 +2,7 @@ package dev.grpsqlite.cli;
 
 import dev.grpsqlite.cli.Refusal.Kind;
 import dev.grpsqlite.pageclient.Endpoint;
+import dev.grpsqlite.pageclient.Relay;
 import dev.grpsqlite.pageclient.ServerConnection;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -10,12 +11,16 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Optional;
+import java.util.logging.Level;
+import java.util.logging.Logger;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ScopeType;
 
 /** Which server, as the extension is told: the command line comes first, then the environment. */
 final class ServerOptions {
+  private static final Logger GRPC = Logger.getLogger("io.grpc");
   private static final String DEFAULT_URL = "http://127.0.0.1:50051";
   private static final int CONNECT_TIMEOUT_MS = 5000;
   private static final int TIMEOUT_MS = 30_000;
@@ -138,7 +143,22 @@ final class ServerOptions {
     }
   }
 
+  /**
+   * Connects by {@code lib/grpsqlite_relay} where that can: what gRPC needs takes half of a short
+   * command to load. The relay does not know Java's own authorities.
+   */
   ServerConnection connect() throws IOException {
+    Endpoint endpoint = endpoint();
+    Optional<Path> relay = Home.relay();
+    return relay.isEmpty()
+            || (endpoint.url().contains("https:") && endpoint.tls().authorities() == null)
+        ? connectDirectly()
+        : ServerConnection.through(Relay.start(relay.get(), endpoint), endpoint);
+  }
+
+  /** For what measures: no other process is between this one and the server. */
+  ServerConnection connectDirectly() throws IOException {
+    GRPC.setLevel(Level.SEVERE); // what it warns of is this command's to tell
     try {
       return new ServerConnection(endpoint());
     } catch (IllegalArgumentException e) {

@@ -1,6 +1,7 @@
 package dev.grpsqlite.cli;
 
 import dev.grpsqlite.cli.Refusal.Kind;
+import dev.grpsqlite.pageclient.Relay;
 import java.io.Closeable;
 import java.io.EOFException;
 import java.io.IOException;
@@ -147,12 +148,26 @@ final class SourceFile implements Closeable {
     }
   }
 
+  /** Loads SQLite, which takes a while, for a thread that has nothing else to do before. */
+  static void load() {
+    try (Connection memory = config().createConnection("jdbc:sqlite::memory:");
+        Statement statement = memory.createStatement()) {
+      String unused = first(statement, "SELECT 1");
+    } catch (SQLException e) {
+      // Of the first file that is opened.
+    }
+  }
+
   private static Connection connect(Path path) throws SQLException {
+    // As a URI, so that no character of the path means anything else.
+    return config().createConnection("jdbc:sqlite:" + path.toUri().toString().replace("///", "/"));
+  }
+
+  private static SQLiteConfig config() {
     SQLiteConfig config = new SQLiteConfig();
     config.resetOpenMode(SQLiteOpenMode.CREATE);
     config.setBusyTimeout(BUSY_MS);
-    // As a URI, so that no character of the path means anything else.
-    return config.createConnection("jdbc:sqlite:" + path.toUri().toString().replace("///", "/"));
+    return config;
   }
 
   private static String first(Statement statement, String sql) throws SQLException {
@@ -182,18 +197,9 @@ final class SourceFile implements Closeable {
     };
   }
 
-  /** Where its own bytes are; without links. */
-  Path path() {
-    return path;
-  }
-
-  /** Which file it is, whatever has its name later. */
-  long device() {
-    return device;
-  }
-
-  long inode() {
-    return inode;
+  /** Which file it is; it has all pages if there is no log. */
+  Relay.File file() {
+    return new Relay.File(path, device, inode, pageSize, pageCount);
   }
 
   /** Whether there are pages that are not in the file itself. */

@@ -24,9 +24,9 @@ public final class Dist {
     return existing(ROOT.resolve("dist/bin/grpsqlite"));
   }
 
-  /** What {@code grpsqlite import} sends large files with. */
-  public static Path uploader() {
-    return existing(ROOT.resolve("dist/lib/grpsqlite_upload"));
+  /** What {@code grpsqlite import} speaks to servers with. */
+  public static Path relay() {
+    return existing(ROOT.resolve("dist/lib/grpsqlite_relay"));
   }
 
   /** The extension, as {@code .load} wants it. */

@@ -34,12 +34,8 @@ class CommandImportTest {
     source = folder.resolve("a source?.db");
   }
 
-  private static Client quick(Client client) {
-    return client.with("GRPSQLITE_JAVA_OPTS", "-XX:TieredStopAtLevel=1");
-  }
-
   private Client client(Kind kind) throws Exception {
-    return quick(kind.client(folder));
+    return kind.client(folder);
   }
 
   private void make(Client client, int rows) throws Exception {
@@ -75,7 +71,7 @@ class CommandImportTest {
     }
   }
 
-  /** So large that a program of its own sends it, if there is one. */
+  /** The relay sends it, if there is one. */
   @ParameterizedTest
   @ValueSource(strings = {"", "-Dgrpsqlite.home=/nowhere"})
   void aLargeOneIsExportedByteForByteWhoeverSendsIt(String javaOptions) throws Exception {
@@ -88,7 +84,7 @@ class CommandImportTest {
                   + ROWS.formatted(3000)
                   + " INSERT INTO t VALUES (0, zeroblob(3000000)); DELETE FROM t WHERE i % 7 = 1;")
           .ok();
-      client = client.with("GRPSQLITE_JAVA_OPTS", "-XX:TieredStopAtLevel=1 " + javaOptions);
+      client = client.with("GRPSQLITE_JAVA_OPTS", javaOptions);
       client.command("import", "--check=full", source.toString(), "large.db").ok();
       Path copy = folder.resolve("copy.db");
       client.command("export", "large.db", copy.toString()).ok();
@@ -100,7 +96,7 @@ class CommandImportTest {
   void ifWhatSendsIsKilledTheImportSaysSoAndLeavesNoName() throws Exception {
     try (ServerProcess server =
         ServerProcess.memory(folder, "--session-ttl-ms=1000", "--metrics-listen=127.0.0.1:0")) {
-      Client client = quick(new Client(folder, server.url()));
+      Client client = new Client(folder, server.url());
       make(client, 24 * 350);
       boolean inTheMiddle = false;
       for (int round = 0; round < 5 && !inTheMiddle; round++) {
@@ -113,31 +109,21 @@ class CommandImportTest {
               server::log);
           program.children().forEach(ProcessHandle::destroyForcibly);
           Finished finished = program.finish();
-          inTheMiddle = finished.exit() != 0;
-          if (inTheMiddle) {
-            assertEquals(1, finished.exit(), finished.toString());
+          inTheMiddle = finished.exit() == 1;
+          if (!inTheMiddle) { // but later: before the commit was answered, or never
+            assertTrue(finished.exit() == 0 || finished.exit() == 9, finished.toString());
+          } else {
             assertTrue(finished.err().contains("ended in the middle"), finished.toString());
-            assertEquals("", client.command("ls", "--all", name).ok());
+            Await.until(
+                "the session to be over, and with it the name",
+                Duration.ofMinutes(1),
+                () -> client.command("ls", "--all", name).ok().isEmpty(),
+                server::log);
           }
         }
       }
       assertTrue(inTheMiddle, "nothing was killed in its middle");
     }
-  }
-
-  /** It has no lock of that one. */
-  @Test
-  void whatSendsRefusesAnotherFileOfThatName() throws Exception {
-    Client client = client(Kind.MEMORY);
-    make(client, 10);
-    String id = "0123456789abcdef".repeat(2);
-    Finished refused =
-        client
-            .with("GRPSQLITE_UPLOAD_FILE", source.toString())
-            .with("GRPSQLITE_UPLOAD", (id + " ").repeat(3) + "1 4096 1 4194304 1000 1 1")
-            .run("", Dist.uploader().toString());
-    assertEquals(1, refused.exit(), refused.toString());
-    assertEquals("failed 2 - " + source + " is another file now\n", refused.out());
   }
 
   @Test
@@ -198,9 +184,7 @@ class CommandImportTest {
   @Test
   void whatIsNoDatabaseIsRefusedBeforeAServerIsWaitedFor() throws Exception {
     try (ServerSocket silent = new ServerSocket(0, 5, InetAddress.getLoopbackAddress())) {
-      Client client =
-          new Client(folder, "http://127.0.0.1:" + silent.getLocalPort())
-              .with("GRPSQLITE_JAVA_OPTS", "-XX:TieredStopAtLevel=1");
+      Client client = new Client(folder, "http://127.0.0.1:" + silent.getLocalPort());
       Path text = Files.writeString(folder.resolve("text"), "no database ".repeat(1000));
       assertRefused(client, 7, "is no SQLite database", text, "a.db");
       assertRefused(client, 4, "there is no file", folder.resolve("missing"), "a.db");
@@ -278,7 +262,7 @@ class CommandImportTest {
     Random random = new Random(seed);
     int mib = 24; // of which the server has some megabytes in memory, not yet in a file
     try (ServerProcess server = ServerProcess.rocksdb(folder)) {
-      Client client = quick(new Client(folder, server.url()));
+      Client client = new Client(folder, server.url());
       make(client, mib * 350);
       long size = Files.size(source);
       Path data = folder.resolve("data");
@@ -318,7 +302,7 @@ class CommandImportTest {
   void killedInTheMiddleItLeavesNoName(Kind kind) throws Exception {
     try (ServerProcess server =
         kind.start(folder, "--session-ttl-ms=1000", "--metrics-listen=127.0.0.1:0")) {
-      Client client = quick(new Client(folder, server.url()));
+      Client client = new Client(folder, server.url());
       make(client, 24 * 350);
       String name = "";
       boolean inTheMiddle = false;
@@ -363,7 +347,7 @@ class CommandImportTest {
   @Test
   void aServerThatIsKilledInTheMiddleHasAllOfItInTheEndAndNoGarbage() throws Exception {
     try (ServerProcess server = ServerProcess.rocksdb(folder)) {
-      Client client = quick(new Client(folder, server.url()));
+      Client client = new Client(folder, server.url());
       make(client, 30 * 350);
       Path staged = folder.resolve("data/staged");
       int interrupted = 0;

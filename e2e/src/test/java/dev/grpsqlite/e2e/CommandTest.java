@@ -26,7 +26,7 @@ class CommandTest {
 
   @BeforeEach
   void connect() throws Exception {
-    client = Kind.VERSIONED.client(folder).with("GRPSQLITE_JAVA_OPTS", "-XX:TieredStopAtLevel=1");
+    client = Kind.VERSIONED.client(folder);
   }
 
   /** The names in an answer, in their order. */
@@ -166,8 +166,7 @@ class CommandTest {
             allow nobody read **
             """);
     try (ServerProcess server = ServerProcess.memory(folder, "--tokens-file", rules.toString())) {
-      Client known =
-          new Client(folder, server.url()).with("GRPSQLITE_JAVA_OPTS", "-XX:TieredStopAtLevel=1");
+      Client known = new Client(folder, server.url());
       Path token = Files.writeString(folder.resolve("token"), "not-the-secret\n");
       for (String option : List.of("--token-file=" + token, "--token=not-the-secret")) {
         Finished refused = known.command(option, "ls");

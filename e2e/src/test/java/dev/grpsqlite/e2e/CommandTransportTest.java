@@ -19,10 +19,6 @@ class CommandTransportTest {
 
   @TempDir Path folder;
 
-  private static Client quick(Client client) {
-    return client.with("GRPSQLITE_JAVA_OPTS", "-XX:TieredStopAtLevel=1");
-  }
-
   private Path source(Client client, int rows) throws Exception {
     Path source = folder.resolve("source.db");
     client.localShell(source, ROWS.formatted(rows)).ok();
@@ -52,7 +48,7 @@ class CommandTransportTest {
             made.key("server").toString(),
             "--tls-client-ca",
             authority)) {
-      Client nobody = quick(new Client(folder, "https://127.0.0.1:" + server.port()));
+      Client nobody = new Client(folder, "https://127.0.0.1:" + server.port());
       Path source = source(nobody, 1500);
       assertThereAndBack(
           nobody
@@ -69,7 +65,7 @@ class CommandTransportTest {
   void anImportAndAnExportThroughAUnixSocket() throws Exception {
     Path socket = folder.resolve("socket");
     try (ServerProcess server = ServerProcess.memory(folder, "--listen", "unix:" + socket)) {
-      Client client = quick(new Client(folder, "unix:" + socket));
+      Client client = new Client(folder, "unix:" + socket);
       assertThereAndBack(client, source(client, 1500));
       assertTrue(server.isAlive());
     }
@@ -77,7 +73,7 @@ class CommandTransportTest {
 
   @Test
   void theProgressOfAnImportIsShownOnATerminalAndNowhereElse() throws Exception {
-    Client client = quick(Kind.ROCKSDB.client(folder));
+    Client client = Kind.ROCKSDB.client(folder);
     Path source = source(client, 60 * 350);
     String command = Dist.command() + " import --replace " + source + " progress.db";
     String shown = client.run("", "script", "-qec", command, "/dev/null").ok();
@@ -89,7 +85,7 @@ class CommandTransportTest {
 
   @Test
   void whatAServerCannotCopyAtOneVersionIsNotExported() throws Exception {
-    Client client = quick(Kind.FILES_NOT_ATOMIC.client(folder));
+    Client client = Kind.FILES_NOT_ATOMIC.client(folder);
     String name = Kind.freshName("files");
     client.shell(name, "CREATE TABLE t (x); INSERT INTO t VALUES (1);").ok();
     Finished refused = client.command("export", name, folder.resolve("copy.db").toString());

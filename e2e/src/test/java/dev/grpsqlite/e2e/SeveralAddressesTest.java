@@ -241,8 +241,7 @@ class SeveralAddressesTest {
     Kind.VERSIONED.client(folder).shell(database, "CREATE TABLE t (n);").ok();
     try (Fronts fronts = new Fronts(Kind.VERSIONED.server())) {
       fronts.kill(0);
-      Client client =
-          new Client(folder, fronts.urls()).with("GRPSQLITE_JAVA_OPTS", "-XX:TieredStopAtLevel=1");
+      Client client = new Client(folder, fronts.urls());
       assertTrue(client.command("stat", database).ok().contains(database));
     }
   }

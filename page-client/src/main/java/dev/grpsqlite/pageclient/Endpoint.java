@@ -23,6 +23,15 @@ public record Endpoint(
 
   private static final Pattern COMMA = Pattern.compile(", *((?=https?://|unix:))?");
 
+  /** To load classes with, not to be called. */
+  static final Endpoint NOBODY =
+      new Endpoint(
+          "http://localhost",
+          null,
+          new Tls(null, null, null),
+          Duration.ofSeconds(1),
+          Duration.ofSeconds(1));
+
   /**
    * Files in PEM; null where the default does: the system's authorities, no certificate.
    *

@@ -3,6 +3,7 @@ package dev.grpsqlite.pageclient;
 import com.google.protobuf.Any;
 import com.google.protobuf.InvalidProtocolBufferException;
 import com.google.rpc.ErrorInfo;
+import io.grpc.Metadata;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.protobuf.StatusProto;
@@ -11,6 +12,9 @@ import io.grpc.protobuf.StatusProto;
 public final class RemoteException extends RuntimeException {
   private static final String DOMAIN = "grpsqlite";
 
+  /** Netty quotes what it could not understand, all of it. */
+  private static final int MOST_OF_A_CAUSE = 160;
+
   private final Status.Code code;
   private final String reason;
 
@@ -18,11 +22,6 @@ public final class RemoteException extends RuntimeException {
     super(message);
     this.code = code;
     this.reason = reason;
-  }
-
-  /** What another process was told by the server. */
-  public static RemoteException relayed(int code, String reason, String message) {
-    return new RemoteException(Status.fromCodeValue(code).getCode(), reason, message);
   }
 
   /** See {@link ServerConnection#load}: details come with protobuf's descriptors. */
@@ -39,8 +38,12 @@ public final class RemoteException extends RuntimeException {
   static RemoteException of(StatusRuntimeException error) {
     Status status = error.getStatus();
     String reason = "";
-    com.google.rpc.Status details = StatusProto.fromThrowable(error);
-    if (details != null) {
+    Metadata trailers = error.getTrailers();
+    String relayed = trailers == null ? null : trailers.get(Relay.REASON);
+    com.google.rpc.Status details = relayed == null ? StatusProto.fromThrowable(error) : null;
+    if (relayed != null) {
+      reason = relayed;
+    } else if (details != null) {
       for (Any detail : details.getDetailsList()) {
         if (detail.is(ErrorInfo.class)) {
           try {
@@ -55,7 +58,7 @@ public final class RemoteException extends RuntimeException {
     String text = status.getDescription();
     Throwable cause = status.getCause();
     String message =
-        (text == null ? status.getCode().name() : text)
+        (text == null ? status.getCode().name() : text.lines().findFirst().orElse(""))
             + (cause == null ? "" : " (" + deepest(cause) + ")");
     return new RemoteException(status.getCode(), reason, message);
   }
@@ -65,7 +68,10 @@ public final class RemoteException extends RuntimeException {
     while (at.getCause() != null) {
       at = at.getCause();
     }
-    return at.getMessage() == null ? at.getClass().getSimpleName() : at.getMessage();
+    String message = at.getMessage() == null ? at.getClass().getSimpleName() : at.getMessage();
+    return message.length() <= MOST_OF_A_CAUSE
+        ? message
+        : message.substring(0, MOST_OF_A_CAUSE) + "…";
   }
 
   public Status.Code code() {

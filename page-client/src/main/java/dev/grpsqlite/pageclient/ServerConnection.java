@@ -4,33 +4,20 @@ import dev.grpsqlite.proto.file.GrpsqliteGrpc;
 import dev.grpsqlite.proto.v1.AdminGrpc;
 import dev.grpsqlite.proto.v1.PageStoreGrpc;
 import dev.grpsqlite.proto.v1.StagePagesResponse;
+import io.grpc.Channel;
 import io.grpc.ClientInterceptor;
-import io.grpc.ManagedChannel;
 import io.grpc.Metadata;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
-import io.grpc.netty.shaded.io.grpc.netty.GrpcSslContexts;
-import io.grpc.netty.shaded.io.grpc.netty.NettyChannelBuilder;
-import io.grpc.netty.shaded.io.netty.channel.EventLoopGroup;
-import io.grpc.netty.shaded.io.netty.channel.MultiThreadIoEventLoopGroup;
-import io.grpc.netty.shaded.io.netty.channel.epoll.Epoll;
-import io.grpc.netty.shaded.io.netty.channel.epoll.EpollDomainSocketChannel;
-import io.grpc.netty.shaded.io.netty.channel.epoll.EpollIoHandler;
-import io.grpc.netty.shaded.io.netty.channel.epoll.EpollSocketChannel;
-import io.grpc.netty.shaded.io.netty.channel.nio.NioIoHandler;
-import io.grpc.netty.shaded.io.netty.channel.socket.nio.NioSocketChannel;
-import io.grpc.netty.shaded.io.netty.channel.unix.DomainSocketAddress;
-import io.grpc.netty.shaded.io.netty.handler.ssl.SslContextBuilder;
 import io.grpc.stub.AbstractStub;
 import io.grpc.stub.ClientCalls;
 import io.grpc.stub.MetadataUtils;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.net.URI;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
@@ -42,31 +29,20 @@ import java.util.function.Supplier;
  * before the first call. Thread-safe; whoever makes it closes it.
  */
 public final class ServerConnection implements AutoCloseable {
-  /** As large as a server may send: four times what it is asked not to exceed. */
-  private static final int MAX_INBOUND_BYTES = 16 << 20;
-
-  /** Of HTTP/2, so that several answers of a megabyte are under way. */
-  private static final int WINDOW_BYTES = 8 << 20;
+  /** How a sentence begins that says so; a relay's does. */
+  private static final String NO_SERVER = "no server at ";
 
   private static final int FIRST_PAUSE_MS = 10;
   private static final int LAST_PAUSE_MS = 1000;
-  private static final int UNIX_PREFIX = "unix:".length();
   private static final Metadata.Key<String> AUTHORIZATION =
       Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER);
 
   private final Endpoint endpoint;
-  private final List<ManagedChannel> channels = new ArrayList<>();
+  private final Transport transport;
+  private final List<Channel> channels = new ArrayList<>();
 
   /** Beside each of them, for what is uploaded, when it is first wanted. */
-  private final ConcurrentHashMap<Lane, ManagedChannel> lanes = new ConcurrentHashMap<>();
-
-  /**
-   * Its own, not gRPC's for all: those threads wait in native code for a second more after the last
-   * use, and the JVM's end waits for them.
-   */
-  private final EventLoopGroup loops =
-      new MultiThreadIoEventLoopGroup(
-          Epoll.isAvailable() ? EpollIoHandler.newFactory() : NioIoHandler.newFactory());
+  private final ConcurrentHashMap<Lane, Channel> lanes = new ConcurrentHashMap<>();
 
   private final ClientInterceptor credentials;
 
@@ -83,7 +59,21 @@ public final class ServerConnection implements AutoCloseable {
    * @throws IOException if a file for TLS cannot be used
    */
   public ServerConnection(Endpoint endpoint) throws IOException {
+    this(endpoint, new NettyTransport(endpoint.tls()));
+  }
+
+  /**
+   * Sets up a connection whose calls another program makes.
+   *
+   * @param relay closed with the connection
+   */
+  public static ServerConnection through(Relay relay, Endpoint endpoint) throws IOException {
+    return new ServerConnection(endpoint, relay);
+  }
+
+  private ServerConnection(Endpoint endpoint, Transport transport) throws IOException {
     this.endpoint = endpoint;
+    this.transport = transport;
     Metadata headers = new Metadata();
     if (endpoint.token() != null) {
       headers.put(AUTHORIZATION, "Bearer " + endpoint.token());
@@ -92,7 +82,7 @@ public final class ServerConnection implements AutoCloseable {
     boolean isComplete = false;
     try {
       for (String url : endpoint.urls()) {
-        channels.add(channel(url));
+        channels.add(transport.channel(url));
       }
       isComplete = true;
     } finally {
@@ -107,14 +97,7 @@ public final class ServerConnection implements AutoCloseable {
    * has nothing else to do before the first one is made. Nothing is sent.
    */
   public static void load() {
-    Endpoint nobody =
-        new Endpoint(
-            "http://localhost",
-            null,
-            new Endpoint.Tls(null, null, null),
-            Duration.ofSeconds(1),
-            Duration.ofSeconds(1));
-    try (ServerConnection connection = new ServerConnection(nobody)) {
+    try (ServerConnection connection = new ServerConnection(Endpoint.NOBODY)) {
       connection.pages();
       RemoteException.load();
     } catch (IOException e) {
@@ -122,51 +105,7 @@ public final class ServerConnection implements AutoCloseable {
     }
   }
 
-  private ManagedChannel channel(String url) throws IOException {
-    NettyChannelBuilder builder;
-    if (url.startsWith("unix:")) {
-      builder =
-          NettyChannelBuilder.forAddress(new DomainSocketAddress(url.substring(UNIX_PREFIX)))
-              .channelType(EpollDomainSocketChannel.class)
-              .overrideAuthority("localhost")
-              .usePlaintext();
-    } else {
-      URI uri = URI.create(url);
-      boolean secure = "https".equals(uri.getScheme());
-      if (uri.getHost() == null) {
-        throw new IllegalArgumentException("'" + url + "' names no host");
-      }
-      int port = uri.getPort() < 0 ? (secure ? 443 : 80) : uri.getPort();
-      builder =
-          NettyChannelBuilder.forAddress(uri.getHost(), port)
-              .channelType(Epoll.isAvailable() ? EpollSocketChannel.class : NioSocketChannel.class);
-      if (secure) {
-        SslContextBuilder context = GrpcSslContexts.forClient();
-        Endpoint.Tls tls = endpoint.tls();
-        try {
-          if (tls.authorities() != null) {
-            context.trustManager(tls.authorities().toFile());
-          }
-          if (tls.certificate() != null && tls.key() != null) {
-            context.keyManager(tls.certificate().toFile(), tls.key().toFile());
-          }
-        } catch (IllegalArgumentException e) {
-          throw new IOException("a file for TLS cannot be used: " + e.getMessage(), e);
-        }
-        builder.sslContext(context.build());
-      } else {
-        builder.usePlaintext();
-      }
-    }
-    return builder
-        .eventLoopGroup(loops)
-        .maxInboundMessageSize(MAX_INBOUND_BYTES)
-        .flowControlWindow(WINDOW_BYTES)
-        .disableRetry()
-        .build();
-  }
-
-  private ManagedChannel channel() {
+  private Channel channel() {
     return channels.get(inUse.get());
   }
 
@@ -179,6 +118,11 @@ public final class ServerConnection implements AutoCloseable {
     List<String> urls = new ArrayList<>(endpoint.urls());
     Collections.rotate(urls, -inUse.get());
     return String.join(",", urls);
+  }
+
+  /** The program that makes the calls, if it is one. */
+  Optional<Relay> relay() {
+    return transport instanceof Relay relay ? Optional.of(relay) : Optional.empty();
   }
 
   PageStoreGrpc.PageStoreBlockingStub pages() {
@@ -197,12 +141,12 @@ public final class ServerConnection implements AutoCloseable {
         stub.getChannel(), StageMessage.METHOD, stub.getCallOptions(), message);
   }
 
-  private ManagedChannel lane(int number) {
+  private Channel lane(int number) {
     return lanes.computeIfAbsent(
         new Lane(inUse.get(), number),
         lane -> {
           try {
-            return channel(endpoint.urls().get(lane.channel));
+            return transport.another(endpoint.urls().get(lane.channel));
           } catch (IOException e) {
             throw new UncheckedIOException(e);
           }
@@ -266,8 +210,10 @@ public final class ServerConnection implements AutoCloseable {
   }
 
   private RemoteException unreachable(RemoteException why) {
-    return new RemoteException(
-        Status.Code.UNAVAILABLE, "", "no server at " + endpoint + ": " + why.getMessage());
+    String message = why.getMessage();
+    return message.startsWith(NO_SERVER)
+        ? why
+        : new RemoteException(Status.Code.UNAVAILABLE, "", NO_SERVER + endpoint + ": " + message);
   }
 
   /** So that clients that lost a server together do not come back together. */
@@ -282,8 +228,6 @@ public final class ServerConnection implements AutoCloseable {
 
   @Override
   public void close() {
-    channels.forEach(ManagedChannel::shutdownNow);
-    lanes.values().forEach(ManagedChannel::shutdownNow);
-    loops.shutdownGracefully(0, 1, TimeUnit.SECONDS).awaitUninterruptibly(1, TimeUnit.SECONDS);
+    transport.close();
   }
 }

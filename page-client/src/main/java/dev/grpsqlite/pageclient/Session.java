@@ -1,11 +1,14 @@
 package dev.grpsqlite.pageclient;
 
 import com.google.protobuf.ByteString;
+import com.google.protobuf.InvalidProtocolBufferException;
+import com.google.protobuf.Parser;
 import com.google.protobuf.Timestamp;
 import dev.grpsqlite.proto.v1.AcquireLeaseRequest;
 import dev.grpsqlite.proto.v1.AcquireLeaseResponse;
 import dev.grpsqlite.proto.v1.Capabilities;
 import dev.grpsqlite.proto.v1.CloseSessionRequest;
+import dev.grpsqlite.proto.v1.CommitResponse;
 import dev.grpsqlite.proto.v1.KeepAliveRequest;
 import dev.grpsqlite.proto.v1.OpenDatabaseRequest;
 import dev.grpsqlite.proto.v1.OpenDatabaseResponse;
@@ -13,10 +16,12 @@ import dev.grpsqlite.proto.v1.OpenSessionRequest;
 import dev.grpsqlite.proto.v1.OpenSessionResponse;
 import dev.grpsqlite.proto.v1.ReleaseLeaseRequest;
 import dev.grpsqlite.proto.v1.Snapshot;
+import dev.grpsqlite.proto.v1.StatDatabaseResponse;
 import io.grpc.StatusRuntimeException;
 import java.security.SecureRandom;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
@@ -79,6 +84,29 @@ public final class Session implements AutoCloseable {
     OpenSessionRequest request =
         OpenSessionRequest.newBuilder().setSessionId(id).setClientName(clientName).build();
     return connection.call(() -> connection.pages().openSession(request));
+  }
+
+  /** See {@link Relay#load}. */
+  static void load(ServerConnection nobody) {
+    try {
+      open(nobody, "").close();
+    } catch (RemoteException e) {
+      // As it has to.
+    }
+    List<Parser<?>> answers =
+        List.of(
+            OpenSessionResponse.parser(),
+            StatDatabaseResponse.parser(),
+            OpenDatabaseResponse.parser(),
+            AcquireLeaseResponse.parser(),
+            CommitResponse.parser());
+    for (Parser<?> parser : answers) {
+      try {
+        Object unused = parser.parseFrom(ByteString.EMPTY);
+      } catch (InvalidProtocolBufferException e) {
+        throw new IllegalStateException(e); // nothing is a message
+      }
+    }
   }
 
   static ByteString randomId() {

@@ -5,8 +5,10 @@ import dev.grpsqlite.pageclient.Session.Lease;
 import dev.grpsqlite.proto.v1.CommitRequest;
 import dev.grpsqlite.proto.v1.StagePagesRequest;
 import java.io.IOException;
+import java.util.HexFormat;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.LongConsumer;
 
 /**
  * A commit of whatever size: pages are staged, by several threads at once if they like, and then
@@ -93,27 +95,37 @@ public final class Upload {
     }
   }
 
-  /** What another process needs to know to stage all pages of a file in place of this one. */
-  public record Handover(
-      String urls,
-      ByteString session,
-      ByteString database,
-      ByteString stage,
-      long epoch,
-      int pageSize,
-      int maxMessageBytes,
-      long timeoutMs) {}
+  /** Whether {@link #stageFile} works. */
+  public boolean stagesFiles() {
+    return session.connection().relay().isPresent();
+  }
 
-  public Handover handover() {
-    return new Handover(
-        session.connection().urls(),
-        session.id(),
-        lease.database(),
-        stage,
-        lease.epoch(),
-        pageSize,
+  /**
+   * Stages all pages of a file, where the connection goes through a {@link Relay}. Returns when the
+   * server has them.
+   *
+   * @param onSent told of bytes that the server has taken, by another thread
+   */
+  public void stageFile(Relay.File file, LongConsumer onSent) {
+    ServerConnection connection = session.connection();
+    Relay relay = connection.relay().orElseThrow();
+    relay.upload(
+        connection.urls(),
+        hex(session.id())
+            + " "
+            + hex(lease.database())
+            + " "
+            + hex(stage)
+            + " "
+            + Long.toUnsignedString(lease.epoch()),
         session.maxMessageBytes(),
-        session.connection().endpoint().timeout().toMillis());
+        connection.endpoint().timeout().toMillis(),
+        file,
+        onSent);
+  }
+
+  private static String hex(ByteString id) {
+    return HexFormat.of().formatHex(id.toByteArray());
   }
 
   /**

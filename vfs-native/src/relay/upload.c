@@ -1,4 +1,4 @@
-#include "upload/upload.h"
+#include "relay/upload.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -91,10 +91,7 @@ static void send_run(uploading *all, uint64_t first, uint64_t end, buffers *b) {
     if (code == GSQ_OK) code = send_pages(u, count, b, &error);
     b->next_pages = gsq_now_ms() - begun_ms < SOON_MS ? all->most_pages : all->slow_pages;
     pthread_mutex_lock(&all->mutex);
-    if (code == GSQ_OK && all->code == GSQ_OK &&
-        u->on_sent(u->arg, (uint64_t)count * u->page_size) != 0) {
-      code = gsq_error_set(&error, GSQ_CANCELLED, "nobody waits for the upload any more");
-    }
+    if (code == GSQ_OK) u->on_sent(u->arg, (uint64_t)count * u->page_size);
     if (code != GSQ_OK && all->code == GSQ_OK) {
       all->code = code;
       all->error = error;

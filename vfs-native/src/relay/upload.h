@@ -3,8 +3,8 @@
 ** from the file's pages in memory to a buffer, and from there to the socket. Who calls it has the
 ** session and the lease, keeps them alive, and commits afterwards.
 */
-#ifndef GSQ_UPLOAD_UPLOAD_H
-#define GSQ_UPLOAD_UPLOAD_H
+#ifndef GSQ_RELAY_UPLOAD_H
+#define GSQ_RELAY_UPLOAD_H
 
 #include <stdint.h>
 
@@ -19,8 +19,8 @@ typedef struct gsq_upload {
   int64_t timeout_ms; /* of each message */
   int fd;             /* the file; read by position */
 
-  /* `bytes` more have been taken by the server. Of one thread at a time. Nonzero ends the upload. */
-  int (*on_sent)(void *arg, uint64_t bytes);
+  /* `bytes` more have been taken by the server. Of one thread at a time. */
+  void (*on_sent)(void *arg, uint64_t bytes);
   void *arg;
 } gsq_upload;
 
