@@ -54,7 +54,7 @@ public final class Relay implements Transport {
   private final Map<Long, Asked> asked = new ConcurrentHashMap<>();
   private final AtomicLong numbers = new AtomicLong();
   private final String program;
-  private volatile boolean ran;
+  private volatile boolean neverRan;
   private volatile boolean ended;
 
   /** Who waits for the answers to something; told by the reading thread. */
@@ -247,7 +247,7 @@ public final class Relay implements Transport {
         asks.flush();
       }
     } catch (IOException e) {
-      close(); // Who reads its answers comes to their end then.
+      kill(); // Who reads its answers comes to their end then.
     }
     if (ended) {
       endAll();
@@ -258,14 +258,15 @@ public final class Relay implements Transport {
     for (Long number : List.copyOf(asked.keySet())) {
       Asked by = asked.remove(number);
       if (by != null) {
-        by.lost(ran ? null : program + " does not run here; remove it, and Java does its work");
+        by.lost(
+            neverRan ? program + " does not run here; remove it, and Java does its work" : null);
       }
     }
   }
 
   private void read(InputStream from) {
     try (InputStream answers = new BufferedInputStream(from)) {
-      ran = READY.equals(line(answers));
+      neverRan = !READY.equals(line(answers));
       for (String line = line(answers); line != null; line = line(answers)) {
         take(line.split(" ", 5), answers);
       }
@@ -314,6 +315,13 @@ public final class Relay implements Transport {
       line.write(next);
     }
     return line.toString(StandardCharsets.UTF_8);
+  }
+
+  /** What it has said can still be read, as it could not after {@link Process#destroy}. */
+  private void kill() {
+    if (process != null) {
+      process.toHandle().destroyForcibly();
+    }
   }
 
   @Override

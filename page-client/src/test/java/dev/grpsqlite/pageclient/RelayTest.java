@@ -10,6 +10,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -61,6 +63,32 @@ class RelayTest {
     RemoteException failure = failure(script);
     assertEquals(Status.Code.INTERNAL, failure.code(), failure::toString);
     assertEquals("OUTCOME_UNKNOWN", failure.reason());
+  }
+
+  /** What the program said before it ended counts, however late it is read. */
+  @Test
+  void itRanIfItSaidSo() throws Exception {
+    List<Thread> others = new ArrayList<>();
+    for (int i = 0; i < 2 * Runtime.getRuntime().availableProcessors(); i++) {
+      others.add(new Thread(RelayTest::compute));
+    }
+    others.forEach(Thread::start);
+    try {
+      for (int i = 0; i < 20; i++) {
+        aCallIsOverWithTheProgram("exit 1");
+      }
+    } finally {
+      others.forEach(Thread::interrupt);
+      for (Thread other : others) {
+        other.join();
+      }
+    }
+  }
+
+  private static void compute() {
+    while (!Thread.currentThread().isInterrupted()) {
+      Thread.onSpinWait();
+    }
   }
 
   /** As when a library is missing that it needs. */
