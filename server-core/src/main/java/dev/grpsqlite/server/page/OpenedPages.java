@@ -47,10 +47,10 @@ final class OpenedPages {
   CompletableFuture<Reading> of(DatabaseId database, Snapshot snapshot) {
     Kept before = find(database);
     if (before == null || before.version > snapshot.version()) {
-      return CompletableFuture.completedFuture(new Reading(database, snapshot, Map.of()));
+      return CompletableFuture.completedFuture(new Reading(database, snapshot, Map.of(), false));
     }
     if (before.version == snapshot.version()) {
-      return CompletableFuture.completedFuture(new Reading(database, snapshot, before.pages));
+      return CompletableFuture.completedFuture(new Reading(database, snapshot, before.pages, true));
     }
     return CompletableFuture.completedFuture(before.version)
         .thenCompose(version -> store.changes(database, version, snapshot.version(), MOST_CHANGES))
@@ -59,7 +59,8 @@ final class OpenedPages {
                 new Reading(
                     database,
                     snapshot,
-                    error == null ? unchanged(before.pages, changes) : Map.of()));
+                    error == null ? unchanged(before.pages, changes) : Map.of(),
+                    false));
   }
 
   private static Map<Long, PageImage> unchanged(Map<Long, PageImage> pages, Changes changes) {
@@ -105,48 +106,61 @@ final class OpenedPages {
     private final DatabaseId database;
     private final Snapshot snapshot;
     private final Map<Long, PageImage> had;
-    private final Map<Long, PageImage> used = new HashMap<>();
+    private final List<PageImage> used = new ArrayList<>();
 
-    private Reading(DatabaseId database, Snapshot snapshot, Map<Long, PageImage> had) {
+    /** Whether what it had is kept as of this version, and it needed nothing else. */
+    private boolean isKept;
+
+    private Reading(
+        DatabaseId database, Snapshot snapshot, Map<Long, PageImage> had, boolean isKept) {
       this.database = database;
       this.snapshot = snapshot;
       this.had = had;
+      this.isKept = isKept;
     }
 
     /** These pages, in any order. */
     CompletableFuture<List<PageImage>> read(long[] pages) {
       List<PageImage> found = new ArrayList<>(pages.length);
-      long[] missing = Arrays.stream(pages).filter(page -> !had.containsKey(page)).toArray();
+      long[] missing = new long[pages.length];
+      int missed = 0;
       for (long page : pages) {
         PageImage image = had.get(page);
-        if (image != null) {
+        if (image == null) {
+          missing[missed++] = page;
+        } else {
           found.add(image);
-          used.put(page, image);
         }
       }
-      if (missing.length == 0) {
+      used.addAll(found);
+      if (missed == 0) {
         return CompletableFuture.completedFuture(found);
       }
+      isKept = false;
       return store
-          .read(database, snapshot.version(), missing)
+          .read(database, snapshot.version(), Arrays.copyOf(missing, missed))
           .thenApply(
               read -> {
-                for (PageImage image : read) {
-                  found.add(image);
-                  used.put(image.number(), image);
-                }
+                found.addAll(read);
+                used.addAll(read);
                 return found;
               });
     }
 
     /** It is over: what it read may be of use to others. */
     void keep() {
+      if (isKept) {
+        return;
+      }
       Map<Long, PageImage> all = new HashMap<>(had);
-      all.putAll(used);
-      // What no open has looked at for long is not kept for ever.
-      Map<Long, PageImage> pages = bytesOf(all) > MOST_OF_ONE_BYTES ? used : all;
-      if (!pages.isEmpty()) {
-        OpenedPages.this.keep(database, new Kept(snapshot.version(), pages, bytesOf(pages)));
+      used.forEach(image -> all.put(image.number(), image));
+      if (bytesOf(all) > MOST_OF_ONE_BYTES) {
+        // What no open has looked at for long is not kept for ever.
+        all.clear();
+        used.forEach(image -> all.put(image.number(), image));
+      }
+      if (!all.isEmpty()) {
+        OpenedPages.this.keep(database, new Kept(snapshot.version(), all, bytesOf(all)));
       }
     }
   }

@@ -1,10 +1,10 @@
 package dev.grpsqlite.server.predict;
 
 import dev.grpsqlite.server.spi.PageImage;
+import java.util.ArrayList;
 import java.util.HashMap;
-import java.util.LinkedHashSet;
+import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /** The pages that a round has before it, and those that it misses. */
@@ -19,9 +19,28 @@ final class Hand {
   final Shape shape;
   private int usable;
   private final int batch;
-  private final Map<Long, PageImage> images = new HashMap<>();
-  private final Map<Long, BtreePage> trees = new HashMap<>();
-  private final Set<Long> wanted = new LinkedHashSet<>();
+
+  /** What is here and what is wanted: one look finds either, for there are hundreds in an open. */
+  private final Map<Long, Held> pages = new HashMap<>();
+
+  /** In the order in which they were; some may have come since. */
+  private final List<Held> wanted = new ArrayList<>();
+
+  private int missing;
+
+  private static final class Held {
+    final long page;
+    @Nullable PageImage image; // null: it is wanted
+    @Nullable BtreePage tree; // null: it is none, or nobody has asked
+
+    Held(long page) {
+      this.page = page;
+    }
+
+    boolean isInterior() {
+      return tree != null && !tree.isLeaf();
+    }
+  }
 
   Hand(Shape shape, int usable) {
     this.shape = shape;
@@ -48,34 +67,42 @@ final class Hand {
    * without it is over, for nothing is wanted any more.
    */
   boolean look(long page) {
-    if (images.containsKey(page)) {
-      return true;
+    Held held = pages.get(page);
+    if (held != null) {
+      return held.image != null;
     }
-    if (wanted.size() < batch && exists(page)) {
-      wanted.add(page);
+    if (missing < batch && exists(page)) {
+      Held wish = new Held(page);
+      pages.put(page, wish);
+      wanted.add(wish);
+      missing++;
     }
     return false;
   }
 
   /** A page that is here. */
   PageImage image(long page) {
-    PageImage image = images.get(page);
-    if (image == null) {
+    return image(pages.get(page), page);
+  }
+
+  private static PageImage image(@Nullable Held held, long page) {
+    if (held == null || held.image == null) {
       throw new IllegalStateException("page " + page + " was not looked for");
     }
-    return image;
+    return held.image;
   }
 
   /** A page that is here, if it is one of a b-tree. */
   @Nullable BtreePage tree(long page) {
-    BtreePage known = trees.get(page);
-    if (known == null) {
-      known = BtreePage.of(image(page), usable, shape.pageCount());
-      if (known != null) {
-        trees.put(page, known);
-      }
+    Held held = pages.get(page);
+    if (held != null && held.tree != null) {
+      return held.tree;
     }
-    return known;
+    BtreePage tree = BtreePage.of(image(held, page), usable, shape.pageCount());
+    if (held != null) {
+      held.tree = tree;
+    }
+    return tree;
   }
 
   /** The same of an interior page. */
@@ -85,27 +112,37 @@ final class Hand {
   }
 
   void put(PageImage image) {
-    images.put(image.number(), image);
-    wanted.remove(image.number());
+    Held held = pages.get(image.number());
+    if (held == null) {
+      held = new Held(image.number());
+      pages.put(image.number(), held);
+    } else if (held.image == null && --missing == 0) {
+      wanted.clear();
+    }
+    held.image = image;
   }
 
   /** To be called where nothing that is here is relied on. */
   void makeRoom() {
-    if (images.size() > BATCHES * batch) {
+    if (pages.size() > BATCHES * batch) {
       // The leaves go: the way down to the next ones begins at what is left.
-      trees.values().removeIf(BtreePage::isLeaf);
-      if (trees.size() > batch) {
-        trees.clear();
+      pages.values().removeIf(held -> held.image != null && !held.isInterior());
+      if (pages.size() > batch) {
+        pages.values().removeIf(held -> held.image != null);
       }
-      images.keySet().retainAll(trees.keySet());
     }
   }
 
   long[] wanted() {
-    return wanted.stream().mapToLong(Long::longValue).toArray();
+    return wanted.stream()
+        .filter(held -> held.image == null)
+        .mapToLong(held -> held.page)
+        .toArray();
   }
 
   void wantNothing() {
+    wanted.stream().filter(held -> held.image == null).forEach(held -> pages.remove(held.page));
     wanted.clear();
+    missing = 0;
   }
 }

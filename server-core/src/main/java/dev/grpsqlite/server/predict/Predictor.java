@@ -26,6 +26,11 @@ public final class Predictor {
   /** Demands of more pages are no application's steps. */
   public static final int MOST_PAGES = 4;
 
+  /**
+   * About so many pages have one above them, in b-trees of few large rows and of many small ones.
+   */
+  private static final int PAGES_PER_UPPER_PAGE = 64;
+
   private static final int WALKS = 8;
   private static final int RECENT = 8;
   private static final int INDEX_LEAVES = 3;
@@ -85,7 +90,7 @@ public final class Predictor {
     Hand hand = new Hand(shape, shape.pageSize());
     hand.put(first);
     // A client that opens anew has nothing, and is at nothing.
-    sent.clear();
+    sent.clear(Math.min(creditBytes / shape.pageSize(), shape.pageCount() / PAGES_PER_UPPER_PAGE));
     Arrays.fill(walks, null);
     Arrays.fill(siblings, null);
     Arrays.fill(indexLeaves, null);

@@ -8,10 +8,12 @@ final class SentPages {
   /** 32 KiB, once so many were sent. */
   private static final int MOST = 4096;
 
+  private static final int LEAST = 64;
+
   private static final int PROBES = 8;
 
   /** The page's number, and the low half of the version. Versions are compared modulo 2^32. */
-  private long[] table = new long[64];
+  private long[] table = new long[LEAST];
 
   private int count;
   private int replaced;
@@ -59,7 +61,18 @@ final class SentPages {
   }
 
   void clear() {
-    table = new long[64];
+    clear(0);
+  }
+
+  /**
+   * @param soon how many will be added at once, as far as is known
+   */
+  void clear(long soon) {
+    int size = LEAST;
+    while (size < MOST && size < 2 * soon) {
+      size *= 2;
+    }
+    table = new long[size];
     count = 0;
   }
 
