@@ -6,7 +6,9 @@
 ** Bytes in: one buffer, which nghttp2 parses in place. A message that is whole within one piece
 ** of the buffer is delivered from there; others are put together in `message`.
 **
-** Flow control: nghttp2 gives back what was received. Windows are 4 MiB for stream and connection.
+** Flow control: nghttp2 gives back what was received when it is half a window. Windows are 16 MiB for
+** stream and connection, so that half of one is more than an open brings: else the end of its answer
+** waits for the other half to be given back, which is a round trip. Memory does not depend on it.
 **
 ** A call that ends early (deadline, shutdown, the caller's refusal) says RST_STREAM and the
 ** connection is closed: its queue may refer to the caller's bytes, and its peer may be gone.
@@ -35,7 +37,7 @@
 #include "base/clock.h"
 #include "rpc/status.h"
 
-#define WINDOW_BYTES (4 << 20)
+#define WINDOW_BYTES (16 << 20)
 #define IN_BYTES 65536
 /* At least the largest frame that nghttp2 makes, twice. */
 #define CONTROL_BYTES 40960
