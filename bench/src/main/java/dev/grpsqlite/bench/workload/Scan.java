@@ -30,7 +30,7 @@ final class Scan implements Workload {
 
   @Override
   public String tried() {
-    return "Kept: SQLite works on what has come while the rest is on its way; windows of 4 MiB; up to "
+    return "Kept: SQLite works on what has come while the rest is on its way; windows of 16 MiB; up to "
         + "16 MiB for an answer where they come fast; RocksDB steps from page to page where they lie "
         + "in a row, and reads the next ones while some are being sent; streams go to gRPC without a "
         + "buffer around them. Of RocksDB's 10 us for a page, half is its own (a step of the "
