@@ -42,7 +42,8 @@ final class Scan implements Workload {
         + "the clock for what is cached: together a fifth of the client's time. Large pages for the "
         + "cache's memory took a third less where the system had some, and twice as much where it had "
         + "to make room for them: not kept; nor was writing pages past protobuf's buffer of 4 KiB, which "
-        + "spares a copy, but one out of the processor's own cache, and was not measurable. "
+        + "spares a copy, but one out of the processor's own cache, and was not measurable; nor was having "
+        + "RocksDB read half a MiB at once. "
         + "Three seconds do not warm a server up for this: the first four scans of 1 GiB take up to "
         + "twice as long as later ones.";
   }
