@@ -37,6 +37,13 @@ final class Hand {
       this.page = page;
     }
 
+    PageImage image() {
+      if (image == null) {
+        throw notLookedFor(page);
+      }
+      return image;
+    }
+
     boolean isInterior() {
       return tree != null && !tree.isLeaf();
     }
@@ -80,29 +87,30 @@ final class Hand {
     return false;
   }
 
-  /** A page that is here. */
-  PageImage image(long page) {
-    return image(pages.get(page), page);
+  private Held held(long page) {
+    Held held = pages.get(page);
+    if (held == null) {
+      throw notLookedFor(page);
+    }
+    return held;
   }
 
-  private static PageImage image(@Nullable Held held, long page) {
-    if (held == null || held.image == null) {
-      throw new IllegalStateException("page " + page + " was not looked for");
-    }
-    return held.image;
+  private static IllegalStateException notLookedFor(long page) {
+    return new IllegalStateException("page " + page + " was not looked for");
+  }
+
+  /** A page that is here. */
+  PageImage image(long page) {
+    return held(page).image();
   }
 
   /** A page that is here, if it is one of a b-tree. */
   @Nullable BtreePage tree(long page) {
-    Held held = pages.get(page);
-    if (held != null && held.tree != null) {
-      return held.tree;
+    Held held = held(page);
+    if (held.tree == null) {
+      held.tree = BtreePage.of(held.image(), usable, shape.pageCount());
     }
-    BtreePage tree = BtreePage.of(image(held, page), usable, shape.pageCount());
-    if (held != null) {
-      held.tree = tree;
-    }
-    return tree;
+    return held.tree;
   }
 
   /** The same of an interior page. */
