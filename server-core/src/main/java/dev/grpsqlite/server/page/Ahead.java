@@ -36,9 +36,14 @@ final class Ahead {
   }
 
   /**
-   * All that a round wants to be sent. That it fails, or a read, ends it early, and is no error.
+   * What a round wanted to be sent.
+   *
+   * @param all whether nothing failed before the end
    */
-  static CompletableFuture<List<PageImage>> collect(
+  record Collected(List<PageImage> pages, boolean all) {}
+
+  /** That the round fails, or a read, ends it early, and is no error. */
+  static CompletableFuture<Collected> collect(
       Round round, Function<long[], CompletableFuture<List<PageImage>>> read) {
     List<PageImage> sent = new ArrayList<>();
     return CompletableFuture.completedFuture(List.<PageImage>of())
@@ -49,7 +54,7 @@ final class Ahead {
                 log.debug("what was to be sent ahead could not be found out", error);
               }
               round.close();
-              return sent;
+              return new Collected(sent, error == null);
             });
   }
 

@@ -2,8 +2,10 @@ package dev.grpsqlite.server.page;
 
 import dev.grpsqlite.proto.v1.OpenDatabaseRequest;
 import dev.grpsqlite.proto.v1.OpenDatabaseResponse;
+import dev.grpsqlite.proto.v1.Page;
+import dev.grpsqlite.server.predict.Predictor;
 import dev.grpsqlite.server.predict.Round;
-import dev.grpsqlite.server.session.Session;
+import dev.grpsqlite.server.predict.Shape;
 import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.DatabaseInfo;
 import dev.grpsqlite.server.spi.PageImage;
@@ -16,6 +18,7 @@ import dev.grpsqlite.server.wire.Traffic;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.function.Function;
 
 /**
  * What an open is answered with: the snapshot, its first page, and as far as the client wants them
@@ -33,19 +36,27 @@ final class OpenAnswers {
   }
 
   /**
+   * @param predictors the session's
    * @param info as it was when the head was delegated
    * @param delegatedMs for how long it stays so
    */
   CompletableFuture<OpenDatabaseResponse> of(
-      Session session, DatabaseInfo info, OpenDatabaseRequest request, int delegatedMs) {
+      Function<DatabaseId, Predictor> predictors,
+      DatabaseInfo info,
+      OpenDatabaseRequest request,
+      int delegatedMs) {
     return wanted(info, request)
         .thenCompose(
             snapshot ->
-                firstPage(info.id(), snapshot)
-                    .thenCompose(first -> withAhead(session, request, info.id(), snapshot, first))
+                pages(predictors, request, info.id(), snapshot)
                     .thenApply(
                         pages ->
-                            answer(info, snapshot, pages, request.getAcceptLz4())
+                            OpenDatabaseResponse.newBuilder()
+                                .setDatabaseId(Ids.bytes(info.id()))
+                                .setSnapshot(Messages.of(snapshot))
+                                .setOldestVersion(info.oldestVersion())
+                                .setHeadVersion(info.head().version())
+                                .addAllPages(pages)
                                 .setReadDelegationMs(delegatedMs)
                                 .build()));
   }
@@ -58,55 +69,77 @@ final class OpenAnswers {
     };
   }
 
-  private CompletableFuture<List<PageImage>> firstPage(DatabaseId database, Snapshot snapshot) {
-    return snapshot.pageCount() == 0
-        ? CompletableFuture.completedFuture(List.of())
-        : store.read(database, snapshot.version(), new long[] {1});
-  }
-
-  private CompletableFuture<List<PageImage>> withAhead(
-      Session session,
+  private CompletableFuture<List<Page>> pages(
+      Function<DatabaseId, Predictor> predictors,
       OpenDatabaseRequest request,
       DatabaseId database,
-      Snapshot snapshot,
-      List<PageImage> first) {
+      Snapshot snapshot) {
     long credit = Ahead.creditAtOpen(request.getPrefetchCreditBytes());
-    Round round =
-        credit == 0 || first.isEmpty()
-            ? null
-            : session.predictor(database).opened(Ahead.shape(snapshot), first.get(0), credit);
-    if (round == null) {
-      return CompletableFuture.completedFuture(first);
+    if (snapshot.pageCount() == 0) {
+      return CompletableFuture.completedFuture(List.of());
     }
+    if (credit == 0) {
+      return firstPage(database, snapshot)
+          .thenApply(first -> outgoing(first, request.getAcceptLz4()));
+    }
+    Predictor predictor = predictors.apply(database);
     return openedPages
         .of(database, snapshot)
         .thenCompose(
-            reading ->
-                Ahead.collect(round, reading::read).whenComplete((ahead, error) -> reading.keep()))
-        .thenApply(
-            ahead -> {
-              traffic.pagesAhead(ahead.size());
-              List<PageImage> all = new ArrayList<>(first);
-              all.addAll(ahead);
-              return all;
+            reading -> {
+              OpenedPages.Answer before = reading.before(credit, request.getAcceptLz4());
+              if (before != null && predictor.openedLike(before.opened())) {
+                traffic.pagesAhead(before.pages().size() - 1);
+                traffic.pagesRead(before.pages().size(), before.plainBytes());
+                return CompletableFuture.completedFuture(before.pages());
+              }
+              return firstPage(database, snapshot)
+                  .thenCompose(
+                      first ->
+                          withAhead(
+                              predictor, snapshot, first, credit, request.getAcceptLz4(), reading));
             });
   }
 
-  private OpenDatabaseResponse.Builder answer(
-      DatabaseInfo info, Snapshot snapshot, List<PageImage> pages, boolean lz4) {
-    OutgoingPages outgoing = new OutgoingPages(lz4);
-    OpenDatabaseResponse.Builder answer =
-        OpenDatabaseResponse.newBuilder()
-            .setDatabaseId(Ids.bytes(info.id()))
-            .setSnapshot(Messages.of(snapshot))
-            .setOldestVersion(info.oldestVersion())
-            .setHeadVersion(info.head().version());
-    long bytes = 0;
-    for (PageImage page : pages) {
-      answer.addPages(outgoing.of(page));
-      bytes += page.data().remaining();
+  private CompletableFuture<List<PageImage>> firstPage(DatabaseId database, Snapshot snapshot) {
+    return store.read(database, snapshot.version(), new long[] {1});
+  }
+
+  private CompletableFuture<List<Page>> withAhead(
+      Predictor predictor,
+      Snapshot snapshot,
+      List<PageImage> first,
+      long credit,
+      boolean lz4,
+      OpenedPages.Reading reading) {
+    Shape shape = Ahead.shape(snapshot);
+    Round round = predictor.opened(shape, first.get(0), credit);
+    if (round == null) {
+      return CompletableFuture.completedFuture(outgoing(first, lz4));
     }
-    traffic.pagesRead(pages.size(), bytes);
-    return answer;
+    return Ahead.collect(round, reading::read)
+        .thenApply(
+            ahead -> {
+              traffic.pagesAhead(ahead.pages().size());
+              List<PageImage> all = new ArrayList<>(first);
+              all.addAll(ahead.pages());
+              List<Page> pages = outgoing(all, lz4);
+              reading.keep(
+                  ahead.all()
+                      ? new OpenedPages.Answer(
+                          credit, lz4, pages, bytesOf(all), predictor.asOpened(shape, all))
+                      : null);
+              return pages;
+            });
+  }
+
+  private List<Page> outgoing(List<PageImage> images, boolean lz4) {
+    OutgoingPages outgoing = new OutgoingPages(lz4);
+    traffic.pagesRead(images.size(), bytesOf(images));
+    return images.stream().map(outgoing::of).toList();
+  }
+
+  private static long bytesOf(List<PageImage> pages) {
+    return pages.stream().mapToLong(page -> page.data().remaining()).sum();
   }
 }

@@ -1,5 +1,7 @@
 package dev.grpsqlite.server.page;
 
+import dev.grpsqlite.proto.v1.Page;
+import dev.grpsqlite.server.predict.Predictor;
 import dev.grpsqlite.server.spi.Changes;
 import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.PageImage;
@@ -15,8 +17,9 @@ import java.util.concurrent.CompletableFuture;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The pages that were looked at for an open, kept for the next one: they are the same upper pages
- * of the b-trees, for whoever opens the database. Bounded, for all databases. Thread-safe.
+ * The pages that were looked at for an open, and what it was answered with, kept for the next one:
+ * whoever opens the same version is answered the same, and of a newer one most of the upper pages
+ * of the b-trees are the same. Bounded, for all databases. Thread-safe.
  */
 final class OpenedPages {
   private static final long MOST_BYTES = 64L << 20;
@@ -26,8 +29,30 @@ final class OpenedPages {
   /** A page that changed is read again; if more did, all are. */
   private static final int MOST_CHANGES = 1024;
 
+  /** What the session knows, and a page's message without the page. */
+  private static final long BYTES_PER_ANSWER = 2048;
+
+  private static final long BYTES_PER_MESSAGE = 256;
+
   /** As of a version; none of them is changed. */
-  private record Kept(long version, Map<Long, PageImage> pages, long bytes) {}
+  private record Kept(
+      long version, Map<Long, PageImage> pages, long bytes, @Nullable Answer answer) {}
+
+  /**
+   * All that an open of the version was answered with, ready to be sent again.
+   *
+   * @param creditBytes of pages that were not asked for
+   * @param lz4 whether the client accepts pages so
+   * @param opened what the session knows from then on
+   */
+  record Answer(
+      long creditBytes, boolean lz4, List<Page> pages, long plainBytes, Predictor.Opened opened) {
+    /** About what it takes besides the pages themselves. */
+    private long bytes() {
+      return BYTES_PER_ANSWER
+          + pages.stream().mapToLong(page -> BYTES_PER_MESSAGE + page.getLz4().size()).sum();
+    }
+  }
 
   private final PageStore store;
   private final long mostBytes;
@@ -47,10 +72,12 @@ final class OpenedPages {
   CompletableFuture<Reading> of(DatabaseId database, Snapshot snapshot) {
     Kept before = find(database);
     if (before == null || before.version > snapshot.version()) {
-      return CompletableFuture.completedFuture(new Reading(database, snapshot, Map.of(), false));
+      return CompletableFuture.completedFuture(
+          new Reading(database, snapshot, Map.of(), null, false));
     }
     if (before.version == snapshot.version()) {
-      return CompletableFuture.completedFuture(new Reading(database, snapshot, before.pages, true));
+      return CompletableFuture.completedFuture(
+          new Reading(database, snapshot, before.pages, before.answer, true));
     }
     return CompletableFuture.completedFuture(before.version)
         .thenCompose(version -> store.changes(database, version, snapshot.version(), MOST_CHANGES))
@@ -60,6 +87,7 @@ final class OpenedPages {
                     database,
                     snapshot,
                     error == null ? unchanged(before.pages, changes) : Map.of(),
+                    null,
                     false));
   }
 
@@ -106,17 +134,30 @@ final class OpenedPages {
     private final DatabaseId database;
     private final Snapshot snapshot;
     private final Map<Long, PageImage> had;
+    private final @Nullable Answer before;
     private final List<PageImage> used = new ArrayList<>();
 
     /** Whether what it had is kept as of this version, and it needed nothing else. */
     private boolean isKept;
 
     private Reading(
-        DatabaseId database, Snapshot snapshot, Map<Long, PageImage> had, boolean isKept) {
+        DatabaseId database,
+        Snapshot snapshot,
+        Map<Long, PageImage> had,
+        @Nullable Answer before,
+        boolean isKept) {
       this.database = database;
       this.snapshot = snapshot;
       this.had = had;
+      this.before = before;
       this.isKept = isKept;
+    }
+
+    /** What an open like this one was answered with last, if it is known still. */
+    @Nullable Answer before(long creditBytes, boolean lz4) {
+      return before != null && before.creditBytes == creditBytes && before.lz4 == lz4
+          ? before
+          : null;
     }
 
     /** These pages, in any order. */
@@ -147,11 +188,19 @@ final class OpenedPages {
               });
     }
 
-    /** It is over: what it read may be of use to others. */
-    void keep() {
-      if (isKept) {
+    /** It is over: what it read may be of use to others, and so may its answer. */
+    void keep(@Nullable Answer answer) {
+      if (isKept && answer == null) {
         return;
       }
+      Map<Long, PageImage> all = isKept ? had : withUsed();
+      if (!all.isEmpty()) {
+        long bytes = bytesOf(all) + (answer == null ? 0 : answer.bytes());
+        OpenedPages.this.keep(database, new Kept(snapshot.version(), all, bytes, answer));
+      }
+    }
+
+    private Map<Long, PageImage> withUsed() {
       Map<Long, PageImage> all = new HashMap<>(had);
       used.forEach(image -> all.put(image.number(), image));
       if (bytesOf(all) > MOST_OF_ONE_BYTES) {
@@ -159,9 +208,7 @@ final class OpenedPages {
         all.clear();
         used.forEach(image -> all.put(image.number(), image));
       }
-      if (!all.isEmpty()) {
-        OpenedPages.this.keep(database, new Kept(snapshot.version(), all, bytesOf(all)));
-      }
+      return all;
     }
   }
 }

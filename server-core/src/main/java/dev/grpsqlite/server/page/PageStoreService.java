@@ -305,7 +305,9 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
                 delegatedMs ->
                     store
                         .info(database)
-                        .thenCompose(info -> openAnswers.of(session, info, request, delegatedMs)));
+                        .thenCompose(
+                            info ->
+                                openAnswers.of(session::predictor, info, request, delegatedMs)));
     return answer.whenComplete(
         (opened, error) -> {
           if (error != null) {

@@ -6,9 +6,10 @@ import java.util.Deque;
 import java.util.List;
 
 /**
- * What comes with a database that is opened: the pages of its schema, then the interior pages of
- * all its b-trees, level by level; but of no level of which most would have to stay behind, for
- * then chances are that what is read next is not among them, and an open has to wait for all.
+ * What comes with a database that is opened: the pages of its schema, with what its entries have
+ * elsewhere, then the interior pages of all its b-trees, level by level; but of no level of which
+ * most would have to stay behind, for then chances are that what is read next is not among them,
+ * and an open has to wait for all.
  */
 final class Opening implements Plan {
   /** So many pages are in line at most. */
@@ -23,7 +24,11 @@ final class Opening implements Plan {
    */
   private record Place(long page, int levels, long width) {}
 
+  /** The next overflow page of an entry of the schema, and how many there are from it on. */
+  private record Overflow(long page, long left) {}
+
   private boolean schemaSent;
+  private final Deque<Overflow> overflows = new ArrayDeque<>();
   private boolean measured;
   private int tree;
   private final Deque<Place> line = new ArrayDeque<>();
@@ -33,11 +38,16 @@ final class Opening implements Plan {
     Hand hand = round.hand();
     if (!schemaSent) {
       List<Long> pages = new ArrayList<>();
-      if (Roots.schemaLeaves(hand, 1, 0, new int[1], new ArrayList<>(), pages) == Step.BLOCKED) {
+      List<BtreePage> leaves = new ArrayList<>();
+      if (Roots.schemaLeaves(hand, 1, 0, new int[1], leaves, pages) == Step.BLOCKED) {
         return false;
       }
       pages.forEach(page -> sendIfNew(round, page));
+      leaves.forEach(this::addOverflows);
       schemaSent = true;
+    }
+    if (!sendOverflows(round)) {
+      return false;
     }
     if (!measured && !measure(round)) {
       return false;
@@ -58,6 +68,43 @@ final class Opening implements Plan {
       }
       for (int i = 0; i < seen && i < hand.batch() && !line.isEmpty(); i++) {
         take(round, line.removeFirst());
+      }
+    }
+    return true;
+  }
+
+  private void addOverflows(BtreePage leaf) {
+    for (int cell = 0; cell < leaf.cells(); cell++) {
+      long first = leaf.overflow(cell);
+      if (first != 0) {
+        overflows.add(new Overflow(first, leaf.overflowPages(cell)));
+      }
+    }
+  }
+
+  /** A page of each entry in turn, for where the next one is, only the one before it says. */
+  private boolean sendOverflows(Round round) {
+    Hand hand = round.hand();
+    while (!overflows.isEmpty() && round.hasCredit()) {
+      hand.makeRoom();
+      int count = Math.min(overflows.size(), hand.batch());
+      boolean blocked = false;
+      for (Overflow each : overflows.stream().limit(count).toList()) {
+        blocked |= !hand.look(each.page);
+      }
+      if (blocked) {
+        return false;
+      }
+      for (int i = 0; i < count; i++) {
+        Overflow each = overflows.removeFirst();
+        long next = BtreePage.nextOverflow(hand.image(each.page), hand.shape.pageCount());
+        if (round.knows(each.page)) {
+          continue; // A database that is no sound one.
+        }
+        sendIfNew(round, each.page);
+        if (next != 0 && each.left > 1) {
+          overflows.add(new Overflow(next, each.left - 1));
+        }
       }
     }
     return true;

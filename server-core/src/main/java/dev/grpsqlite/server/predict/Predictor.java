@@ -82,6 +82,23 @@ public final class Predictor {
     this.joins = new Joins(relations, roots);
   }
 
+  /**
+   * What a session knows, and has, of a database that it has just opened: the same for all that
+   * open the same version alike. Immutable.
+   */
+  public static final class Opened {
+    private final Roots roots;
+    private final SentPages sent = new SentPages();
+
+    private Opened(Shape shape, Roots roots, List<PageImage> pages) {
+      this.roots = roots;
+      sent.clear(pages.size());
+      for (PageImage page : pages) {
+        sent.add(page.number(), shape.version());
+      }
+    }
+  }
+
   /** The database was opened, with its page 1. Null: nothing can be predicted now. */
   public synchronized @Nullable Round opened(Shape shape, PageImage first, long creditBytes) {
     if (sending != null) {
@@ -89,17 +106,46 @@ public final class Predictor {
     }
     Hand hand = new Hand(shape, shape.pageSize());
     hand.put(first);
-    // A client that opens anew has nothing, and is at nothing.
+    isAtNothing();
     sent.clear(Math.min(creditBytes / shape.pageSize(), shape.pageCount() / PAGES_PER_UPPER_PAGE));
+    sent.add(1, shape.version());
+    Opening opening = new Opening();
+    sending = new Round(this, hand, knowing(opening), creditBytes, true);
+    return sending;
+  }
+
+  /**
+   * The database was opened at the version at which another session opened it, and gets what that
+   * one got. False: nothing can be predicted now, and it gets the first page alone.
+   */
+  public synchronized boolean openedLike(Opened like) {
+    if (sending != null) {
+      return false;
+    }
+    isAtNothing();
+    roots.become(like.roots);
+    sent.become(like.sent);
+    return true;
+  }
+
+  /**
+   * How an open went whose round is over.
+   *
+   * @param pages all that the client got with it
+   */
+  public synchronized Opened asOpened(Shape shape, List<PageImage> pages) {
+    Roots known = new Roots();
+    known.become(roots);
+    return new Opened(shape, known, pages);
+  }
+
+  /** A client that opens anew has nothing, and is at nothing. */
+  private void isAtNothing() {
     Arrays.fill(walks, null);
     Arrays.fill(siblings, null);
     Arrays.fill(indexLeaves, null);
     Arrays.fill(leaf, 0);
     recent.clear();
-    sent.add(1, shape.version());
-    Opening opening = new Opening();
-    sending = new Round(this, hand, knowing(opening), creditBytes, true);
-    return sending;
   }
 
   /** Pages were asked for, and sent. Null: nothing follows from it. */

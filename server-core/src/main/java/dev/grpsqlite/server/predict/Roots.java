@@ -51,6 +51,14 @@ final class Roots {
       this.isIndex = isIndex;
       this.table = table;
     }
+
+    /** What is known of it, but not who used it when. */
+    private Tree copy() {
+      Tree copy = new Tree(root, isIndex, table);
+      copy.levels = levels;
+      copy.order = order;
+      return copy;
+    }
   }
 
   private List<Tree> trees = List.of();
@@ -92,6 +100,15 @@ final class Roots {
     checkedAt = hand.shape.version();
     trees.forEach(tree -> tree.levels = -1);
     return Step.DONE;
+  }
+
+  /** Knows what another knows. */
+  void become(Roots other) {
+    trees = other.trees.stream().map(Tree::copy).toList();
+    known = other.known;
+    cookie = other.cookie;
+    usable = other.usable;
+    checkedAt = other.checkedAt;
   }
 
   private Step forget(Hand hand) {

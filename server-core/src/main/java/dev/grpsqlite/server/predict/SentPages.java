@@ -76,6 +76,11 @@ final class SentPages {
     count = 0;
   }
 
+  void become(SentPages other) {
+    table = other.table.clone();
+    count = other.count;
+  }
+
   private long find(long page) {
     int first = slot(page);
     for (int i = 0; i < PROBES; i++) {

@@ -49,7 +49,7 @@ class OpenedPagesTest {
   private List<Long> open(DatabaseId database, long version, long... pages) {
     OpenedPages.Reading reading = opened.of(database, new Snapshot(version, PAGE_SIZE, 100)).join();
     List<PageImage> images = new ArrayList<>(reading.read(pages).join());
-    reading.keep();
+    reading.keep(null);
     images.sort((a, b) -> Long.compare(a.number(), b.number()));
     assertEquals(
         Arrays.stream(pages).boxed().toList(), images.stream().map(PageImage::number).toList());

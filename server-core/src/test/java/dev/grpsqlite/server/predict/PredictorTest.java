@@ -57,6 +57,25 @@ class PredictorTest {
     return replay.roundTrips - 1;
   }
 
+  /** The first overflow page of a schema's entry tells that the others follow. */
+  @Test
+  void aSchemaOfOverflowPagesComesAtOnce() throws Exception {
+    String text = "CREATE TABLE t (a DEFAULT '%s');".formatted("x".repeat(40_000));
+    try (RealDatabase database =
+        RealDatabase.make(folder, "long-schema.db", "PRAGMA page_size = 1024;" + text)) {
+      List<Long> trace = database.pagesRead("SELECT * FROM t;");
+      assertTrue(trace.size() > 30, trace.size() + " pages");
+      Replay replay = new Replay(database, new Predictor(new Relations()), 1 << 20);
+      Replay.Open open = replay.open(1 << 20);
+      replay.read(trace);
+      assertTrue(replay.roundTrips <= 4, replay.roundTrips + " round trips");
+      Replay like = new Replay(database, new Predictor(new Relations()), 1 << 20);
+      like.openLike(open);
+      like.read(trace);
+      assertEquals(replay.costs(), like.costs());
+    }
+  }
+
   private static void ranges(RealDatabase database) throws Exception {
     String rows = " WHERE %s ORDER BY %s LIMIT 400;";
     String from = "SELECT length(pad) FROM t INDEXED BY ";

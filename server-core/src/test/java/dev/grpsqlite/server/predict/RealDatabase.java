@@ -15,11 +15,11 @@ import java.util.List;
 import java.util.concurrent.TimeUnit;
 
 /** A database that the machine's sqlite3 made, and which of its pages queries read. */
-final class RealDatabase implements AutoCloseable {
+public final class RealDatabase implements AutoCloseable {
   private final Path folder;
   private final Path file;
   private final FileChannel channel;
-  final Shape shape;
+  public final Shape shape;
 
   private RealDatabase(Path folder, Path file) throws IOException {
     this.folder = folder;
@@ -32,7 +32,7 @@ final class RealDatabase implements AutoCloseable {
     this.shape = new Shape(1, pageSize, channel.size() / pageSize);
   }
 
-  static RealDatabase make(Path folder, String name, String sql) throws Exception {
+  public static RealDatabase make(Path folder, String name, String sql) throws Exception {
     Path file = folder.resolve(name);
     shell(folder, sql, "-bail", file.toString());
     return new RealDatabase(folder, file);
@@ -76,7 +76,7 @@ final class RealDatabase implements AutoCloseable {
     return new ArrayList<>(pages);
   }
 
-  PageImage page(long number) {
+  public PageImage page(long number) {
     ByteBuffer bytes = ByteBuffer.allocate(shape.pageSize());
     try {
       channel.read(bytes, (number - 1) * shape.pageSize());

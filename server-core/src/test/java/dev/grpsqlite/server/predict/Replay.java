@@ -1,5 +1,7 @@
 package dev.grpsqlite.server.predict;
 
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
 import dev.grpsqlite.server.spi.PageImage;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -57,7 +59,10 @@ final class Replay {
     };
   }
 
-  void open(long openCreditBytes) {
+  /** What {@link #openLike} needs. */
+  record Open(Predictor.Opened opened, List<PageImage> pages) {}
+
+  Open open(long openCreditBytes) {
     roundTrips++;
     receive(1);
     if (openCreditBytes > 0) {
@@ -65,6 +70,22 @@ final class Replay {
     }
     opened = fetched;
     broughtByOpen.addAll(cache);
+    List<PageImage> pages = cache.stream().map(database::page).toList();
+    return new Open(predictor.asOpened(database.shape, pages), pages);
+  }
+
+  /** Opens as another did. */
+  void openLike(Open other) {
+    roundTrips++;
+    assertTrue(predictor.openedLike(other.opened));
+    other.pages.forEach(page -> receive(page.number()));
+    opened = fetched;
+    broughtByOpen.addAll(cache);
+  }
+
+  /** What it cost, to compare. */
+  List<Integer> costs() {
+    return List.of(roundTrips, fetched, opened, twice);
   }
 
   /** Reads the pages as the trace has them. */

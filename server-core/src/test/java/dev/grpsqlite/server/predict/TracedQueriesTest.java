@@ -117,8 +117,11 @@ class TracedQueriesTest {
       without.open(0);
       without.read(trace);
       Replay with = new Replay(each.getValue(), new Predictor(new Relations()), CREDIT);
-      with.open(OPEN_CREDIT);
+      Replay.Open open = with.open(OPEN_CREDIT);
       with.read(trace);
+      Replay like = new Replay(each.getValue(), new Predictor(new Relations()), CREDIT);
+      like.openLike(open);
+      like.read(trace);
       String line =
           "%-34s %-10s %7d %7d %7d %7d %6d %6.2f %6d %6d"
               .formatted(
@@ -136,6 +139,7 @@ class TracedQueriesTest {
       allNeeded += with.needed();
       allFetched += with.fetched;
       assertEquals(0, with.twice, line);
+      assertEquals(with.costs(), like.costs(), "opened as another did: " + line);
       assertTrue(with.roundTrips <= without.roundTrips, line);
       assertTrue(isGood.test(with), line);
     }
