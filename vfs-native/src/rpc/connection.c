@@ -44,7 +44,7 @@
 #define QUEUE_SLOTS 256
 /* Pieces of the request in one DATA frame; with its header they fit into the queue. */
 #define FRAME_SLOTS 128
-/* Of the request, in one DATA frame. */
+/* Of the request, or of the answer, in one DATA frame. */
 #define MOST_FRAME_BYTES (256 << 10)
 /* A gRPC answer's header fields and trailers together; servers send some hundred bytes. */
 #define MAX_HEADER_BYTES 65536
@@ -553,6 +553,7 @@ int gsq_connection_new(gsq_io *io, gsq_addresses *addresses, int address,
   const nghttp2_settings_entry settings[] = {
       {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
       {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, WINDOW_BYTES},
+      {NGHTTP2_SETTINGS_MAX_FRAME_SIZE, MOST_FRAME_BYTES},
       {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, MAX_HEADER_BYTES},
   };
   if (nghttp2_submit_settings(c->session, NGHTTP2_FLAG_NONE, settings,

@@ -7,6 +7,8 @@ import io.grpc.MethodDescriptor.MethodType;
 import io.grpc.Server;
 import io.grpc.ServerServiceDefinition;
 import io.grpc.netty.shaded.io.grpc.netty.NettyServerBuilder;
+import io.grpc.netty.shaded.io.netty.channel.ChannelOption;
+import io.grpc.netty.shaded.io.netty.channel.WriteBufferWaterMark;
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.ServerCalls;
 import io.grpc.stub.StreamObserver;
@@ -30,6 +32,10 @@ public final class EchoServer {
   /** As our servers have it. */
   private static final int FLOW_CONTROL_WINDOW_BYTES = 1 << 20;
 
+  /** As our servers have it. */
+  private static final WriteBufferWaterMark WRITE_BUFFER =
+      new WriteBufferWaterMark(256 << 10, 1 << 20);
+
   private EchoServer() {}
 
   /** Serves on a free port, which it prints, until its standard input ends. */
@@ -40,6 +46,7 @@ public final class EchoServer {
                 InsecureServerCredentials.create())
             .directExecutor()
             .flowControlWindow(FLOW_CONTROL_WINDOW_BYTES)
+            .withChildOption(ChannelOption.WRITE_BUFFER_WATER_MARK, WRITE_BUFFER)
             .maxInboundMessageSize(MAX_MESSAGE_BYTES)
             .addService(service())
             .build()

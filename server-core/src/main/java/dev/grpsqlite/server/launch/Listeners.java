@@ -11,9 +11,11 @@ import io.grpc.ServerCredentials;
 import io.grpc.TlsServerCredentials;
 import io.grpc.netty.shaded.io.grpc.netty.NettyServerBuilder;
 import io.grpc.netty.shaded.io.netty.channel.ChannelFactory;
+import io.grpc.netty.shaded.io.netty.channel.ChannelOption;
 import io.grpc.netty.shaded.io.netty.channel.EventLoopGroup;
 import io.grpc.netty.shaded.io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.grpc.netty.shaded.io.netty.channel.ServerChannel;
+import io.grpc.netty.shaded.io.netty.channel.WriteBufferWaterMark;
 import io.grpc.netty.shaded.io.netty.channel.epoll.Epoll;
 import io.grpc.netty.shaded.io.netty.channel.epoll.EpollIoHandler;
 import io.grpc.netty.shaded.io.netty.channel.epoll.EpollServerDomainSocketChannel;
@@ -40,6 +42,13 @@ import java.util.concurrent.TimeUnit;
 final class Listeners implements AutoCloseable {
   /** As much as a client may have on its way; a message of staged pages fits. */
   private static final int FLOW_CONTROL_WINDOW_BYTES = 1 << 20;
+
+  /**
+   * So much of an answer is given to the system at once. With Netty's own 64 KiB, client and server
+   * wake each other for each such piece.
+   */
+  private static final WriteBufferWaterMark WRITE_BUFFER =
+      new WriteBufferWaterMark(256 << 10, 1 << 20);
 
   /** Clients may ping as often as this, also when idle. */
   private static final long MIN_PING_SECONDS = 10;
@@ -104,6 +113,7 @@ final class Listeners implements AutoCloseable {
         .bossEventLoopGroup(boss)
         .workerEventLoopGroup(workers)
         .flowControlWindow(FLOW_CONTROL_WINDOW_BYTES)
+        .withChildOption(ChannelOption.WRITE_BUFFER_WATER_MARK, WRITE_BUFFER)
         .maxConcurrentCallsPerConnection(options.maxCallsPerConnection())
         .permitKeepAliveTime(MIN_PING_SECONDS, TimeUnit.SECONDS)
         .permitKeepAliveWithoutCalls(true)
