@@ -25,6 +25,7 @@ import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
@@ -52,6 +53,9 @@ final class RocksPageStore implements PageStore {
 
   /** So many take longer than the caller's thread should be held up, in memory or not. */
   private static final int MANY_PAGES = 16;
+
+  /** So many pages are worth a thread of their own. */
+  private static final int PAGES_PER_THREAD = 128;
 
   /** A stage that an earlier run left, and that nobody has asked for since, goes then. */
   private static final Duration INHERITED_STAGE = Duration.ofHours(1);
@@ -288,9 +292,34 @@ final class RocksPageStore implements PageStore {
 
   @Override
   public CompletableFuture<List<PageImage>> read(DatabaseId database, long version, long[] pages) {
-    Readers.Reading<List<PageImage>> reading =
-        tier -> pageReader.read(database, version, pages, tier);
-    return pages.length < MANY_PAGES ? readers.answer(reading) : readers.answerFromDisk(reading);
+    if (pages.length < MANY_PAGES) {
+      return readers.answer(tier -> pageReader.read(database, version, pages, tier));
+    }
+    return readMany(database, version, pages);
+  }
+
+  /** By several threads, for RocksDB takes a processor 10 us for each page. */
+  private CompletableFuture<List<PageImage>> readMany(
+      DatabaseId database, long version, long[] pages) {
+    if (pages.length < 2 * PAGES_PER_THREAD) {
+      return readers.answerFromDisk(tier -> pageReader.read(database, version, pages, tier));
+    }
+    int middle = pages.length / 2;
+    CompletableFuture<List<PageImage>> first =
+        readMany(database, version, Arrays.copyOf(pages, middle));
+    CompletableFuture<List<PageImage>> rest =
+        readMany(database, version, Arrays.copyOfRange(pages, middle, pages.length));
+    return Futures.then(
+        first,
+        found ->
+            Futures.then(
+                rest,
+                more -> {
+                  List<PageImage> all = new ArrayList<>(pages.length);
+                  all.addAll(found);
+                  all.addAll(more);
+                  return CompletableFuture.completedFuture(all);
+                }));
   }
 
   @Override
