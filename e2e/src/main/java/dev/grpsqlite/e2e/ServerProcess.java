@@ -204,11 +204,7 @@ public final class ServerProcess implements AutoCloseable {
    * {@code --metrics-listen}.
    */
   public double metric(String name, String label) throws Exception {
-    Matcher line = METRICS.matcher(log());
-    if (!line.find()) {
-      throw new IllegalStateException(this.name + " shows no metrics");
-    }
-    URI uri = URI.create("http://127.0.0.1:" + line.group(1) + "/metrics");
+    URI uri = URI.create("http://127.0.0.1:" + metricsPort() + "/metrics");
     return HttpClient.newHttpClient()
         .send(HttpRequest.newBuilder(uri).build(), HttpResponse.BodyHandlers.ofString())
         .body()
@@ -217,6 +213,15 @@ public final class ServerProcess implements AutoCloseable {
         .filter(each -> each.contains(label))
         .mapToDouble(each -> Double.parseDouble(each.substring(each.lastIndexOf(' ') + 1)))
         .sum();
+  }
+
+  /** Where it shows metrics. Needs {@code --metrics-listen}. */
+  public int metricsPort() {
+    Matcher line = METRICS.matcher(log());
+    if (!line.find()) {
+      throw new IllegalStateException(name + " shows no metrics");
+    }
+    return Integer.parseInt(line.group(1));
   }
 
   public long peakMemoryBytes() throws IOException {

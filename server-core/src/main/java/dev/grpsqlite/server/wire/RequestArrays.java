@@ -1,15 +1,16 @@
 package dev.grpsqlite.server.wire;
 
 import dev.grpsqlite.server.spi.PageImage;
-import java.lang.ref.SoftReference;
+import java.lang.ref.WeakReference;
 import java.util.List;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
 
 /**
  * Arrays that large requests are read into, one after the other: a new one would be filled with
- * zeros first, and be garbage as soon as it is read. Few are kept, and only while there is memory.
- * Thread-safe.
+ * zeros first, and be garbage as soon as it is read. Few are kept, and no longer than until the
+ * next collection of garbage: where requests come one after the other it seldom comes, and what is
+ * left of the last ones goes with it. Thread-safe.
  */
 public final class RequestArrays {
   /** Greater than a page, so that no page's own array is taken for a request's. */
@@ -21,11 +22,11 @@ public final class RequestArrays {
   /** As many requests as one client has under way, and one. */
   static final int MOST_ARRAYS = 4;
 
-  private final BlockingQueue<SoftReference<byte[]>> free = new ArrayBlockingQueue<>(MOST_ARRAYS);
+  private final BlockingQueue<WeakReference<byte[]>> free = new ArrayBlockingQueue<>(MOST_ARRAYS);
 
   /** An array of at least so many bytes, whatever they are. */
   byte[] take(int length) {
-    SoftReference<byte[]> kept = length >= LEAST_BYTES ? free.poll() : null;
+    WeakReference<byte[]> kept = length >= LEAST_BYTES ? free.poll() : null;
     byte[] array = kept == null ? null : kept.get();
     return array != null && array.length >= length ? array : new byte[length];
   }
@@ -39,7 +40,7 @@ public final class RequestArrays {
       if (page.data().hasRemaining()) { // a page of zeros is in no request
         byte[] array = page.data().hasArray() ? page.data().array() : new byte[0];
         if (array.length >= LEAST_BYTES && array.length <= MOST_BYTES) {
-          boolean unused = free.offer(new SoftReference<>(array));
+          boolean unused = free.offer(new WeakReference<>(array));
         }
         return;
       }

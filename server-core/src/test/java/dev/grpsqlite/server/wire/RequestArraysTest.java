@@ -2,9 +2,11 @@ package dev.grpsqlite.server.wire;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotSame;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertSame;
 
 import dev.grpsqlite.server.spi.PageImage;
+import java.lang.ref.WeakReference;
 import java.nio.ByteBuffer;
 import java.util.Collections;
 import java.util.IdentityHashMap;
@@ -57,6 +59,22 @@ class RequestArraysTest {
         List.of(
             new PageImage(1, 0, 7, ByteBuffer.wrap(new byte[LARGE], 0, 512).asReadOnlyBuffer())));
     assertEquals(RequestArrays.LEAST_BYTES, arrays.take(RequestArrays.LEAST_BYTES).length);
+  }
+
+  @Test
+  void noneOutlivesTheNextCollection() throws Exception {
+    WeakReference<byte[]> given = giveOne();
+    for (int i = 0; i < 100 && given.get() != null; i++) {
+      System.gc();
+      Thread.sleep(10);
+    }
+    assertNull(given.get());
+  }
+
+  private WeakReference<byte[]> giveOne() {
+    byte[] array = new byte[LARGE];
+    arrays.giveBack(pagesIn(array));
+    return new WeakReference<>(array);
   }
 
   @Test
