@@ -34,7 +34,7 @@ public final class EchoServer {
 
   /** As our servers have it. */
   private static final WriteBufferWaterMark WRITE_BUFFER =
-      new WriteBufferWaterMark(256 << 10, 1 << 20);
+      new WriteBufferWaterMark(64 << 10, 256 << 10);
 
   private EchoServer() {}
 

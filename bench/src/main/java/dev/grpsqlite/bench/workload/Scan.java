@@ -43,7 +43,7 @@ final class Scan implements Workload {
         + "cache's memory took a third less where the system had some, and twice as much where it had "
         + "to make room for them: not kept; nor was writing pages past protobuf's buffer of 4 KiB, which "
         + "spares a copy, but one out of the processor's own cache, and was not measurable; nor was having "
-        + "RocksDB read half a MiB at once. Answers are given to the system by 1 MiB instead of 64 KiB, which "
+        + "RocksDB read half a MiB at once. Answers are given to the system by 256 KiB instead of 64, which "
         + "wakes the client less often: a tenth less time over memory, and a quarter less for the echo, which has "
         + "the same. Pages of a scan are read from RocksDB by two threads: 1.99 to 1.73 s at 0 ms, nothing at a "
         + "distance; unpacking LZ4 is a seventh of what its threads do, the rest is spread over hundreds of functions. "

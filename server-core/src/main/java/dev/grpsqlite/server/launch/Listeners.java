@@ -45,10 +45,10 @@ final class Listeners implements AutoCloseable {
 
   /**
    * So much of an answer is given to the system at once. With Netty's own 64 KiB, client and server
-   * wake each other for each such piece.
+   * wake each other for each such piece; what is here, an answer that comes later has to wait for.
    */
   private static final WriteBufferWaterMark WRITE_BUFFER =
-      new WriteBufferWaterMark(256 << 10, 1 << 20);
+      new WriteBufferWaterMark(64 << 10, 256 << 10);
 
   /** Clients may ping as often as this, also when idle. */
   private static final long MIN_PING_SECONDS = 10;
