@@ -24,6 +24,9 @@ final class Joins {
   private final Relations shared;
   private final Roots roots;
 
+  /** A relation was held back, to see whether the session still goes that way. */
+  private boolean isTesting;
+
   /** At which demand the session itself was last seen to go that way. */
   private final IdentityHashMap<Relation, Long> seenAt = new IdentityHashMap<>();
 
@@ -177,6 +180,7 @@ final class Joins {
         }
         if (!shared.believe(each) && !heldOut) {
           heldOut = true; // One at a time, so that the others need not be seen again too.
+          isTesting = true;
           continue;
         }
         use.believed.add(each);
@@ -185,6 +189,13 @@ final class Joins {
         }
       }
     }
+  }
+
+  /** Whether a relation was held back since this was asked last. */
+  boolean wasTesting() {
+    boolean was = isTesting;
+    isTesting = false;
+    return was;
   }
 
   /** The same, when nothing is sent yet. */

@@ -183,6 +183,9 @@ public final class Predictor {
     } else if (leaf != null && (follows != null || learning != null)) {
       rememberIndex(leaf);
     }
+    if (joins.wasTesting()) {
+      wasExplained(); // What is read now may be what was held back.
+    }
     boolean mayLead = !isSeen && joins.isAny() && isWorthSeeking();
     boolean onlyLearns = !isSeen && follows == null && !mayLead;
     if (leaf != null && !isSeen) {

@@ -117,6 +117,24 @@ class JoinsTest {
     }
   }
 
+  /** It costs a round trip, so it has to be seldom, and over at once. */
+  @Test
+  void whatIsHeldBackToBeSeenAgainIsSeenAtOnce() throws Exception {
+    List<Long> trace = forum.pagesRead(withAuthor(POSTS / 3));
+    Predictor predictor = new Predictor(new Relations());
+    StringBuilder trips = new StringBuilder();
+    for (int i = 0; i < 400; i++) {
+      Replay replay = new Replay(forum, predictor, CREDIT);
+      replay.open(1 << 20);
+      replay.read(trace);
+      trips.append(trips(replay));
+    }
+    String learned = trips.substring(20);
+    assertTrue(!learned.contains("33"), learned);
+    long more = learned.chars().filter(each -> each != '2').count();
+    assertTrue(more <= learned.length() / 40, more + " of " + learned);
+  }
+
   @Test
   void aJoinOfFiveTablesIsRecognisedWhileItIsRead() throws Exception {
     Replay replay = session(new Relations(), pageOf(USERS / 3));
