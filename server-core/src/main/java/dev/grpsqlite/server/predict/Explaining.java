@@ -162,7 +162,7 @@ final class Explaining implements Plan {
       return false; // An index is read with its rows: see IndexLeaf.
     }
     if (joins.isSure(from.tree.root, column, target.root)) {
-      predictor.wasExplained();
+      predictor.lookAgain();
     }
     return from.how.isOnly() || !from.tree.isIndex;
   }

@@ -98,10 +98,10 @@ final class Opening implements Plan {
       for (int i = 0; i < count; i++) {
         Overflow each = overflows.removeFirst();
         long next = BtreePage.nextOverflow(hand.image(each.page), hand.shape.pageCount());
-        if (round.knows(each.page)) {
-          continue; // A database that is no sound one.
+        if (round.knows(each.page) || !round.hasCredit()) {
+          continue; // What was sent already: the database is not sound.
         }
-        sendIfNew(round, each.page);
+        round.send(each.page);
         if (next != 0 && each.left > 1) {
           overflows.add(new Overflow(next, each.left - 1));
         }

@@ -1,11 +1,10 @@
 package dev.grpsqlite.server.predict;
 
+import dev.grpsqlite.server.predict.Found.Result;
 import dev.grpsqlite.server.spi.PageImage;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Comparator;
 import java.util.List;
-import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -31,48 +30,35 @@ public final class Predictor {
    */
   private static final int PAGES_PER_UPPER_PAGE = 64;
 
-  private static final int WALKS = 8;
-  private static final int RECENT = 8;
-  private static final int INDEX_LEAVES = 3;
+  private static final int PARENTS = 8;
   private static final int PATIENCE = 8;
   private static final int SELDOM = 4;
-
-  /** So many demands ago a walk was of use, if rows of it may lead to what is read now. */
-  private static final int LATELY = 24;
 
   private final Roots roots = new Roots();
   private final Joins joins;
   private final SentPages sent = new SentPages();
   private final OverflowHeads heads = new OverflowHeads();
-  private final @Nullable Walk[] walks = new @Nullable Walk[WALKS];
-  private final @Nullable Siblings[] siblings = new @Nullable Siblings[WALKS];
+  private final Walks walks = new Walks();
+  private final TableLeaves tableLeaves = new TableLeaves();
+  private final IndexLeaves indexLeaves = new IndexLeaves();
+  private final RecentLeaves recent = new RecentLeaves();
+  private final @Nullable Siblings[] siblings = new @Nullable Siblings[PARENTS];
   private int siblingsAt;
 
   /** How many there were. */
   private long demands;
 
-  /** Leaves of tables that were asked for, and their first and last rows. */
-  private final long[] leaf = new long[RECENT];
-
-  private final long[] firstRow = new long[RECENT];
-  private final long[] lastRow = new long[RECENT];
-  private int leaves;
-
-  private final RecentLeaves recent = new RecentLeaves();
-
-  private final @Nullable IndexLeaf[] indexLeaves = new @Nullable IndexLeaf[INDEX_LEAVES];
-  private int indexLeavesAt;
-
-  /** How many of them were asked for since two were neighbours. */
-  private int inVain;
-
+  /** Of the row that was read on the leaf that was asked for, its cell; -1: not known. */
   private int row;
 
-  /** How many leaves were asked for since it was seen how one led to another. */
-  private int unexplained;
+  /** Leaves of indexes that are read and are no neighbours: which are. */
+  private final Trials learnings = new Trials(PATIENCE, SELDOM);
 
-  /** How many since one was where it was thought that rows lead. */
-  private int fruitless;
+  /** Leaves to which rows may lead: whether a walk does, while the session waits. */
+  private final Trials seekings = new Trials(3 * PATIENCE, SELDOM);
+
+  /** Leaves to which nothing led: what did. */
+  private final Trials explainings = new Trials(3 * PATIENCE, SELDOM * SELDOM);
 
   private @Nullable Round sending;
   private @Nullable Round learning;
@@ -141,11 +127,11 @@ public final class Predictor {
 
   /** A client that opens anew has nothing, and is at nothing. */
   private void isAtNothing() {
-    Arrays.fill(walks, null);
-    Arrays.fill(siblings, null);
-    Arrays.fill(indexLeaves, null);
-    Arrays.fill(leaf, 0);
+    walks.clear();
+    tableLeaves.clear();
+    indexLeaves.clear();
     recent.clear();
+    Arrays.fill(siblings, null);
   }
 
   /** Pages were asked for, and sent. Null: nothing follows from it. */
@@ -184,12 +170,12 @@ public final class Predictor {
       rememberIndex(leaf);
     }
     if (joins.wasTesting()) {
-      wasExplained(); // What is read now may be what was held back.
+      lookAgain(); // What is read now may be what was held back.
     }
-    boolean mayLead = !isSeen && joins.isAny() && isWorthSeeking();
+    boolean mayLead = !isSeen && joins.isAny() && seekings.isWorthOne();
     boolean onlyLearns = !isSeen && follows == null && !mayLead;
     if (leaf != null && !isSeen) {
-      follows = found(leaf, follows, mayLead);
+      follows = unexpected(leaf, follows, mayLead);
     }
     if (leaf != null) {
       recent.add(leaf.number, row);
@@ -205,10 +191,10 @@ public final class Predictor {
   }
 
   /** What follows from a leaf that no walk expected; and what it tells for later. */
-  private Plan found(BtreePage leaf, @Nullable Plan usual, boolean mayLead) {
+  private Plan unexpected(BtreePage leaf, @Nullable Plan usual, boolean mayLead) {
     List<Plan> plans = new ArrayList<>();
     if (mayLead) {
-      plans.add(new Found(round -> sought(round, leaf)));
+      plans.add(found(round -> sought(round, leaf)));
     }
     if (usual != null) {
       plans.add(usual);
@@ -217,13 +203,11 @@ public final class Predictor {
     if (leaf.isIndex()) {
       plans.add(new Learning(leaf));
     }
-    return new FirstOf(plans);
+    return Found.first(plans);
   }
 
-  /** Where leaves of indexes are read that are no neighbours, it is seldom found out which are. */
-  private boolean isWorthLearning() {
-    inVain++;
-    return inVain <= PATIENCE || inVain % SELDOM == 0;
+  private Found found(Found.Search search) {
+    return new Found(search, this::keep);
   }
 
   private @Nullable Round learn(Shape shape, List<PageImage> pages, Plan plan) {
@@ -282,83 +266,52 @@ public final class Predictor {
 
   /** What follows from the demand of a page, as far as it is a page of a b-tree. */
   private @Nullable Plan plan(long number, @Nullable BtreePage page, boolean wasLost) {
-    for (Walk walk : walks) {
-      if (walk != null && walk.expects(number)) {
-        walk.goOn(demands - walk.lastUse);
-        keep(walk);
-        return walk;
-      }
+    Walk walk = walks.expecting(number);
+    if (walk != null) {
+      walk.goOn(demands - walk.lastUse);
+      keep(walk);
+      return walk;
     }
     if (page == null) {
       long at = heads.leafOf(number);
-      return at == 0 ? null : new Found(round -> overflow(round, at, number));
+      return at == 0 ? null : found(round -> overflow(round, at, number));
     }
     if (!page.isLeaf()) {
-      return new Found(round -> interior(round, number, wasLost));
+      return found(round -> interior(round, number, wasLost));
     }
     return page.isIndex() ? indexLeaf(number) : tableLeaf(page);
   }
 
   private @Nullable Plan indexLeaf(long number) {
-    for (IndexLeaf other : indexLeaves) {
-      if (other != null && other.isNextTo(number)) {
-        int direction = other.next == number ? 1 : -1;
-        inVain = 0;
-        return new Found(round -> along(round, number, other.page, direction, other.hasSteps()));
-      }
+    IndexLeaf other = indexLeaves.nextTo(number);
+    if (other == null) {
+      return null;
     }
-    return null;
+    int direction = other.next == number ? 1 : -1;
+    learnings.beginAnew();
+    return found(round -> along(round, number, other.page, direction, other.hasSteps()));
   }
 
   private @Nullable Plan tableLeaf(BtreePage page) {
-    for (int back = 1; back <= INDEX_LEAVES; back++) {
-      IndexLeaf index = indexLeaves[(indexLeavesAt + INDEX_LEAVES - back) % INDEX_LEAVES];
-      if (index != null && index.names(page)) {
+    for (IndexLeaf index : indexLeaves.newestFirst()) {
+      if (index.names(page)) {
         IndexLeaf.Way way = index.step();
         row = index.onlyRow() == Long.MIN_VALUE ? -1 : page.find(index.onlyRow());
         if (way.direction() != 0 || joins.isAny()) {
-          return new Found(round -> rows(round, index.page, way, page.number));
+          return found(round -> rows(round, index.page, way, page.number));
         }
       }
     }
-    if (page.cells() > 0) {
-      long first = page.rowid(0);
-      long last = page.rowid(page.cells() - 1);
-      for (int i = 0; i < RECENT; i++) {
-        int direction = leaf[i] == 0 ? 0 : near(firstRow[i], lastRow[i], first, last);
-        if (direction != 0) {
-          long other = leaf[i];
-          return new Found(round -> along(round, page.number, other, direction, false));
-        }
-      }
-    }
-    return null;
-  }
-
-  /** Whether a leaf with rows from first to last may be the neighbour of another. 1: after it. */
-  private static int near(long otherFirst, long otherLast, long first, long last) {
-    long spans = (otherLast - otherFirst) + (last - first) + 2;
-    if (spans < 0) {
-      return 0;
-    }
-    if (first > otherLast && first - otherLast <= spans) {
-      return 1;
-    }
-    return last < otherFirst && otherFirst - last <= spans ? -1 : 0;
+    TableLeaves.Neighbour other = tableLeaves.neighbourOf(page);
+    return other == null
+        ? null
+        : found(round -> along(round, page.number, other.page(), other.direction(), false));
   }
 
   /** Returns it if it was not known. */
   private @Nullable IndexLeaf rememberIndex(BtreePage page) {
     heads.add(page);
-    for (IndexLeaf known : indexLeaves) {
-      if (known != null && known.page == page.number) {
-        return null;
-      }
-    }
-    IndexLeaf added = new IndexLeaf(page);
-    indexLeaves[indexLeavesAt] = added;
-    indexLeavesAt = (indexLeavesAt + 1) % INDEX_LEAVES;
-    return added;
+    return indexLeaves.add(page);
   }
 
   /** A leaf of an index was read from which nothing follows now. */
@@ -376,129 +329,19 @@ public final class Predictor {
       if (!began) {
         began = true;
         IndexLeaf added = rememberIndex(page);
-        unknown = added != null && isWorthLearning() ? added : null;
+        unknown = added != null && learnings.isWorthOne() ? added : null;
       }
-      return unknown == null || findNeighbours(round, unknown);
+      return unknown == null || indexLeaves.findNeighbours(round, unknown);
     }
   }
 
   private void remember(BtreePage page) {
     heads.add(page);
-    if (page.cells() > 0) {
-      int i = leaves++ & (RECENT - 1);
-      leaf[i] = page.number;
-      firstRow[i] = page.rowid(0);
-      lastRow[i] = page.rowid(page.cells() - 1);
-    }
+    tableLeaves.add(page);
   }
 
   void keep(Walk walk) {
-    walk.lastUse = demands;
-    int oldest = 0;
-    for (int i = 0; i < walks.length; i++) {
-      if (walks[i] == walk) {
-        return;
-      }
-      if (isOlder(walks[i], walks[oldest])) {
-        oldest = i;
-      }
-    }
-    walks[oldest] = walk;
-  }
-
-  private static boolean isOlder(@Nullable Walk walk, @Nullable Walk other) {
-    return other != null && (walk == null || walk.lastUse < other.lastUse);
-  }
-
-  private boolean findNeighbours(Round round, IndexLeaf index) {
-    Hand hand = round.hand();
-    if (!hand.look(index.page)) {
-      return false;
-    }
-    BtreePage page = hand.tree(index.page);
-    Cursor cursor = new Cursor();
-    Step step = page == null ? Step.NONE : roots.locate(hand, page, cursor);
-    if (step != Step.DONE) {
-      return step == Step.NONE;
-    }
-    Cursor after = cursor.copy();
-    Cursor before = cursor.copy();
-    Step next = after.next(hand, 1);
-    Step previous = before.next(hand, -1);
-    // Of each tree, the last leaf alone is where a walk may go on.
-    index.root = roots.located().root;
-    for (IndexLeaf other : indexLeaves) {
-      if (other != null && other != index && other.root == index.root) {
-        other.next = 0;
-        other.previous = 0;
-      }
-    }
-    index.next = next == Step.DONE ? after.leaf : index.next;
-    index.previous = previous == Step.DONE ? before.leaf : index.previous;
-    return next != Step.BLOCKED && previous != Step.BLOCKED;
-  }
-
-  /** Finds a walk, and then goes it. */
-  private final class Found implements Plan {
-    private final Search search;
-    private @Nullable Plan found;
-
-    Found(Search search) {
-      this.search = search;
-    }
-
-    @Override
-    public boolean advance(Round round) {
-      if (found == null) {
-        Result result = search.look(round);
-        if (result.plan == null) {
-          return result.step != Step.BLOCKED;
-        }
-        found = result.plan;
-        if (found instanceof Walk walk) {
-          keep(walk);
-        }
-      }
-      return found.advance(round);
-    }
-  }
-
-  private interface Search {
-    Result look(Round round);
-  }
-
-  private record Result(Step step, @Nullable Plan plan) {
-    static Result of(Step step) {
-      return new Result(step, null);
-    }
-
-    static Result of(Plan plan) {
-      return new Result(Step.DONE, plan);
-    }
-  }
-
-  /** Several plans in turn, up to one that finds something. */
-  private static final class FirstOf implements Plan {
-    private final List<Plan> plans;
-    private int at;
-
-    FirstOf(List<Plan> plans) {
-      this.plans = plans;
-    }
-
-    @Override
-    public boolean advance(Round round) {
-      for (; at < plans.size(); at++) {
-        Plan plan = plans.get(at);
-        if (!plan.advance(round)) {
-          return false;
-        }
-        if (plan instanceof Found search && search.found != null) {
-          return true;
-        }
-      }
-      return true;
-    }
+    walks.keep(walk, demands);
   }
 
   /** A leaf was read that rows lead to which a walk goes over. */
@@ -523,7 +366,7 @@ public final class Predictor {
         return Result.of(step);
       }
       if (step == Step.DONE) {
-        fruitless = 0;
+        seekings.beginAnew();
         if (leaf.isIndex()) {
           rememberIndex(leaf);
         }
@@ -539,11 +382,7 @@ public final class Predictor {
 
   /** The walks that were of use lately, the newest first. */
   Walk[] newestWalks() {
-    return Arrays.stream(walks)
-        .filter(Objects::nonNull)
-        .filter(walk -> demands - walk.lastUse <= LATELY)
-        .sorted(Comparator.comparingLong((Walk walk) -> walk.lastUse).reversed())
-        .toArray(Walk[]::new);
+    return walks.newest(demands);
   }
 
   Step locate(Hand hand, long number, Cursor cursor) {
@@ -557,21 +396,15 @@ public final class Predictor {
     return page == null || !page.isLeaf() ? Step.NONE : roots.locate(hand, page, cursor);
   }
 
-  /** Where rows do not lead to what is read, it is seldom looked for while the session waits. */
-  private boolean isWorthSeeking() {
-    fruitless++;
-    return fruitless <= 3 * PATIENCE || fruitless % SELDOM == 0;
-  }
-
   /** Where leaves are read that nothing led to, it is seldom asked what did. */
   boolean isWorthExplaining() {
-    unexplained++;
-    return unexplained <= 3 * PATIENCE || unexplained % (SELDOM * SELDOM) == 0;
+    return explainings.isWorthOne();
   }
 
-  void wasExplained() {
-    unexplained = 0;
-    fruitless = 0;
+  /** It may well be found soon which rows lead to what is read. */
+  void lookAgain() {
+    explainings.beginAnew();
+    seekings.beginAnew();
   }
 
   /** Two neighbours were read. */
@@ -597,7 +430,7 @@ public final class Predictor {
   /** A leaf was read with rows that entries of an index's leaf name, if it is of that table. */
   private Result rows(Round round, long number, IndexLeaf.Way way, long row) {
     Result at = walkAt(round, number);
-    if (at.plan instanceof Walk walk) {
+    if (at.plan() instanceof Walk walk) {
       if (walk.tree.table == 0) {
         return Result.of(Step.NONE);
       }
@@ -623,10 +456,9 @@ public final class Predictor {
 
   /** The walk that is at a leaf, or a new one. */
   private Result walkAt(Round round, long number) {
-    for (Walk walk : walks) {
-      if (walk != null && walk.leaf() == number) {
-        return Result.of(walk);
-      }
+    Walk known = walks.at(number);
+    if (known != null) {
+      return Result.of(known);
     }
     Hand hand = round.hand();
     if (!hand.look(number)) {
@@ -650,7 +482,7 @@ public final class Predictor {
     for (int cell = 0; page != null && page.isLeaf() && cell < page.cells(); cell++) {
       if (page.overflow(cell) == head) {
         Result at = walkAt(round, number);
-        if (at.plan instanceof Walk walk) {
+        if (at.plan() instanceof Walk walk) {
           walk.readsOverflow(cell, head, page.overflowPages(cell));
         }
         return at;
