@@ -14,6 +14,10 @@ int gsq_error_set(gsq_error *error, int code, const char *format, ...) {
   return code;
 }
 
+int gsq_error_nomem(gsq_error *error) {
+  return gsq_error_set(error, GSQ_NOMEM, "out of memory");
+}
+
 int gsq_error_is(const gsq_error *error, const char *reason) {
   return error->reason[0] != 0 && strcmp(error->reason, reason) == 0;
 }

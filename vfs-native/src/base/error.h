@@ -41,6 +41,9 @@ typedef struct gsq_error {
 int gsq_error_set(gsq_error *error, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* As that, of GSQ_NOMEM. */
+int gsq_error_nomem(gsq_error *error);
+
 /* True if the server gave this reason. */
 int gsq_error_is(const gsq_error *error, const char *reason);
 

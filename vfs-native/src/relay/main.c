@@ -94,7 +94,8 @@ static int open_file(job *j, gsq_error *error) {
   struct stat status;
   j->upload.fd = open(j->body, O_RDONLY | O_CLOEXEC);
   if (j->upload.fd < 0 || fstat(j->upload.fd, &status) != 0) {
-    return gsq_error_set(error, GSQ_UNKNOWN, "%s cannot be opened: %s", j->body, strerror(errno));
+    return gsq_error_set(error, GSQ_UNKNOWN, "%s cannot be opened: %s", j->body,
+                         strerror(errno));
   }
   if ((uint64_t)status.st_dev != j->device || (uint64_t)status.st_ino != j->inode) {
     return gsq_error_set(error, GSQ_UNKNOWN, "%s is another file now", j->body);
@@ -144,7 +145,7 @@ static int find_channel(peer **peers, const char *url, gsq_channel **out, gsq_er
   if (!copy) {
     free(found);
     gsq_channel_free(*out);
-    return gsq_error_set(error, GSQ_NOMEM, "out of memory");
+    return gsq_error_nomem(error);
   }
   *found = (peer){.next = *peers, .url = copy, .channel = *out};
   *peers = found;

@@ -112,7 +112,7 @@ static void *work(void *arg) {
   for (;;) {
     pthread_mutex_lock(&all->mutex);
     if ((!b.bytes || !b.pages) && all->code == GSQ_OK) {
-      all->code = gsq_error_set(&all->error, GSQ_NOMEM, "out of memory");
+      all->code = gsq_error_nomem(&all->error);
     }
     uint64_t first = all->next;
     all->next += all->pages_per_run;

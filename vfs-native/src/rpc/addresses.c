@@ -18,7 +18,7 @@ struct gsq_addresses {
 static int parse_one(const char *list, size_t length, gsq_url *out, gsq_error *error) {
   if (list[length] == 0) return gsq_url_parse(list, out, error);
   char *text = strndup(list, length);
-  if (!text) return gsq_error_set(error, GSQ_NOMEM, "out of memory");
+  if (!text) return gsq_error_nomem(error);
   int code = gsq_url_parse(text, out, error);
   free(text);
   return code;
@@ -34,7 +34,7 @@ int gsq_addresses_new(const char *list, int moved_fd, gsq_addresses **out, gsq_e
                          GSQ_MAX_ADDRESSES);
   }
   gsq_addresses *addresses = calloc(1, sizeof *addresses + (size_t)count * sizeof(gsq_url));
-  if (!addresses) return gsq_error_set(error, GSQ_NOMEM, "out of memory");
+  if (!addresses) return gsq_error_nomem(error);
   addresses->moved_fd = moved_fd;
   addresses->references = 1;
   addresses->count = count;

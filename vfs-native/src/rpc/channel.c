@@ -71,10 +71,6 @@ struct gsq_stream {
   gsq_attempt attempt;
 };
 
-static int nomem(gsq_error *error) {
-  return gsq_error_set(error, GSQ_NOMEM, "out of memory");
-}
-
 int gsq_channel_new(const gsq_channel_options *options, gsq_channel **out, gsq_error *error) {
   error->sent_before = 0;
   gsq_addresses *addresses;
@@ -89,7 +85,7 @@ int gsq_channel_new(const gsq_channel_options *options, gsq_channel **out, gsq_e
   gsq_channel *channel = calloc(1, sizeof *channel);
   if (!channel) {
     gsq_addresses_free(addresses);
-    return nomem(error);
+    return gsq_error_nomem(error);
   }
   channel->addresses = addresses;
   channel->connect_timeout_ms = options->connect_timeout_ms;
@@ -116,7 +112,7 @@ int gsq_channel_new(const gsq_channel_options *options, gsq_channel **out, gsq_e
     size_t size = strlen(options->token);
     channel->authorization = malloc(sizeof scheme + size);
     if (!channel->authorization) {
-      code = nomem(error);
+      code = gsq_error_nomem(error);
       goto fail;
     }
     memcpy(channel->authorization, scheme, sizeof scheme - 1);
@@ -444,7 +440,7 @@ int gsq_channel_stream(gsq_channel *channel, const gsq_call *call, gsq_stream **
   gsq_stream *stream = calloc(1, sizeof *stream);
   if (!stream) {
     error->sent_before = 0;
-    return nomem(error);
+    return gsq_error_nomem(error);
   }
   stream->channel = channel;
   stream->call = *call;

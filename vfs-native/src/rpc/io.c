@@ -80,7 +80,7 @@ static int connect_error(const gsq_url *url, const char *advice, int problem, in
     case ECANCELED:
       return gsq_error_set(error, GSQ_CANCELLED, "shutting down");
     case ENOMEM:
-      return gsq_error_set(error, GSQ_NOMEM, "out of memory");
+      return gsq_error_nomem(error);
     case ETIMEDOUT:
       return gsq_error_set(error, GSQ_UNAVAILABLE,
                            "no answer from %s (tried to connect for %lld ms); is the host "
@@ -115,7 +115,7 @@ static int connect_tcp(const gsq_url *url, const char *advice, int cancel_fd,
                            .ai_flags = AI_NUMERICSERV | (url->is_address ? AI_NUMERICHOST : 0)};
   struct addrinfo *list = NULL;
   int status = getaddrinfo(url->host, url->port, &hints, &list);
-  if (status == EAI_MEMORY) return gsq_error_set(error, GSQ_NOMEM, "out of memory");
+  if (status == EAI_MEMORY) return gsq_error_nomem(error);
   if (status == EAI_AGAIN || status == EAI_SYSTEM) {
     return gsq_error_set(error, GSQ_UNAVAILABLE, "cannot look up the host of %s now (%s)",
                          url->text, gai_strerror(status));

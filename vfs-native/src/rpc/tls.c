@@ -21,25 +21,24 @@
 #define OPENSSL_FUNCTIONS(X)                                                                   \
   X(TLS_client_method)                                                                         \
   X(SSL_CTX_new)                                                                               \
-  X(SSL_CTX_free) X(SSL_CTX_ctrl) X(SSL_CTX_set_alpn_protos)                                   \
-      X(SSL_CTX_set_default_verify_paths) X(SSL_CTX_load_verify_locations) X(                  \
-          SSL_CTX_use_certificate_chain_file) X(SSL_CTX_use_PrivateKey_file)                   \
-          X(SSL_CTX_check_private_key) X(SSL_CTX_set_verify) X(SSL_CTX_set_default_passwd_cb)  \
-              X(SSL_new) X(SSL_free) X(SSL_ctrl) X(SSL_set_bio) X(SSL_set_connect_state)       \
-                  X(SSL_do_handshake) X(SSL_get_error) X(SSL_read) X(SSL_write) X(SSL_pending) \
-                      X(SSL_shutdown) X(SSL_get0_alpn_selected) X(SSL_get_verify_result) X(    \
-                          SSL_get0_param) X(X509_VERIFY_PARAM_set1_host)                       \
-                          X(X509_VERIFY_PARAM_set1_ip_asc) X(X509_VERIFY_PARAM_set_hostflags)  \
-                              X(X509_verify_cert_error_string) X(ERR_clear_error)              \
-                                  X(ERR_get_error) X(ERR_reason_error_string) X(BIO_meth_new)  \
-                                      X(BIO_meth_set_read) X(BIO_meth_set_write)               \
-                                          X(BIO_meth_set_ctrl) X(BIO_get_new_index) X(BIO_new) \
-                                              X(BIO_set_data) X(BIO_get_data) X(BIO_set_init)  \
-                                                  X(BIO_set_flags) X(BIO_clear_flags)          \
-                                                      X(SSL_set_cert_cb)                       \
-                                                          X(SSL_get_certificate)               \
-                                                              X(X509_get0_notAfter)            \
-                                                                  X(X509_cmp_current_time)
+  X(SSL_CTX_free)                                                                              \
+  X(SSL_CTX_ctrl)                                                                              \
+  X(SSL_CTX_set_alpn_protos) X(SSL_CTX_set_default_verify_paths)                               \
+      X(SSL_CTX_load_verify_locations) X(SSL_CTX_use_certificate_chain_file)                   \
+          X(SSL_CTX_use_PrivateKey_file) X(SSL_CTX_check_private_key) X(SSL_CTX_set_verify) X( \
+              SSL_CTX_set_default_passwd_cb) X(SSL_new) X(SSL_free) X(SSL_ctrl) X(SSL_set_bio) \
+              X(SSL_set_connect_state) X(SSL_do_handshake) X(SSL_get_error) X(SSL_read)        \
+                  X(SSL_write) X(SSL_pending) X(SSL_shutdown) X(SSL_get0_alpn_selected) X(     \
+                      SSL_get_verify_result) X(SSL_get0_param) X(X509_VERIFY_PARAM_set1_host)  \
+                      X(X509_VERIFY_PARAM_set1_ip_asc) X(X509_VERIFY_PARAM_set_hostflags)      \
+                          X(X509_verify_cert_error_string) X(ERR_clear_error) X(ERR_get_error) \
+                              X(ERR_reason_error_string) X(BIO_meth_new) X(BIO_meth_set_read)  \
+                                  X(BIO_meth_set_write) X(BIO_meth_set_ctrl)                   \
+                                      X(BIO_get_new_index) X(BIO_new) X(BIO_set_data)          \
+                                          X(BIO_get_data) X(BIO_set_init) X(BIO_set_flags)     \
+                                              X(BIO_clear_flags) X(SSL_set_cert_cb)            \
+                                                  X(SSL_get_certificate) X(X509_get0_notAfter) \
+                                                      X(X509_cmp_current_time)
 
 static struct {
 #define DECLARE(name) __typeof__(&name) name;
@@ -136,7 +135,7 @@ int gsq_tls_new(const char *ca_file, const char *cert_file, const char *key_file
     return gsq_error_set(error, GSQ_BAD_URL, "https needs OpenSSL, but %s", ssl.problem);
   }
   gsq_tls *tls = calloc(1, sizeof *tls);
-  if (!tls) return gsq_error_set(error, GSQ_NOMEM, "out of memory");
+  if (!tls) return gsq_error_nomem(error);
   ssl.ERR_clear_error();
   static const uint8_t h2[] = {2, 'h', '2'};
   tls->context = ssl.SSL_CTX_new(ssl.TLS_client_method());
@@ -240,20 +239,20 @@ static int handshake_failed(gsq_tls_stream *stream, const gsq_url *url, int how,
 int gsq_tls_connect(gsq_tls *tls, const gsq_url *url, int fd, int cancel_fd,
                     int64_t deadline_ms, gsq_tls_stream **out, gsq_error *error) {
   gsq_tls_stream *stream = calloc(1, sizeof *stream);
-  if (!stream) return gsq_error_set(error, GSQ_NOMEM, "out of memory");
+  if (!stream) return gsq_error_nomem(error);
   ssl.ERR_clear_error();
   stream->fd = fd;
   stream->ssl = ssl.SSL_new(tls->context);
   BIO *bio = stream->ssl ? ssl.BIO_new(ssl.socket_method) : NULL;
   if (!bio) {
-    gsq_error_set(error, GSQ_NOMEM, "out of memory");
+    gsq_error_nomem(error);
     goto fail;
   }
   ssl.BIO_set_data(bio, stream);
   ssl.BIO_set_init(bio, 1);
   ssl.SSL_set_bio(stream->ssl, bio, bio);
   if (!set_expected_peer(stream->ssl, url)) {
-    gsq_error_set(error, GSQ_NOMEM, "out of memory");
+    gsq_error_nomem(error);
     goto fail;
   }
   ssl.SSL_set_cert_cb(stream->ssl, on_certificate_wanted, stream);

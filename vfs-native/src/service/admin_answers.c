@@ -106,7 +106,7 @@ int gsq_decode_list_versions(const uint8_t *data, size_t size, uint32_t limit, u
                          limit);
   }
   out->versions = malloc((count + 1) * sizeof *out->versions);
-  if (!out->versions) return gsq_error_set(error, GSQ_NOMEM, "out of memory");
+  if (!out->versions) return gsq_error_nomem(error);
   out->count = count;
   if (!read_list(gsq_reader_of(data, size), below, out)) {
     gsq_version_list_free(out);

@@ -46,7 +46,7 @@ int gsq_list_versions(gsq_channel *channel, const char *name, uint32_t limit, co
   error->sent_before = 0;
   memset(out, 0, sizeof *out);
   uint8_t *bytes = malloc(strlen(name) + strlen(token) + 3 * (1 + GSQ_MAX_VARINT_BYTES));
-  if (!bytes) return gsq_error_set(error, GSQ_NOMEM, "out of memory");
+  if (!bytes) return gsq_error_nomem(error);
   uint8_t *end = gsq_put_bytes(bytes, 1, name, strlen(name));
   end = gsq_put_uint(end, 2, limit);
   end = gsq_put_bytes(end, 3, token, strlen(token));
@@ -67,7 +67,7 @@ int gsq_fork_database(gsq_channel *channel, const char *name, const char *new_na
   error->sent_before = 0;
   uint8_t *bytes = malloc(strlen(name) + strlen(new_name) + GSQ_ID_BYTES +
                           3 * (size_t)(1 + GSQ_MAX_VARINT_BYTES));
-  if (!bytes) return gsq_error_set(error, GSQ_NOMEM, "out of memory");
+  if (!bytes) return gsq_error_nomem(error);
   uint8_t *end = gsq_put_bytes(bytes, 1, name, strlen(name));
   end = gsq_put_bytes(end, 2, new_name, strlen(new_name));
   end = gsq_put_bytes(end, 5, commit->bytes, GSQ_ID_BYTES);
@@ -84,7 +84,7 @@ int gsq_restore_database(gsq_channel *channel, const gsq_restore_request *reques
   error->sent_before = 0;
   uint8_t *bytes =
       malloc(strlen(request->name) + 2 * GSQ_ID_BYTES + 5 * (size_t)(1 + GSQ_MAX_VARINT_BYTES));
-  if (!bytes) return gsq_error_set(error, GSQ_NOMEM, "out of memory");
+  if (!bytes) return gsq_error_nomem(error);
   uint8_t *end = gsq_put_bytes(bytes, 1, request->name, strlen(request->name));
   end = gsq_put_tag(end, 2, GSQ_VARINT); /* of a oneof: also 0 is said */
   end = gsq_put_varint(end, request->version);

@@ -136,7 +136,7 @@ int gsq_decode_file_pragma(const uint8_t *data, size_t size, char **response,
   if (more < 0) return malformed(error, "Pragma");
   if (text.size == 0) return GSQ_OK;
   *response = malloc(text.size + 1);
-  if (!*response) return gsq_error_set(error, GSQ_NOMEM, "out of memory");
+  if (!*response) return gsq_error_nomem(error);
   memcpy(*response, text.data, text.size);
   (*response)[text.size] = 0;
   return GSQ_OK;

@@ -15,10 +15,6 @@
 /* The tag and length before a field with bytes. */
 #define BYTES_HEADER_BYTES (1 + GSQ_MAX_VARINT_BYTES)
 
-static int nomem(gsq_error *error) {
-  return gsq_error_set(error, GSQ_NOMEM, "out of memory");
-}
-
 static size_t text_size(const char *text) {
   return text ? strlen(text) : 0;
 }
@@ -53,7 +49,7 @@ static int head_begin(head *to, size_t room, gsq_error *error) {
   to->bytes = room <= sizeof to->small ? to->small : malloc(room);
   to->end = to->bytes;
   to->flags = 0;
-  return to->bytes ? GSQ_OK : nomem(error);
+  return to->bytes ? GSQ_OK : gsq_error_nomem(error);
 }
 
 /* Calls with the head and up to one more piece, and frees the head. */
@@ -189,7 +185,7 @@ int gsq_file_write_batch(gsq_channel *channel, const gsq_file_ref *file,
                 text_size(file->lease_id) + 2 * BYTES_HEADER_BYTES;
   size_t slots = 1 + 2 * count;
   struct iovec *iov = malloc(slots * sizeof *iov + file_room(file) + count * each);
-  if (!iov) return nomem(error);
+  if (!iov) return gsq_error_nomem(error);
   uint8_t *begin = (uint8_t *)(iov + slots), *end = put_file(begin, file);
   int used = 0;
   iov[used++] = (struct iovec){begin, (size_t)(end - begin)};

@@ -179,7 +179,7 @@ static int decode_changes(const uint8_t *data, size_t size, uint32_t number, int
   out->all = all;
   if (all || count == 0) return GSQ_OK;
   uint32_t *pages = malloc(count * sizeof *pages);
-  if (!pages) return gsq_error_set(error, GSQ_NOMEM, "out of memory");
+  if (!pages) return gsq_error_nomem(error);
   each_change(&changes, &all, pages, &again);
   for (size_t i = 1; i < count; i++) {
     if (pages[i] <= pages[i - 1]) {
@@ -494,7 +494,7 @@ int gsq_decode_open_database(const uint8_t *data, size_t size, const gsq_open_re
   uint8_t *plain = NULL;
   if (request->accept_lz4 && out->snapshot.page_size > 0) {
     plain = malloc(out->snapshot.page_size);
-    if (!plain) return gsq_error_set(error, GSQ_NOMEM, "out of memory");
+    if (!plain) return gsq_error_nomem(error);
   }
   int code = take_opened_pages(data, size, request, out, plain, on_page, arg, error);
   free(plain);
@@ -523,13 +523,13 @@ int gsq_reading_begin(gsq_reading *reading, const gsq_read_request *request,
   }
   if (reading->asked_count > 8 * sizeof reading->small) {
     reading->came = malloc((size_t)(reading->asked_count + 7) / 8);
-    if (!reading->came) return gsq_error_set(error, GSQ_NOMEM, "out of memory");
+    if (!reading->came) return gsq_error_nomem(error);
   }
   if (request->accept_lz4) {
     reading->plain = malloc(request->page_size);
     if (!reading->plain) {
       gsq_reading_end(reading);
-      return gsq_error_set(error, GSQ_NOMEM, "out of memory");
+      return gsq_error_nomem(error);
     }
   }
   gsq_reading_restart(reading);

@@ -17,10 +17,6 @@ int gsq_id_random(gsq_id *out) {
   return getrandom(out->bytes, sizeof out->bytes, 0) == (ssize_t)sizeof out->bytes ? 0 : -1;
 }
 
-static int nomem(gsq_error *error) {
-  return gsq_error_set(error, GSQ_NOMEM, "out of memory");
-}
-
 #define ID_TO(field, id) memcpy(field, (id)->bytes, GSQ_ID_BYTES)
 #define OPTIONAL_ID_TO(field, id)                       \
   do {                                                  \
@@ -114,7 +110,7 @@ int gsq_keep_alive(const gsq_page_client *client, const gsq_view *views, size_t 
   *lost_count = 0;
   size_t room = 2 + GSQ_ID_BYTES + view_count * VIEW_BYTES;
   uint8_t *bytes = malloc(room);
-  if (!bytes) return nomem(error);
+  if (!bytes) return gsq_error_nomem(error);
   uint8_t *end = gsq_put_bytes(bytes, 1, client->session.bytes, GSQ_ID_BYTES);
   for (size_t i = 0; i < view_count; i++) {
     uint8_t view[VIEW_BYTES], *at = view;
@@ -272,7 +268,7 @@ static int read_pages(const gsq_page_client *client, gsq_page_rest *it, int64_t 
   size_t size;
   if (request->range_count > 16) {
     bytes = malloc(grpsqlite_v1_ReadPagesRequest_size + request->range_count * RANGE_BYTES);
-    if (!bytes) return nomem(error);
+    if (!bytes) return gsq_error_nomem(error);
   }
   int code = encode(grpsqlite_v1_ReadPagesRequest_fields, &message, bytes,
                     grpsqlite_v1_ReadPagesRequest_size, &size, error);
@@ -309,7 +305,7 @@ int gsq_read_pages(const gsq_page_client *client, const gsq_read_request *reques
   if (rest) {
     *rest = NULL;
     if (request->prefetch_credit_bytes > 0) it = calloc(1, sizeof *it);
-    if (!it) return nomem(error);
+    if (!it) return gsq_error_nomem(error);
     it->may_pause = it != &here;
   }
   int code = gsq_reading_begin(&it->reading, request, on_page, arg, error);
@@ -562,7 +558,7 @@ int gsq_commit_group(const gsq_page_client *client, const gsq_commit_request *co
   int code = GSQ_OK;
   size_t iov_count = 0;
   uint8_t *heads = malloc(count * head_room);
-  if (!heads) return nomem(error);
+  if (!heads) return gsq_error_nomem(error);
   for (size_t i = 0; i < count; i++) {
     code = write_group_commit(client, requests[i], i == 0, heads + i * head_room, &parts[i],
                               &part_counts[i], error);
@@ -571,7 +567,7 @@ int gsq_commit_group(const gsq_page_client *client, const gsq_commit_request *co
   }
   all = iov_count <= INT_MAX ? malloc(iov_count * sizeof *all) : NULL;
   if (!all) {
-    code = nomem(error);
+    code = gsq_error_nomem(error);
     goto out;
   }
   struct iovec *end = all;
@@ -611,7 +607,7 @@ int gsq_watch(const gsq_page_client *client, const gsq_watch_request *request,
   error->sent_before = 0;
   uint8_t *bytes =
       malloc(2 + GSQ_ID_BYTES + 2 * GSQ_MAX_VARINT_BYTES + request->count * GSQ_WATCHED_BYTES);
-  if (!bytes) return nomem(error);
+  if (!bytes) return gsq_error_nomem(error);
   uint8_t *end = gsq_put_bytes(bytes, 1, client->session.bytes, GSQ_ID_BYTES);
   for (size_t i = 0; i < request->count; i++) {
     uint8_t watched[GSQ_WATCHED_BYTES], *at = watched;

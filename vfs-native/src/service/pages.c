@@ -60,7 +60,7 @@ int gsq_pages_write(const uint8_t *head, size_t head_size, uint32_t field, uint3
   }
   size_t slots = 1 + 2 * page_count;
   struct iovec *iov = malloc(slots * sizeof *iov + page_count * PAGE_HEADER_BYTES);
-  if (!iov) return gsq_error_set(error, GSQ_NOMEM, "out of memory");
+  if (!iov) return gsq_error_nomem(error);
   uint8_t *header = (uint8_t *)(iov + slots);
   int used = 0;
   iov[used++] = (struct iovec){(void *)(uintptr_t)head, head_size};

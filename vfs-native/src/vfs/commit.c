@@ -188,7 +188,7 @@ static int cut_every_page(gsq_stager *stager, gsq_stage *stage, const gsq_commit
   *bytes = malloc(batch * page_size + 1);
   *pages = malloc((batch + 1) * sizeof **pages);
   *count = 0;
-  if (!*bytes || !*pages) return gsq_error_set(error, GSQ_NOMEM, "out of memory");
+  if (!*bytes || !*pages) return gsq_error_nomem(error);
   for (uint32_t done = 0; done < plan->page_count; done += (uint32_t)*count) {
     if (*count > 0) {
       int code = gsq_stager_send(stager, stage, page_size, *pages, *count, error);

@@ -39,7 +39,7 @@ void gsq_commit_plan_free(gsq_commit_plan *plan) {
 }
 
 static int no_memory(gsq_error *error) {
-  return gsq_error_set(error, GSQ_NOMEM, "out of memory");
+  return gsq_error_nomem(error);
 }
 
 /* As SQLite sees page 1: a database that was in WAL mode is shown in rollback mode, and what it

@@ -51,7 +51,7 @@ void gsq_database_free(gsq_database *database) {
 static int make_database(gsq_server *server, const char *name, int64_t cache_bytes,
                          gsq_database **out, gsq_error *error) {
   gsq_database *database = calloc(1, sizeof *database);
-  if (!database) return gsq_error_set(error, GSQ_NOMEM, "out of memory");
+  if (!database) return gsq_error_nomem(error);
   pthread_mutex_init(&database->mutex, NULL);
   pthread_cond_init(&database->refreshed, NULL);
   database->server = server;
@@ -59,7 +59,7 @@ static int make_database(gsq_server *server, const char *name, int64_t cache_byt
   database->cache = gsq_page_cache_new((size_t)cache_bytes);
   if (!database->name || !database->cache) {
     gsq_database_free(database);
-    return gsq_error_set(error, GSQ_NOMEM, "out of memory");
+    return gsq_error_nomem(error);
   }
   *out = database;
   return GSQ_OK;

@@ -34,7 +34,7 @@ gsq_disk_cache *gsq_disk_cache_open(const char *path, int64_t max_bytes, const g
                                     uint64_t head, gsq_error *error) {
   gsq_disk_cache *cache = calloc(1, sizeof *cache);
   if (!cache) {
-    gsq_error_set(error, GSQ_NOMEM, "out of memory");
+    gsq_error_nomem(error);
     return NULL;
   }
   cache->owner.database = *database;

@@ -56,7 +56,7 @@ static int open_files(gsq_disk_folder *folder) {
 static int make_folder(const char *path, int64_t max_bytes, gsq_disk_folder **out,
                        gsq_error *error) {
   gsq_disk_folder *folder = calloc(1, sizeof *folder);
-  if (!folder) return gsq_error_set(error, GSQ_NOMEM, "out of memory");
+  if (!folder) return gsq_error_nomem(error);
   pthread_mutex_init(&folder->lock_mutex, NULL);
   pthread_mutex_init(&folder->mutex, NULL);
   pthread_cond_init(&folder->changed, NULL);
@@ -67,7 +67,7 @@ static int make_folder(const char *path, int64_t max_bytes, gsq_disk_folder **ou
   folder->path = strdup(path);
   int code = GSQ_OK;
   if (!folder->path) {
-    code = gsq_error_set(error, GSQ_NOMEM, "out of memory");
+    code = gsq_error_nomem(error);
   } else if (open_files(folder) != 0) {
     const int why = errno;
     char text[100];

@@ -118,7 +118,7 @@ int gsq_file_context_acquire(gsq_server *server, int64_t deadline_ms, gsq_file_c
   if (!context) {
     context = calloc(1, sizeof *context);
     if (!context) {
-      code = gsq_error_set(error, GSQ_NOMEM, "out of memory");
+      code = gsq_error_nomem(error);
       goto done;
     }
     code = gsq_file_get_capabilities(server->channel, server->token ? server->token : "",

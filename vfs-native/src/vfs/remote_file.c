@@ -471,7 +471,7 @@ static int prepare(gsq_remote_file *file, const char *super_journal) {
                          gsq_group_room(super_journal, file), &file->prepared, &error);
   if (outcome == GSQ_COMMIT_PREPARED && gsq_group_join(super_journal, file) != SQLITE_OK) {
     gsq_prepared_free(&file->prepared, GSQ_COMMIT_REFUSED);
-    gsq_error_set(&error, GSQ_NOMEM, "out of memory");
+    gsq_error_nomem(&error);
     outcome = GSQ_COMMIT_REFUSED;
   }
   if (outcome != GSQ_COMMIT_PREPARED) return gsq_remote_ended(file, outcome, &error);

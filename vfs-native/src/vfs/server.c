@@ -75,7 +75,7 @@ static void free_server(gsq_server *server) {
 
 static int make_server(const gsq_settings *settings, gsq_server **out, gsq_error *error) {
   gsq_server *server = calloc(1, sizeof *server);
-  if (!server) return gsq_error_set(error, GSQ_NOMEM, "out of memory");
+  if (!server) return gsq_error_nomem(error);
   pthread_mutex_init(&server->open_mutex, NULL);
   pthread_mutex_init(&server->session_mutex, NULL);
   pthread_mutex_init(&server->mutex, NULL);
@@ -99,7 +99,7 @@ static int make_server(const gsq_settings *settings, gsq_server **out, gsq_error
       copy(&server->ca_file, settings->ca_file) ||
       copy(&server->cert_file, settings->cert_file) ||
       copy(&server->key_file, settings->key_file)) {
-    code = gsq_error_set(error, GSQ_NOMEM, "out of memory");
+    code = gsq_error_nomem(error);
     goto failed;
   }
   gsq_channel_options options = {

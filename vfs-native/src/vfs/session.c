@@ -141,7 +141,7 @@ static int is_of_session(gsq_server *server, uint64_t seen, const gsq_kept_alive
 static int tell_views(gsq_server *server, const gsq_page_client *client, int64_t deadline_ms,
                       gsq_error *error) {
   gsq_view *views = malloc(MAX_VIEWS_PER_MESSAGE * sizeof *views);
-  if (!views) return gsq_error_set(error, GSQ_NOMEM, "out of memory");
+  if (!views) return gsq_error_nomem(error);
   const uint64_t session = atomic_load(&server->session);
   int code = GSQ_OK;
   size_t count;

@@ -205,7 +205,7 @@ void gsq_watch_run(gsq_watcher *watcher) {
   int64_t staleness_ms;
   gsq_watched *watched = collect(watcher, &count, &staleness_ms);
   if (!watched) {
-    gsq_error_set(&error, GSQ_NOMEM, "out of memory");
+    gsq_error_nomem(&error);
     ended(watcher, &error);
     return;
   }

@@ -43,7 +43,7 @@ struct gsq_write_buffer {
 };
 
 static int no_memory(gsq_error *error) {
-  return gsq_error_set(error, GSQ_NOMEM, "out of memory");
+  return gsq_error_nomem(error);
 }
 
 /* The table. */
