@@ -40,9 +40,9 @@
  *       ({@link dev.grpsqlite.server.rocksdb.Readers}).
  *   <li>{@code rocksdb-commit} alone decides on and writes heads, leases, names, floors and side
  *       files, a group at a time ({@link dev.grpsqlite.server.rocksdb.Committer}).
- *   <li>{@code rocksdb-stage} alone writes staged pages, and makes, seals and abandons stages
- *       ({@link dev.grpsqlite.server.rocksdb.Stages}).
- *   <li>{@code rocksdb-table} completes the tables of what is staged in bulk ({@link
+ *   <li>{@code rocksdb-stage} alone makes, seals and abandons stages, and writes what is staged
+ *       ({@link dev.grpsqlite.server.rocksdb.Stages}), but for what is staged in bulk: that {@code
+ *       rocksdb-table-*} write to tables, which {@code rocksdb-table} completes ({@link
  *       dev.grpsqlite.server.rocksdb.StagedTables}).
  *   <li>{@code rocksdb-background} deletes: old images, abandoned stages, dropped databases ({@link
  *       dev.grpsqlite.server.rocksdb.Collector}, {@link dev.grpsqlite.server.rocksdb.ForkPoints},

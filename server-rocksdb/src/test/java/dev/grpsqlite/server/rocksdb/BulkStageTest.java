@@ -19,8 +19,10 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.LongStream;
 import java.util.stream.Stream;
@@ -36,15 +38,19 @@ class BulkStageTest {
   @TempDir Path folder = Path.of("");
 
   private static void stage(TestWriter writer, RocksPageStore store, PageImage... pages) {
-    get(
-        store.stageInBulk(
-            writer.database,
-            writer.session,
-            writer.epoch,
-            STAGE,
-            StageCalls.UNCOUNTED,
-            TestWriter.PAGE_SIZE,
-            Arrays.asList(pages)));
+    get(stageLater(writer, store, pages));
+  }
+
+  private static CompletableFuture<Void> stageLater(
+      TestWriter writer, RocksPageStore store, PageImage... pages) {
+    return store.stageInBulk(
+        writer.database,
+        writer.session,
+        writer.epoch,
+        STAGE,
+        StageCalls.UNCOUNTED,
+        TestWriter.PAGE_SIZE,
+        Arrays.asList(pages));
   }
 
   private static PageImage[] pages(long first, int count) {
@@ -105,6 +111,20 @@ class BulkStageTest {
       writer.commit(1, TestPages.page(1, TestWriter.PAGE_SIZE, 77));
       settle(store);
       assertEquals(1, TestStores.images(store));
+    }
+  }
+
+  @Test
+  void aCommitHasWhatWasStagedBeforeItAnsweredOrNot() throws Exception {
+    try (RocksPageStore store = TestStores.open(folder)) {
+      TestWriter writer = new TestWriter(store, "a");
+      List<CompletableFuture<Void>> staged = new ArrayList<>();
+      for (int first = 1; first <= PAGES; first += MESSAGE) {
+        staged.add(stageLater(writer, store, pages(first, MESSAGE)));
+      }
+      assertEquals(1, get(writer.commitLater(0, PAGES, STAGE)));
+      staged.forEach(TestStores::get);
+      assertContent(writer.read(1, PAGES));
     }
   }
 
