@@ -58,7 +58,8 @@ typedef struct comparison {
   const gsq_unit *units;
   size_t count;         /* of units that the commit would have */
   uint32_t base_pages;  /* of the snapshot, still to be seen */
-  unsigned char *equal; /* per unit: surely the same as in the snapshot */
+  int leaves_out;       /* what is equal */
+  unsigned char *equal; /* per unit: surely the same as in the snapshot, and left out */
 } comparison;
 
 /* Compares what needs no RPC. Returns 1 if a page surely differs. */
@@ -71,7 +72,7 @@ static int differs_at_hand(comparison *c, uint8_t *page) {
     } else if (unit->data && gsq_database_cached(c->database, c->base, unit->number, page)) {
       mask_wal(unit->number, page);
       if (memcmp(page, unit->data, c->base->page_size) == 0) {
-        c->equal[i] = 1;
+        c->equal[i] = (unsigned char)c->leaves_out;
       } else {
         differs = 1;
       }
@@ -159,7 +160,10 @@ static int plan_units(gsq_database *database, const gsq_snapshot *base,
                   .timeout_ms = timeout_ms,
                   .units = units,
                   .count = count,
-                  .base_pages = base_pages};
+                  .base_pages = base_pages,
+                  /* A stage may have an image of it that was overtaken since, and the commit has
+                  ** all of the stage but what it has itself. */
+                  .leaves_out = gsq_write_buffer_stage(buffer) == NULL};
   /* Pages to send that nobody wrote: above what is left of the snapshot. */
   const size_t above = plan->page_count > base_pages ? plan->page_count - base_pages : 0;
   c.equal = equal = calloc(count + 1, 1);
