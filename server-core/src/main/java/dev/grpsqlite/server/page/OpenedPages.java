@@ -29,6 +29,9 @@ final class OpenedPages {
   /** A page that changed is read again; if more did, all are. */
   private static final int MOST_CHANGES = 1024;
 
+  /** What is kept of a page besides its content, which for a page of zeros is all. */
+  static final long BYTES_PER_PAGE = 160;
+
   /** What the session knows, and a page's message without the page. */
   private static final long BYTES_PER_ANSWER = 2048;
 
@@ -103,7 +106,9 @@ final class OpenedPages {
   }
 
   private static long bytesOf(Map<Long, PageImage> pages) {
-    return pages.values().stream().mapToLong(image -> image.data().remaining()).sum();
+    return pages.values().stream()
+        .mapToLong(image -> BYTES_PER_PAGE + image.data().remaining())
+        .sum();
   }
 
   private synchronized @Nullable Kept find(DatabaseId database) {

@@ -300,7 +300,8 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
     int wishedMs = request.getView() == LIVE_VIEW ? request.getReadDelegationMs() : 0;
     CompletableFuture<OpenDatabaseResponse> answer =
         leases
-            .delegateReads(session, database, wishedMs)
+            .whenNotBeingDropped(database)
+            .thenCompose(stays -> leases.delegateReads(session, database, wishedMs))
             .thenCompose(
                 delegatedMs ->
                     store
@@ -512,15 +513,12 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
           int pageSize = Pages.checkedPageSize(request.getPageSize());
           List<PageImage> pages = Pages.incoming(request.getPagesList(), pageSize);
           long bytes = bytes(pages);
+          long counted = bytes + Math.max(1, pages.size()) * (long) STAGED_PAGE_BYTES;
           return caller
               .require(store, database, Right.WRITE)
               .thenCompose(
                   allowed -> {
-                    session.addStaged(
-                        database,
-                        stage,
-                        bytes + (long) pages.size() * STAGED_PAGE_BYTES,
-                        limits.stagedBytesPerSession());
+                    session.addStaged(database, stage, counted, limits.stagedBytesPerSession());
                     long epoch = request.getEpoch();
                     return request.getBulk()
                         ? store.stageInBulk(
@@ -530,6 +528,9 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
               .handle(
                   (staged, error) -> {
                     if (error != null) {
+                      if (isRefusal(error)) {
+                        session.takeBackStaged(database, stage, counted);
+                      }
                       noteLost(session, database, request.getEpoch(), error);
                       throw Statuses.of(error);
                     }
@@ -624,6 +625,16 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
     if (isLeaseLost(error)) {
       session.leaseLost(database, epoch);
     }
+  }
+
+  /** The store says no, and has done nothing. */
+  private static boolean isRefusal(Throwable error) {
+    Throwable cause = error instanceof CompletionException ? error.getCause() : error;
+    return cause instanceof StoreException e
+        && switch (e.code()) {
+          case STORE_FAILED, OUTCOME_UNKNOWN -> false;
+          default -> true;
+        };
   }
 
   private static boolean isLeaseLost(Throwable error) {

@@ -10,6 +10,7 @@ import dev.grpsqlite.server.spi.StoreException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
@@ -22,6 +23,7 @@ import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.function.Function;
 import java.util.function.LongSupplier;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -45,6 +47,10 @@ public final class Leases {
   private final ScheduledExecutorService timer;
   private final ConcurrentHashMap<DatabaseId, LeaseQueue> queues = new ConcurrentHashMap<>();
   private final LeaseQueue.Keeper keeper = new Keeper();
+
+  /** Databases of which it is being found out whether they are dropped. */
+  private final Map<DatabaseId, CompletableFuture<Void>> beingDropped = new ConcurrentHashMap<>();
+
   private final LeaseTurns turns = new LeaseTurns();
   private final LongAdder yieldsAsked = new LongAdder();
   private final LongAdder delegated = new LongAdder();
@@ -390,6 +396,27 @@ public final class Leases {
   public void close() {
     closed = true;
     queues.values().forEach(queue -> queue.close(SessionException.shuttingDown()));
+  }
+
+  /**
+   * Looks whether a database is wanted, and drops it if not. Who opens it meanwhile either is seen
+   * by that look, for it has entered its view, or waits here for what comes of it.
+   */
+  CompletableFuture<Void> dropping(DatabaseId database, Supplier<CompletableFuture<Void>> drop) {
+    CompletableFuture<Void> over = new CompletableFuture<>();
+    beingDropped.put(database, over);
+    return CompletableFuture.completedFuture(database)
+        .thenCompose(begun -> drop.get())
+        .whenComplete(
+            (dropped, error) -> {
+              beingDropped.remove(database, over);
+              over.complete(null);
+            });
+  }
+
+  /** To be asked between entering a view and reading what there is. */
+  public CompletableFuture<Void> whenNotBeingDropped(DatabaseId database) {
+    return beingDropped.getOrDefault(database, CompletableFuture.completedFuture(null));
   }
 
   private CompletableFuture<Void> ended(Session session, CompletableFuture<Boolean> isOver) {

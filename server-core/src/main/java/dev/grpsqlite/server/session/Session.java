@@ -220,7 +220,7 @@ public final class Session {
   public synchronized PendingView enterView(DatabaseId database, int number) {
     ViewState view = viewState(new ViewKey(database, number));
     view.pending++;
-    return new PendingView(database, number);
+    return new PendingView(database, number, view);
   }
 
   /**
@@ -453,6 +453,27 @@ public final class Session {
     staged.merge(new StageKey(database, stage), bytes, Long::sum);
   }
 
+  /** Counts back what {@link #addStaged} counted: it was refused. */
+  public synchronized void takeBackStaged(DatabaseId database, StageId stage, long bytes) {
+    StageKey key = new StageKey(database, stage);
+    Long counted = staged.get(key);
+    if (counted == null) {
+      return; // It was dropped meanwhile.
+    }
+    long less = Math.min(bytes, counted);
+    setStagedBytes(stagedBytes - less);
+    if (counted > less) {
+      staged.put(key, counted - less);
+    } else {
+      staged.remove(key);
+    }
+  }
+
+  /** Of which bytes are counted. */
+  synchronized int stages() {
+    return staged.size();
+  }
+
   public synchronized void dropStaged(DatabaseId database, StageId stage) {
     Long bytes = staged.remove(new StageKey(database, stage));
     setStagedBytes(stagedBytes - (bytes == null ? 0 : bytes));
@@ -506,17 +527,23 @@ public final class Session {
   public final class PendingView {
     private final DatabaseId database;
     private final int number;
+    private final ViewState view;
 
-    private PendingView(DatabaseId database, int number) {
+    private PendingView(DatabaseId database, int number, ViewState view) {
       this.database = database;
       this.number = number;
+      this.view = view;
+    }
+
+    /** Whether it was closed meanwhile; there may be another one of that number. */
+    private boolean isClosed() {
+      return views.get(new ViewKey(database, number)) != view;
     }
 
     /** The view has this version; what is below need not be kept for it. */
     public void established(long version) {
       synchronized (Session.this) {
-        ViewState view = views.get(new ViewKey(database, number));
-        if (view == null) {
+        if (isClosed()) {
           return;
         }
         view.pending--;
@@ -531,8 +558,7 @@ public final class Session {
     /** There will be no such view, unless another opening makes it. */
     public void failed() {
       synchronized (Session.this) {
-        ViewState view = views.get(new ViewKey(database, number));
-        if (view == null) {
+        if (isClosed()) {
           return;
         }
         view.pending--;

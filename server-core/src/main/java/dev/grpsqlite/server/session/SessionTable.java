@@ -126,14 +126,34 @@ public final class SessionTable implements SnapshotPins {
     return session;
   }
 
-  /** As {@link #open}; complete when the other servers can know. */
+  /**
+   * As {@link #open}; complete when the other servers can know, and begun when an earlier session
+   * of that id is over, with all that it had.
+   */
   public CompletableFuture<Session> openForAll(
       SessionId id,
       String clientName,
       String owner,
       BooleanSupplier ownerIsKnown,
       String countedAs) {
-    return heard(open(id, clientName, owner, ownerIsKnown, countedAs), true);
+    return whenGivenBack(id)
+        .thenCompose(gone -> heard(open(id, clientName, owner, ownerIsKnown, countedAs), true));
+  }
+
+  /**
+   * Complete when what an earlier session of that id had, which is over, is given back, or could
+   * not be: else the next one would lose what it has staged meanwhile, for a store drops all that
+   * was staged under the id.
+   */
+  private CompletableFuture<Void> whenGivenBack(SessionId id) {
+    Session session = sessions.get(id);
+    if (session != null && session.isOver(nanoTime.getAsLong())) {
+      endUnattended(session);
+    }
+    CompletableFuture<Void> given = ending.get(id);
+    return given == null
+        ? CompletableFuture.completedFuture(null)
+        : given.handle((done, error) -> null);
   }
 
   /** As {@link #keepAlive}; complete when the other servers can know. */

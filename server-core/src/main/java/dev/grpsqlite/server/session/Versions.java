@@ -104,8 +104,12 @@ public final class Versions {
         .thenCompose(
             answer ->
                 answer.isGranted()
-                    ? isUnwanted(database)
-                    : CompletableFuture.completedFuture(false))
+                    ? leases.dropping(database, () -> dropIfUnwanted(database))
+                    : CompletableFuture.completedFuture(null));
+  }
+
+  private CompletableFuture<Void> dropIfUnwanted(DatabaseId database) {
+    return isUnwanted(database)
         .thenCompose(
             unwanted -> unwanted ? store.drop(database) : CompletableFuture.completedFuture(null));
   }

@@ -18,6 +18,7 @@ import org.junit.jupiter.api.Test;
 
 class OpenedPagesTest {
   private static final int PAGE_SIZE = 512;
+  private static final long MOST_BYTES = 10 * (PAGE_SIZE + OpenedPages.BYTES_PER_PAGE);
   private static final DatabaseId DATABASE = new DatabaseId(1, 2);
   private static final DatabaseId OTHER = new DatabaseId(1, 3);
 
@@ -39,7 +40,7 @@ class OpenedPagesTest {
                 return CompletableFuture.completedFuture(
                     Arrays.stream(pages).mapToObj(page -> image(page, (long) of[1])).toList());
               });
-  private final OpenedPages opened = new OpenedPages(store, 10 * PAGE_SIZE);
+  private final OpenedPages opened = new OpenedPages(store, MOST_BYTES);
 
   private static PageImage image(long page, long version) {
     return new PageImage(page, version, 0, ByteBuffer.allocate(PAGE_SIZE));
@@ -113,7 +114,7 @@ class OpenedPagesTest {
     for (int i = 0; i < 5; i++) {
       assertEquals(3, open(new DatabaseId(9, i), 1, 1, 2, 3).size());
       assertEquals(1, open(new DatabaseId(9, 0), 1, 1).size());
-      assertTrue(opened.bytes() <= 10 * PAGE_SIZE, opened.bytes() + " bytes");
+      assertTrue(opened.bytes() <= MOST_BYTES, opened.bytes() + " bytes");
     }
     calls();
     assertEquals(3, open(new DatabaseId(9, 0), 1, 1, 2, 3).size());
@@ -125,6 +126,25 @@ class OpenedPagesTest {
     long[] many = new long[11];
     Arrays.setAll(many, i -> i + 1L);
     assertEquals(11, open(OTHER, 1, many).size());
-    assertTrue(opened.bytes() <= 10 * PAGE_SIZE, opened.bytes() + " bytes");
+    assertTrue(opened.bytes() <= MOST_BYTES, opened.bytes() + " bytes");
+  }
+
+  @Test
+  void p9_pagesOfZerosCountToo() {
+    PageStore zeros =
+        (PageStore)
+            Proxy.newProxyInstance(
+                PageStore.class.getClassLoader(),
+                new Class<?>[] {PageStore.class},
+                (proxy, method, of) ->
+                    CompletableFuture.completedFuture(
+                        Arrays.stream((long[]) of[2])
+                            .mapToObj(page -> new PageImage(page, 7, 0, ByteBuffer.allocate(0)))
+                            .toList()));
+    OpenedPages kept = new OpenedPages(zeros, 10 * OpenedPages.BYTES_PER_PAGE);
+    OpenedPages.Reading reading = kept.of(DATABASE, new Snapshot(7, PAGE_SIZE, 100)).join();
+    reading.read(new long[] {1, 2, 3}).join();
+    reading.keep(null);
+    assertEquals(3 * OpenedPages.BYTES_PER_PAGE, kept.bytes());
   }
 }

@@ -121,6 +121,23 @@ class SessionTableTest {
     assertEquals(List.of(A, B), ended);
   }
 
+  /** A store drops all that was staged under an id, whichever session staged it. */
+  @Test
+  void p1_aSessionThatIsOpenedAgainBeginsWhenTheEarlierOneHasGivenBackAll() {
+    CompletableFuture<Void> givenBack = new CompletableFuture<>();
+    table.whenEnded((session, isOver) -> givenBack);
+    Session first = table.openForAll(A, "test", "", () -> true, "").join();
+    pass(10_000);
+    CompletableFuture<Session> again = table.openForAll(A, "test", "", () -> true, "");
+    assertFalse(again.isDone());
+    assertNoSession(() -> table.get(A, ""));
+    assertFalse(table.openForAll(B, "test", "", () -> true, "").isCompletedExceptionally());
+    givenBack.completeExceptionally(new IllegalStateException("the store failed"));
+    assertNotSame(first, again.join(), "it can't be waited for longer");
+    assertSame(again.join(), table.get(A, ""));
+    assertSame(again.join(), table.openForAll(A, "test", "", () -> true, "").join());
+  }
+
   @Test
   void thereAreOnlySoManySessions() {
     table.open(A, "test", "");
@@ -191,6 +208,24 @@ class SessionTableTest {
     assertEquals(7, table.oldestPinned(DATABASE));
     a.closeView(DATABASE, 0);
     assertEquals(Long.MAX_VALUE, table.oldestPinned(DATABASE));
+  }
+
+  @Test
+  void p6_anOpeningOfAViewThatWasClosedMeanwhileIsNotOfTheNextOneOfItsNumber() {
+    Session session = table.open(A, "test", "");
+    PendingView fails = session.enterView(DATABASE, 5);
+    session.closeView(DATABASE, 5);
+    PendingView next = session.enterView(DATABASE, 5);
+    fails.failed();
+    next.established(10);
+    assertEquals(10, table.oldestPinned(DATABASE));
+    session.closeView(DATABASE, 5);
+    PendingView late = session.enterView(DATABASE, 5);
+    session.closeView(DATABASE, 5);
+    next = session.enterView(DATABASE, 5);
+    late.established(100);
+    next.established(10);
+    assertEquals(10, table.oldestPinned(DATABASE));
   }
 
   @Test
@@ -267,6 +302,19 @@ class SessionTableTest {
     a.dropStaged(OTHER, STAGE);
     assertEquals(60, table.stagedBytes());
     a.leaseReleased(DATABASE, 1);
+    assertEquals(0, table.stagedBytes());
+  }
+
+  @Test
+  void p9_whatWasRefusedIsNotCounted() {
+    Session session = table.open(A, "test", "");
+    session.addStaged(DATABASE, STAGE, 60, 100);
+    session.addStaged(DATABASE, STAGE, 40, 100);
+    session.takeBackStaged(DATABASE, STAGE, 40);
+    assertEquals(60, table.stagedBytes());
+    session.takeBackStaged(DATABASE, STAGE, 60);
+    assertEquals(0, session.stages(), "of a stage of which nothing is there, nothing is kept");
+    session.takeBackStaged(DATABASE, STAGE, 60);
     assertEquals(0, table.stagedBytes());
   }
 
