@@ -141,6 +141,11 @@ int gsq_remote_pragma(gsq_remote_file *file, char **arguments) {
     if (value) gsq_pragma_forbid_wal(value);
     return SQLITE_NOTFOUND;
   }
+  if (strcasecmp(name, "locking_mode") == 0) {
+    int rc = gsq_remote_locking_mode(file, value);
+    if (rc != SQLITE_NOTFOUND) *result = sqlite3_mprintf("%s", file->report.text);
+    return rc;
+  }
   if (gsq_is_sqlite_pragma(name)) return SQLITE_NOTFOUND;
   if (strcasecmp(name, "grpsqlite_last_error") == 0) {
     char text[GSQ_REPORT_BYTES];

@@ -45,6 +45,7 @@
 #include "vfs/remote_file.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "base/clock.h"
 #include "base/scratch_file.h"
@@ -62,6 +63,8 @@
 #define SHORT_WAIT_MS 10
 /* After this time it is another attempt, or a transaction that only reads. */
 #define RETRY_WITHIN_MS 2000
+/* In exclusive mode, others may have written between its look at the head and its lease. */
+#define MOST_OVERTAKINGS 3
 #define CHANGE_COUNTER_AT 24
 #define CHANGE_COUNTER_BYTES 16
 
@@ -158,7 +161,7 @@ static int pin(gsq_remote_file *file, int want_lease, uint32_t wait_ms) {
 /* xLock SHARED. One that was refused RESERVED is back, it seems, because SQLite's busy handler had it
 ** wait, and asks for the lease at once: as long as it takes another client to yield it, but about as
 ** long as the handler waited itself, so that the whole is not much longer than its user wants. */
-static int begin(gsq_remote_file *file) {
+static int begin_to_read(gsq_remote_file *file) {
   const int64_t slept_ms = gsq_now_ms() - file->refused_ms;
   file->asked = file->wants_lease && slept_ms < RETRY_WITHIN_MS;
   file->wants_lease = 0;
@@ -199,6 +202,43 @@ static int reserve(gsq_remote_file *file) {
   }
 }
 
+/* In exclusive mode SQLite does not drop SHARED between transactions: it would read one version for
+** ever, and as soon as another client has written, it could not any more. On a local file that lock
+** keeps writers out; here the lease does. An attached database of which the mode was set with that
+** of `main`, nobody tells; nor can one that only reads have the lease. */
+static int keep_others_out(gsq_remote_file *file) {
+  int rc = reserve(file);
+  for (int i = 0; rc == SQLITE_BUSY_SNAPSHOT && i < MOST_OVERTAKINGS; i++) {
+    gsq_database_unpin(file->database, &file->pin);
+    rc = pin(file, 1, can_wait(file) ? FIRST_WAIT_MS : 0);
+    if (rc == SQLITE_OK) rc = reserve(file);
+  }
+  file->keeps_out = rc == SQLITE_OK;
+  return rc == SQLITE_BUSY_SNAPSHOT ? SQLITE_BUSY : rc;
+}
+
+static int begin(gsq_remote_file *file) {
+  int rc = begin_to_read(file);
+  if (rc != SQLITE_OK || !file->exclusive || file->read_only) return rc;
+  rc = keep_others_out(file);
+  if (rc != SQLITE_OK) gsq_database_unpin(file->database, &file->pin);
+  return rc;
+}
+
+int gsq_remote_locking_mode(gsq_remote_file *file, const char *mode) {
+  if (!mode || file->frozen) return SQLITE_NOTFOUND;
+  if (strcasecmp(mode, "normal") == 0) file->exclusive = 0;
+  if (strcasecmp(mode, "exclusive") != 0) return SQLITE_NOTFOUND;
+  if (file->lock == SQLITE_LOCK_SHARED && !file->keeps_out && !file->read_only) {
+    if (gsq_remote_is_inherited(file)) return SQLITE_IOERR;
+    int rc = reserve(file); /* at the version that this transaction reads */
+    if (rc != SQLITE_OK) return rc;
+    file->keeps_out = 1;
+  }
+  file->exclusive = 1;
+  return SQLITE_NOTFOUND;
+}
+
 static int remote_lock(sqlite3_file *base, int level) {
   gsq_remote_file *file = (gsq_remote_file *)base;
   if (gsq_remote_is_inherited(file)) return SQLITE_IOERR_LOCK;
@@ -232,7 +272,13 @@ static int remote_unlock(sqlite3_file *base, int level) {
       file->state = GSQ_REMOTE_GOOD;
     }
     gsq_remote_drop_writes(file);
-    gsq_database_unreserve(file->database, &file->pin);
+    file->keeps_out = file->exclusive;
+  }
+  if (file->lock > SQLITE_LOCK_SHARED || file->keeps_out) {
+    if (level == SQLITE_LOCK_NONE || !file->keeps_out) {
+      gsq_database_unreserve(file->database, &file->pin);
+      file->keeps_out = 0;
+    }
   }
   if (level == SQLITE_LOCK_NONE) {
     file->state = GSQ_REMOTE_GOOD;

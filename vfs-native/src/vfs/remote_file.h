@@ -48,6 +48,8 @@ typedef struct gsq_remote_file {
   gsq_pin pin;
   int wants_lease;    /* it was refused: asks for the lease at its next SHARED */
   int asked;          /* it did, at this SHARED */
+  int exclusive;      /* locking_mode: SQLite keeps whatever lock it has */
+  int keeps_out;      /* it has the right to write from SHARED on, as exclusive has it */
   int64_t refused_ms; /* when it was refused last; gsq_now_ms()'s clock */
   int batch;          /* between BEGIN_ and COMMIT_ATOMIC_WRITE */
   gsq_prefetch prefetch;
@@ -73,6 +75,9 @@ typedef struct gsq_remote_file {
 int gsq_remote_open(gsq_remote_file *file, gsq_server *server, gsq_settings *settings,
                     int create, int read_only, int frozen, int64_t deadline_ms,
                     gsq_report *report);
+
+/* PRAGMA locking_mode, before SQLite does it. SQLITE_NOTFOUND: it may. */
+int gsq_remote_locking_mode(gsq_remote_file *file, const char *mode);
 
 /* True for a file that gsq_remote_open opened. */
 int gsq_is_remote_file(sqlite3_file *file);

@@ -112,6 +112,47 @@ class LeaseHandoverTest {
     }
   }
 
+  /** On a local file, its lock is kept too. */
+  @ParameterizedTest
+  @EnumSource(names = {"MEMORY", "VERSIONED", "ROCKSDB", "FDB"})
+  void exclusiveModeKeepsOthersOutFromItsFirstReadOn(Kind kind) throws Exception {
+    Client client = kind.client(folder);
+    client.shell(database, "CREATE TABLE t (who); INSERT INTO t VALUES ('shell');").ok();
+    try (Program other = session(client, database);
+        Program holder = session(client, database)) {
+      assertEquals("1\n", answer(other, "SELECT count(*) FROM t"));
+      assertEquals("exclusive\n", answer(holder, "PRAGMA locking_mode=exclusive"));
+      assertEquals("1\n", answer(holder, "SELECT count(*) FROM t"));
+      Finished refused = client.shell(database, "INSERT INTO t VALUES ('shell');");
+      assertEquals(1, refused.exit(), refused.toString());
+      assertTrue(refused.err().contains("database is locked"), refused.toString());
+      assertEquals("1\n", answer(other, "SELECT count(*) FROM t"), "readers are not kept out");
+      assertEquals("", answer(holder, "INSERT INTO t VALUES ('holder')"));
+      assertEquals("2\n", answer(other, "SELECT count(*) FROM t"));
+      assertEquals("normal\n", answer(holder, "PRAGMA locking_mode=normal"));
+      assertEquals("2\n", answer(holder, "SELECT count(*) FROM t"));
+      client.shell(database, "PRAGMA busy_timeout=5000; INSERT INTO t VALUES ('shell');").ok();
+      assertEquals("3\n", answer(holder, "SELECT count(*) FROM t"));
+
+      // Within a transaction that reads a version which is not the newest any more, it is too late.
+      assertEquals("", answer(holder, "BEGIN"));
+      assertEquals("3\n", answer(holder, "SELECT count(*) FROM t"));
+      assertEquals("", answer(other, "INSERT INTO t VALUES ('other')"));
+      String late = answer(holder, "PRAGMA locking_mode=exclusive");
+      assertTrue(late.contains("has written since"), late);
+      assertEquals("", answer(holder, "COMMIT"));
+      assertEquals("4\n", answer(holder, "SELECT count(*) FROM t"));
+      // Who has just written yields.
+      answer(holder, "PRAGMA busy_timeout=5000");
+      assertEquals("exclusive\n", answer(holder, "PRAGMA locking_mode=exclusive"));
+      assertEquals("4\n", answer(holder, "SELECT count(*) FROM t"));
+      assertEquals("", answer(holder, "INSERT INTO t VALUES ('holder')"));
+      holder.finish().ok();
+      other.finish().ok();
+    }
+    client.shell(database, "INSERT INTO t VALUES ('shell');").ok();
+  }
+
   @ParameterizedTest
   @EnumSource(names = {"MEMORY", "VERSIONED", "ROCKSDB", "FDB"})
   void withinItsStalenessAReaderMakesNoRpcAndSeesWhatIsNew(Kind kind) throws Exception {
