@@ -25,6 +25,7 @@ final class BtreePage {
   private final int type;
   private final int pointers;
   private final int cells;
+  private final Work work;
 
   /** Where the number that was decoded last ends; -1: outside the page. */
   private int end;
@@ -36,7 +37,8 @@ final class BtreePage {
       long pageCount,
       int type,
       int pointers,
-      int cells) {
+      int cells,
+      Work work) {
     this.number = number;
     this.bytes = bytes;
     this.usable = usable;
@@ -44,14 +46,16 @@ final class BtreePage {
     this.type = type;
     this.pointers = pointers;
     this.cells = cells;
+    this.work = work;
   }
 
   /**
    * The page as one of a b-tree; null if it is none.
    *
    * @param usable bytes of each page that SQLite uses
+   * @param work is spent where it is gone through
    */
-  static @Nullable BtreePage of(PageImage image, int usable, long pageCount) {
+  static @Nullable BtreePage of(PageImage image, int usable, long pageCount, Work work) {
     ByteBuffer bytes = image.data().slice();
     int header = image.number() == 1 ? DATABASE_HEADER : 0;
     if (usable < LEAST_USABLE || bytes.limit() < usable) {
@@ -75,7 +79,7 @@ final class BtreePage {
             && freeBlock < usable
             && (cells > 0 || !interior);
     return sane
-        ? new BtreePage(image.number(), bytes, usable, pageCount, type, pointers, cells)
+        ? new BtreePage(image.number(), bytes, usable, pageCount, type, pointers, cells, work)
         : null;
   }
 
@@ -98,6 +102,10 @@ final class BtreePage {
 
   ByteBuffer bytes() {
     return bytes;
+  }
+
+  Work work() {
+    return work;
   }
 
   /** A child of an interior page, in key order, from 0 to {@link #cells}; 0 if it can't be one. */
@@ -133,6 +141,7 @@ final class BtreePage {
   private int atOrAbove(long rowid) {
     int low = 0;
     int high = cells;
+    work.spend(Integer.SIZE - Integer.numberOfLeadingZeros(cells));
     while (low < high) {
       int middle = (low + high) >>> 1;
       if (rowid(middle) < rowid) {

@@ -13,6 +13,12 @@ final class CellRecord {
     DESCENDING
   }
 
+  /**
+   * Of what has more, which indexes seldom do, the first ones. A page has room for thousands, which
+   * each of its cells may have.
+   */
+  private static final int MOST_COLUMNS = 64;
+
   private static final int NULL = 0;
   private static final int NUMBER = 1;
   private static final int TEXT = 2;
@@ -25,16 +31,20 @@ final class CellRecord {
   private final int limit;
 
   private final int headerEnd;
+  private final Work work;
 
-  private CellRecord(ByteBuffer bytes, int start, int limit, int headerEnd) {
+  private CellRecord(ByteBuffer bytes, int start, int limit, int headerEnd, Work work) {
     this.bytes = bytes;
     this.start = start;
     this.limit = limit;
     this.headerEnd = headerEnd;
+    this.work = work;
   }
 
   /** The record of a cell; null if it does not look like one. */
   static @Nullable CellRecord of(BtreePage page, int cell) {
+    Work work = page.work();
+    work.spend(1);
     int start = page.payload(cell);
     if (start < 0) {
       return null;
@@ -44,15 +54,15 @@ final class CellRecord {
     if (length < 2 || limit > page.usable()) {
       return null;
     }
-    Columns header = new Columns(page.bytes(), start, (int) limit);
+    Columns header = new Columns(page.bytes(), start, (int) limit, work);
     long headerLength = header.varint();
     return headerLength < 2 || headerLength > limit - start
         ? null
-        : new CellRecord(page.bytes(), start, (int) limit, start + (int) headerLength);
+        : new CellRecord(page.bytes(), start, (int) limit, start + (int) headerLength, work);
   }
 
   private Columns columns() {
-    Columns columns = new Columns(bytes, start, headerEnd);
+    Columns columns = new Columns(bytes, start, headerEnd, work);
     columns.varint();
     columns.body = headerEnd;
     return columns;
@@ -67,12 +77,16 @@ final class CellRecord {
     return count;
   }
 
-  /** The text of a column; null if it is no text, or not all of it is here. */
-  @Nullable String text(int column, Charset charset) {
+  /** The text of a column; null if it is no text, longer than that, or not all of it is here. */
+  @Nullable String text(int column, Charset charset, int mostBytes) {
     Columns columns = at(column);
-    if (columns == null || columns.kind() != TEXT || columns.body + columns.length > limit) {
+    if (columns == null
+        || columns.kind() != TEXT
+        || columns.length > mostBytes
+        || columns.body + columns.length > limit) {
       return null;
     }
+    work.spend((int) columns.length);
     byte[] text = new byte[(int) columns.length];
     bytes.get((int) columns.body, text);
     return new String(text, charset);
@@ -95,7 +109,7 @@ final class CellRecord {
       length = columns.length;
       body = columns.body;
     }
-    return number(type, length, body);
+    return columns.isCut() ? Long.MIN_VALUE : number(type, length, body);
   }
 
   /** An integer column; {@link Long#MIN_VALUE} if it is none, or not here. */
@@ -182,7 +196,7 @@ final class CellRecord {
       long otherAt = others.body;
       boolean same = type == others.type;
       boolean last = !mine.next();
-      if (last != !others.next()) {
+      if (last != !others.next() || mine.isCut() || others.isCut()) {
         return false;
       }
       if (last) {
@@ -191,6 +205,7 @@ final class CellRecord {
       if (!same || at + length > limit || otherAt + length > other.limit) {
         return false;
       }
+      work.spend((int) length);
       if (!bytes
           .slice((int) at, (int) length)
           .equals(other.bytes.slice((int) otherAt, (int) length))) {
@@ -237,9 +252,11 @@ final class CellRecord {
             b = lower(b);
           }
           if (a != b) {
+            work.spend((int) i);
             yield Integer.compare(a, b);
           }
         }
+        work.spend((int) Math.max(0, Math.min(length, otherLength)));
         boolean whole = length == mine.length && otherLength == others.length;
         yield whole ? Long.compare(mine.length, others.length) : 0;
       }
@@ -261,7 +278,9 @@ final class CellRecord {
   private static final class Columns {
     private final ByteBuffer bytes;
     private final int limit;
+    private final Work work;
     private int at;
+    private int count;
 
     long type;
     long length;
@@ -269,22 +288,30 @@ final class CellRecord {
     /** Where the column's value is. */
     long body;
 
-    Columns(ByteBuffer bytes, int start, int limit) {
+    Columns(ByteBuffer bytes, int start, int limit, Work work) {
       this.bytes = bytes;
       this.at = start;
       this.limit = limit;
+      this.work = work;
     }
 
     boolean next() {
       body += length;
       length = 0;
-      if (at >= limit) {
+      if (at >= limit || count == MOST_COLUMNS) {
         return false;
       }
+      count++;
+      work.spend(1);
       type = varint();
       length = lengthOf(type);
       // Beyond this nothing is on a page; and sums stay small.
       return length >= 0 && length <= Integer.MAX_VALUE && body <= Integer.MAX_VALUE;
+    }
+
+    /** Whether there are more, which are not looked at. */
+    boolean isCut() {
+      return count == MOST_COLUMNS && at < limit;
     }
 
     int kind() {

@@ -259,6 +259,7 @@ final class Cursor {
    */
   Step passRow(Hand hand, Roots roots, long table, long rowid) {
     int levels = roots.levels(table);
+    hand.work().spend(Work.LOOK);
     long[] way = new long[MOST_LEVELS];
     long page = table;
     int level = 0;

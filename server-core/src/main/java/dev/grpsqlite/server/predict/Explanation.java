@@ -19,6 +19,9 @@ record Explanation(int column, int cell, boolean isOnly, int values) {
   /** Where more columns may have led there, it is chance that any did. */
   private static final int MOST_FOUND = 3;
 
+  /** Of a value among the keys of a page. */
+  private static final int SEARCH = 4;
+
   /** Rows between two that lead to other leaves may lead to such as the session has. */
   private static final int NEAR = 4;
 
@@ -50,6 +53,7 @@ record Explanation(int column, int cell, boolean isOnly, int values) {
           continue;
         }
         compared++;
+        from.work().spend(SEARCH);
         boolean leads =
             to.isIndex() ? Arrays.binarySearch(keys, values[i]) >= 0 : to.find(values[i]) >= 0;
         if (leads) {
@@ -92,6 +96,7 @@ record Explanation(int column, int cell, boolean isOnly, int values) {
   }
 
   private static long[] firstColumns(BtreePage index) {
+    index.work().spend(SEARCH * index.cells()); // To sort them.
     long[] keys = new long[index.cells()];
     for (int cell = 0; cell < keys.length; cell++) {
       CellRecord record = CellRecord.of(index, cell);

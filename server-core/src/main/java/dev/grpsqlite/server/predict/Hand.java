@@ -19,6 +19,7 @@ final class Hand {
   final Shape shape;
   private int usable;
   private final int batch;
+  private final Work work;
 
   /** What is here and what is wanted: one look finds either, for there are hundreds in an open. */
   private final Map<Long, Held> pages = new HashMap<>();
@@ -49,10 +50,15 @@ final class Hand {
     }
   }
 
-  Hand(Shape shape, int usable) {
+  Hand(Shape shape, int usable, Work work) {
     this.shape = shape;
     this.usable = usable;
+    this.work = work;
     this.batch = Math.max(LEAST_BATCH, Math.min(MOST_BATCH, BATCH_BYTES / shape.pageSize()));
+  }
+
+  Work work() {
+    return work;
   }
 
   /** How many pages are read at once. */
@@ -74,6 +80,7 @@ final class Hand {
    * without it is over, for nothing is wanted any more.
    */
   boolean look(long page) {
+    work.spend(Work.LOOK);
     Held held = pages.get(page);
     if (held != null) {
       return held.image != null;
@@ -108,7 +115,7 @@ final class Hand {
   @Nullable BtreePage tree(long page) {
     Held held = held(page);
     if (held.tree == null) {
-      held.tree = BtreePage.of(held.image(), usable, shape.pageCount());
+      held.tree = BtreePage.of(held.image(), usable, shape.pageCount(), work);
     }
     return held.tree;
   }

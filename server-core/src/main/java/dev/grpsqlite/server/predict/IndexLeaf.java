@@ -75,6 +75,7 @@ final class IndexLeaf {
     }
     long least = table.rowid(0);
     long most = table.rowid(table.cells() - 1);
+    table.work().spend(rowids.length);
     for (int i = 0; i < rowids.length; i++) {
       if (rowids[i] >= least && rowids[i] <= most && table.find(rowids[i]) >= 0) {
         found = found < 0 ? i : found;

@@ -246,7 +246,9 @@ final class Joins {
     if (depth == MOST_DEPTH) {
       return result;
     }
-    for (Relation each : known()) {
+    List<Relation> known = known();
+    round.hand().work().spend(1 + known.size());
+    for (Relation each : known) {
       if (each.source != root || !uses(use, each) || out.isFull()) {
         continue;
       }

@@ -3,7 +3,9 @@ package dev.grpsqlite.server.predict;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Set;
 
 /**
  * What comes with a database that is opened: the pages of its schema, with what its entries have
@@ -14,6 +16,9 @@ import java.util.List;
 final class Opening implements Plan {
   /** So many pages are in line at most. */
   private static final int MOST_IN_LINE = 4096;
+
+  /** Entries of the schema of which pages are sent at most: those of a large one have few. */
+  private static final int MOST_OVERFLOWS = 4096;
 
   /** Of a level that is sent at least so much fits: one in so many. */
   private static final int LEAST_PART = 2;
@@ -37,9 +42,9 @@ final class Opening implements Plan {
   public boolean advance(Round round) {
     Hand hand = round.hand();
     if (!schemaSent) {
-      List<Long> pages = new ArrayList<>();
+      Set<Long> pages = new LinkedHashSet<>();
       List<BtreePage> leaves = new ArrayList<>();
-      if (Roots.schemaLeaves(hand, 1, 0, new int[1], leaves, pages) == Step.BLOCKED) {
+      if (Roots.schemaLeaves(hand, 1, 0, leaves, pages) == Step.BLOCKED) {
         return false;
       }
       pages.forEach(page -> sendIfNew(round, page));
@@ -74,12 +79,14 @@ final class Opening implements Plan {
   }
 
   private void addOverflows(BtreePage leaf) {
-    for (int cell = 0; cell < leaf.cells(); cell++) {
+    int cell = 0;
+    for (; cell < leaf.cells() && overflows.size() < MOST_OVERFLOWS; cell++) {
       long first = leaf.overflow(cell);
       if (first != 0) {
         overflows.add(new Overflow(first, leaf.overflowPages(cell)));
       }
     }
+    leaf.work().spend(cell / Work.CELLS);
   }
 
   /** A page of each entry in turn, for where the next one is, only the one before it says. */
@@ -126,6 +133,7 @@ final class Opening implements Plan {
     if (place.levels == 1 || !round.hasCreditFor(width / LEAST_PART)) {
       return;
     }
+    round.hand().work().spend(page.cells());
     for (int i = 0; i <= page.cells() && line.size() < MOST_IN_LINE; i++) {
       long child = page.child(i);
       if (child != 0) {

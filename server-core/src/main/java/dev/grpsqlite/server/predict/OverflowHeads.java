@@ -18,7 +18,8 @@ final class OverflowHeads {
       return;
     }
     int found = 0;
-    for (int cell = 0; cell < page.cells() && found < 8; cell++) {
+    int cell = 0;
+    for (; cell < page.cells() && found < 8; cell++) {
       long first = page.overflow(cell);
       if (first != 0) {
         found++;
@@ -27,6 +28,7 @@ final class OverflowHeads {
         leaf[at] = page.number;
       }
     }
+    page.work().spend(cell / Work.CELLS);
   }
 
   /** The leaf, or 0. */

@@ -34,7 +34,11 @@ public final class Predictor {
   private static final int PATIENCE = 8;
   private static final int SELDOM = 4;
 
+  /** Demands from which nothing follows, after one from which too much did: {@link Work}. */
+  private static final int REST = 64;
+
   private final Roots roots = new Roots();
+  private final Work work = new Work();
   private final Joins joins;
   private final SentPages sent = new SentPages();
   private final OverflowHeads heads = new OverflowHeads();
@@ -47,6 +51,8 @@ public final class Predictor {
 
   /** How many there were. */
   private long demands;
+
+  private long restsUntil;
 
   /** Of the row that was read on the leaf that was asked for, its cell; -1: not known. */
   private int row;
@@ -90,7 +96,7 @@ public final class Predictor {
     if (sending != null) {
       return null;
     }
-    Hand hand = new Hand(shape, shape.pageSize());
+    Hand hand = new Hand(shape, shape.pageSize(), work);
     hand.put(first);
     isAtNothing();
     sent.clear(Math.min(creditBytes / shape.pageSize(), shape.pageCount() / PAGES_PER_UPPER_PAGE));
@@ -149,6 +155,20 @@ public final class Predictor {
       return null;
     }
     demands++;
+    if (demands < restsUntil) {
+      return null;
+    }
+    work.begin(Work.MOST_IN_STEP);
+    try {
+      return following(shape, pages, creditBytes, wasLost);
+    } catch (Work.UsedUp e) {
+      rests();
+      return null;
+    }
+  }
+
+  private @Nullable Round following(
+      Shape shape, List<PageImage> pages, long creditBytes, boolean wasLost) {
     if (roots.usable() == 0) {
       return learn(shape, pages, round -> true);
     }
@@ -156,7 +176,7 @@ public final class Predictor {
     BtreePage leaf = null;
     row = -1;
     for (PageImage image : pages) {
-      BtreePage page = BtreePage.of(image, roots.usable(), shape.pageCount());
+      BtreePage page = BtreePage.of(image, roots.usable(), shape.pageCount(), work);
       Plan plan = plan(image.number(), page, wasLost);
       follows = plan == null ? follows : plan;
       if (page != null && page.isLeaf()) {
@@ -219,7 +239,7 @@ public final class Predictor {
   }
 
   private Hand hand(Shape shape, List<PageImage> pages) {
-    Hand hand = new Hand(shape, Math.max(roots.usable(), 1));
+    Hand hand = new Hand(shape, Math.max(roots.usable(), 1), work);
     pages.forEach(hand::put);
     return hand;
   }
@@ -232,6 +252,11 @@ public final class Predictor {
           case NONE -> true;
           case BLOCKED -> false;
         };
+  }
+
+  /** Too much was to be gone through. No sound database comes to that. */
+  void rests() {
+    restsUntil = demands + REST;
   }
 
   /** Nobody waits for it any more. */
@@ -249,6 +274,10 @@ public final class Predictor {
     if (learning == round) {
       learning = null;
     }
+  }
+
+  Work work() {
+    return work;
   }
 
   Roots roots() {
@@ -479,6 +508,7 @@ public final class Predictor {
       return Result.of(Step.BLOCKED);
     }
     BtreePage page = hand.tree(number);
+    hand.work().spend(page == null ? 0 : page.cells() / Work.CELLS);
     for (int cell = 0; page != null && page.isLeaf() && cell < page.cells(); cell++) {
       if (page.overflow(cell) == head) {
         Result at = walkAt(round, number);

@@ -8,9 +8,11 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Comparator;
 import java.util.HashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /** The b-trees of a database, as its schema names them; and which of them a page is of. */
@@ -19,6 +21,15 @@ final class Roots {
   private static final int MOST = 256;
 
   private static final int MOST_SCHEMA_PAGES = 64;
+
+  /** Views and triggers too; of pages that name an entry more than once, there can be more. */
+  private static final int MOST_SCHEMA_ENTRIES = 1 << 14;
+
+  /** It is "table" or "index", in UTF-16 perhaps. */
+  private static final int MOST_TYPE_BYTES = 16;
+
+  /** Longer names have no indexes that are known to be theirs. */
+  private static final int MOST_NAME_BYTES = 512;
 
   /** Trees that a page is looked for in, those used last first. */
   private static final int CANDIDATES = 8;
@@ -88,8 +99,7 @@ final class Roots {
     int cookieNow = header.getInt(start + COOKIE_AT);
     if (!known || cookie != cookieNow) {
       List<BtreePage> leaves = new ArrayList<>();
-      int[] visits = {0};
-      Step step = schemaLeaves(hand, 1, 0, visits, leaves, new ArrayList<>());
+      Step step = schemaLeaves(hand, 1, 0, leaves, new LinkedHashSet<>());
       if (step == Step.BLOCKED) {
         return step;
       }
@@ -126,13 +136,15 @@ final class Roots {
     };
   }
 
-  /** Collects the pages of the schema; all that are missing are wanted at once. */
-  static Step schemaLeaves(
-      Hand hand, long page, int level, int[] visits, List<BtreePage> leaves, List<Long> all) {
-    if (page == 0 || level > 8 || visits[0]++ >= MOST_SCHEMA_PAGES) {
+  /**
+   * Collects the pages of the schema, each once; all that are missing are wanted at once.
+   *
+   * @param all the pages that were come to
+   */
+  static Step schemaLeaves(Hand hand, long page, int level, List<BtreePage> leaves, Set<Long> all) {
+    if (page == 0 || level > 8 || all.size() >= MOST_SCHEMA_PAGES || !all.add(page)) {
       return Step.DONE;
     }
-    all.add(page);
     if (!hand.look(page)) {
       return Step.BLOCKED;
     }
@@ -145,36 +157,63 @@ final class Roots {
       return Step.DONE;
     }
     Step step = Step.DONE;
-    for (int i = 0; i <= tree.cells(); i++) {
-      if (schemaLeaves(hand, tree.child(i), level + 1, visits, leaves, all) == Step.BLOCKED) {
+    for (int i = 0; i <= tree.cells() && all.size() < MOST_SCHEMA_PAGES; i++) {
+      hand.work().spend(1);
+      if (schemaLeaves(hand, tree.child(i), level + 1, leaves, all) == Step.BLOCKED) {
         step = Step.BLOCKED;
       }
     }
     return step;
   }
 
+  /** A b-tree that the schema names, and its table's name; null: it is too long to be read. */
+  private record Named(long root, @Nullable String table) {}
+
   private static List<Tree> read(List<BtreePage> leaves, Charset charset) {
-    Map<String, Long> tables = new HashMap<>();
-    List<Tree> found = new ArrayList<>();
-    for (boolean indexes : new boolean[] {false, true}) {
-      for (BtreePage leaf : leaves) {
-        for (int cell = 0; cell < leaf.cells() && found.size() < MOST; cell++) {
-          CellRecord entry = CellRecord.of(leaf, cell);
-          String type = entry == null ? null : entry.text(0, charset);
-          String table = entry == null ? null : entry.text(2, charset);
-          if (entry == null || type == null || table == null) {
-            continue;
-          }
-          long root = entry.integer(3);
-          String key = table.toLowerCase(Locale.ROOT);
-          if (root > 1 && !indexes && type.equals("table")) {
-            tables.put(key, root);
-            found.add(new Tree(root, false, root));
-          } else if (root > 1 && indexes && type.equals("index")) {
-            found.add(new Tree(root, true, tables.getOrDefault(key, 0L)));
-          }
+    List<Named> tables = new ArrayList<>();
+    List<Named> indexes = new ArrayList<>();
+    int entries = 0;
+    for (BtreePage leaf : leaves) {
+      // Tables come first, and once there are enough, no index has room.
+      for (int cell = 0; cell < leaf.cells() && tables.size() < MOST; cell++) {
+        if (entries++ == MOST_SCHEMA_ENTRIES) {
+          return trees(tables, indexes);
+        }
+        CellRecord entry = CellRecord.of(leaf, cell);
+        long root = entry == null ? 0 : entry.integer(3);
+        String type = entry == null || root <= 1 ? null : entry.text(0, charset, MOST_TYPE_BYTES);
+        if (entry == null || type == null) {
+          continue;
+        }
+        if (type.equals("table")) {
+          tables.add(new Named(root, lower(entry.text(2, charset, MOST_NAME_BYTES))));
+        } else if (type.equals("index") && indexes.size() < MOST) {
+          indexes.add(new Named(root, lower(entry.text(2, charset, MOST_NAME_BYTES))));
         }
       }
+    }
+    return trees(tables, indexes);
+  }
+
+  private static @Nullable String lower(@Nullable String name) {
+    return name == null ? null : name.toLowerCase(Locale.ROOT);
+  }
+
+  private static List<Tree> trees(List<Named> tables, List<Named> indexes) {
+    List<Tree> found = new ArrayList<>();
+    Map<String, Long> roots = new HashMap<>();
+    for (Named each : tables) {
+      found.add(new Tree(each.root, false, each.root));
+      if (each.table != null) {
+        roots.put(each.table, each.root);
+      }
+    }
+    for (Named each : indexes) {
+      if (found.size() == MOST) {
+        break;
+      }
+      long table = each.table == null ? 0 : roots.getOrDefault(each.table, 0L);
+      found.add(new Tree(each.root, true, table));
     }
     return found;
   }

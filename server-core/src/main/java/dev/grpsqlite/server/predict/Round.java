@@ -22,6 +22,8 @@ public final class Round implements AutoCloseable {
   private final List<PageImage> sending = new ArrayList<>();
   private long credit;
   private long looksLeft;
+  private int worked;
+  private int mayWork = Work.FOR_A_ROUND;
   private boolean over;
 
   Round(Predictor predictor, Hand hand, Plan plan, long credit, boolean maySend) {
@@ -49,19 +51,44 @@ public final class Round implements AutoCloseable {
       hand.put(page);
     }
     looksLeft -= pages.size();
+    mayWork = (int) Math.min(mayWork + (long) Work.FOR_A_PAGE * pages.size(), Work.MOST_IN_ROUND);
     boolean missing = hand.wanted().length > 0;
     if (over || missing || looksLeft < 0) {
       over = true;
       hand.wantNothing();
       return List.of();
     }
-    if (plan.advance(this) || hand.wanted().length == 0) {
+    if (advance() || hand.wanted().length == 0) {
       over = true;
       hand.wantNothing();
     }
     List<PageImage> result = List.copyOf(sending);
     sending.clear();
     return result;
+  }
+
+  /** Returns whether it is over. */
+  private boolean advance() {
+    Work work = hand.work();
+    work.begin(Math.min(mayWork - worked, Work.MOST_IN_STEP));
+    try {
+      return plan.advance(this);
+    } catch (Work.UsedUp e) {
+      predictor.rests();
+      return true; // What was sent before is as good as ever.
+    } finally {
+      worked += work.spent();
+    }
+  }
+
+  /** How much was gone through in all its steps. */
+  int worked() {
+    return worked;
+  }
+
+  /** How much of that there may be, with the pages that were read. */
+  int mayWork() {
+    return mayWork;
   }
 
   /**

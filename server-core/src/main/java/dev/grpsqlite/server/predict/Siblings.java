@@ -60,6 +60,7 @@ final class Siblings implements Plan {
     }
     int count = above.cells() + 1;
     int missing = 0;
+    hand.work().spend(count);
     for (int i = 1; i < count && left > 0 && round.hasCredit(); i++) {
       long page = above.child((from + i) % count);
       if (page == 0 || round.knows(page)) {

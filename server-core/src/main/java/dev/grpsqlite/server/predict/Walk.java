@@ -351,6 +351,7 @@ final class Walk implements Plan {
   private long generate(Cursor cursor, Round round) {
     Hand hand = round.hand();
     while (true) {
+      hand.work().spend(1);
       long passed = cursor.takePassed();
       if (passed != 0) {
         return passed;
