@@ -17,6 +17,9 @@ import org.jspecify.annotations.Nullable;
  * what a trace of demands costs.
  */
 final class Replay {
+  /** What a sound database takes is far from what a round may take: one in so many. */
+  private static final int SOUND_PART = 4;
+
   private final RealDatabase database;
   private final Predictor predictor;
   private final long creditBytes;
@@ -112,6 +115,8 @@ final class Replay {
         for (PageImage page : round.take(read)) {
           receive(page.number());
         }
+        assertTrue(
+            predictor.work().spent() <= Work.MOST_IN_STEP / SOUND_PART, "too much in a step");
         read.clear();
         reads += round.wanted().length > 0 ? 1 : 0;
         for (long page : round.wanted()) {
@@ -119,6 +124,7 @@ final class Replay {
           read.add(database.page(page));
         }
       } while (!read.isEmpty());
+      assertTrue(round.worked() <= round.mayWork() / SOUND_PART, "too much in a round");
     }
   }
 
