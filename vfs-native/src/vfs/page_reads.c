@@ -139,6 +139,8 @@ int gsq_database_read(gsq_database *database, const gsq_snapshot *at, uint64_t o
     return fetch(database, at, ranges, range_count, 0, take_page, &reader, NULL, deadline_ms,
                  error);
   }
+  /* What was awaited may have come, and another thread have pushed it out again before it was copied. */
+  gsq_prefetch_finish(prefetch, database);
   const uint32_t credit = gsq_database_credit(database, gsq_prefetch_credit(prefetch));
   gsq_prefetch_begin(prefetch, at, credit);
   return fetch(database, at, ranges, range_count, credit, take_page, &reader, &prefetch->rest,

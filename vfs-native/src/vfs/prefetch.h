@@ -29,7 +29,7 @@ int64_t gsq_prefetch_credit(const gsq_prefetch *prefetch);
 void gsq_prefetch_note(gsq_prefetch *prefetch, int64_t asked_bytes, int64_t came_bytes,
                        int64_t took_us);
 
-/* Before pages of a snapshot are asked for, which may bring so much more. */
+/* Before pages of a snapshot are asked for, which may bring so much more. Nothing is on its way. */
 void gsq_prefetch_begin(gsq_prefetch *prefetch, const gsq_snapshot *at, int64_t asked_bytes);
 
 /* Takes in what comes, until the page is in the cache in memory or nothing more comes. */

@@ -2,6 +2,7 @@
 ** that the VFS waits for it. */
 #include "vfs/fake/fake_server.h"
 #include "vfs/fake/sql.h"
+#include "vfs/page_cache.h"
 #include "vfs/prefetch.h"
 
 #include <unistd.h>
@@ -9,6 +10,22 @@
 #define AHEAD 20
 #define MIB (INT64_C(1) << 20)
 #define MS INT64_C(1000)
+
+static int push_out; /* the next page that is looked for while more is on its way */
+
+/* Another thread's pages push one out of the cache between two looks at it. */
+int __real_gsq_page_cache_get(gsq_page_cache *cache, uint32_t page, uint64_t snapshot,
+                              uint32_t offset, void *to, uint32_t size);
+int __wrap_gsq_page_cache_get(gsq_page_cache *cache, uint32_t page, uint64_t snapshot,
+                              uint32_t offset, void *to, uint32_t size);
+int __wrap_gsq_page_cache_get(gsq_page_cache *cache, uint32_t page, uint64_t snapshot,
+                              uint32_t offset, void *to, uint32_t size) {
+  if (push_out && fake_rests() > 0) {
+    push_out = 0;
+    return 0;
+  }
+  return __real_gsq_page_cache_get(cache, page, snapshot, offset, to, size);
+}
 
 /* An empty server with a table of some hundred pages, which nobody has open. */
 static void prepare(void) {
@@ -89,6 +106,22 @@ static void it_is_of_its_snapshot(void) {
   CHECK_STR("300", sql_get(reader, "SELECT sum(length(b)) FROM t"));
   sqlite3_close(reader);
   sqlite3_close(writer);
+}
+
+static void it_is_pushed_out_at_once(void) {
+  CASE("a page that came and was pushed out is asked for again, and what was on its way ends");
+  prepare();
+  sqlite3 *db = sql_open("file:main.db");
+  sqlite3_stmt *rows = scan(db);
+  CHECK_INT(1, fake_rests());
+  const int before = fake_calls(FAKE_READ_PAGES);
+  push_out = 1;
+  while (push_out && CHECK_INT(SQLITE_ROW, sqlite3_step(rows))) continue;
+  CHECK(fake_calls(FAKE_READ_PAGES) > before);
+  CHECK(fake_rests() <= 1);
+  sqlite3_finalize(rows);
+  CHECK_INT(0, fake_rests());
+  sqlite3_close(db);
 }
 
 static void without_locks_it_ends_with_the_file(void) {
@@ -199,6 +232,7 @@ int main(void) {
   nobody_waits_for_what_was_not_asked_for();
   a_writer_takes_it_in_first();
   it_is_of_its_snapshot();
+  it_is_pushed_out_at_once();
   without_locks_it_ends_with_the_file();
   without_credit_nothing_comes();
   the_credit_follows_how_fast_they_come();
