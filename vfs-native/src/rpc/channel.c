@@ -283,10 +283,16 @@ static int connect_to_any(gsq_channel *channel, const gsq_call *call, int shunne
   return gsq_error_set(error, result, "%s", said);
 }
 
+static int no_time_left(gsq_channel *channel, const gsq_call *call, gsq_error *error) {
+  return gsq_error_set(error, GSQ_DEADLINE_EXCEEDED, "no time was left to call %s at %s",
+                       call->method, gsq_channel_url(channel));
+}
+
 /* A connection for one call. *reused: it was in the pool. */
 static int get_connection(gsq_channel *channel, const gsq_call *call, int shunned,
                           gsq_connection **out, int *reused, gsq_error *error) {
   gsq_connection *connection;
+  *reused = 0;
   while ((connection = take_idle(channel))) {
     if (is_in_use(channel, connection) && gsq_connection_address(connection) != shunned &&
         gsq_connection_is_alive(connection)) {
@@ -295,8 +301,8 @@ static int get_connection(gsq_channel *channel, const gsq_call *call, int shunne
       return GSQ_OK;
     }
     close_connection(channel, connection);
+    if (gsq_now_ms() >= call->deadline_ms) return no_time_left(channel, call, error);
   }
-  *reused = 0;
   if (gsq_addresses_count(channel->addresses) > 1) {
     return connect_to_any(channel, call, shunned, out, error);
   }
@@ -380,10 +386,7 @@ static int call_until(gsq_channel *channel, const gsq_call *call, gsq_attempt *a
   int shunned = -1; /* the address that did the call no good last */
   error->sent_before = 0;
   atomic_fetch_add(&channel->calls, 1);
-  if (gsq_now_ms() >= call->deadline_ms) {
-    return gsq_error_set(error, GSQ_DEADLINE_EXCEEDED, "no time was left to call %s at %s",
-                         call->method, gsq_channel_url(channel));
-  }
+  if (gsq_now_ms() >= call->deadline_ms) return no_time_left(channel, call, error);
   for (int tries = 0;; tries++) {
     if (atomic_load(&channel->shut_down)) {
       gsq_error_set(error, GSQ_CANCELLED, "shutting down");

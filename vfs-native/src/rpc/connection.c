@@ -32,6 +32,9 @@
 #define WINDOW_BYTES (16 << 20)
 /* A connection keeps a buffer of this size for the next call; larger ones are for one call. */
 #define KEPT_MESSAGE_BYTES (256 * 1024)
+/* What a server has to say of itself between two calls is some frames; who says as much as this means harm,
+** and may never come to an end. */
+#define MOST_IDLE_BYTES 32768
 /* Nothing came for so long: is the server there? Of a call that has less time, a quarter of it. */
 #define SILENCE_MS 1000
 /* A silence that is shorter than this says nothing: such a call ends at its deadline. */
@@ -142,11 +145,12 @@ int gsq_connection_is_reusable(const gsq_connection *c) {
 }
 
 int gsq_connection_is_alive(gsq_connection *c) {
-  c->header_bytes = c->overhead_bytes = 0;
+  c->header_bytes = 0;
+  c->overhead_bytes = 0;
   int got;
   do {
     got = gsq_incoming_receive(c);
-  } while (got == 1);
+  } while (got == 1 && c->overhead_bytes < MOST_IDLE_BYTES);
   /* What has to be said to it (acknowledgements) goes with the call's first bytes. */
   return got == 0 && gsq_connection_is_reusable(c);
 }
@@ -164,7 +168,8 @@ static void begin(gsq_connection *c, const gsq_call *call, gsq_attempt *attempt,
   c->closed = 0;
   c->close_code = 0;
   c->peer_reset = 0;
-  c->header_bytes = c->overhead_bytes = 0;
+  c->header_bytes = 0;
+  c->overhead_bytes = 0;
   size_t size = 0;
   for (int i = 0; i < call->request_count; i++) size += call->request[i].iov_len;
   c->request_prefix[0] = 0;

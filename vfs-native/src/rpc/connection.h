@@ -22,7 +22,8 @@ int gsq_connection_new(gsq_io *io, gsq_addresses *addresses, int address,
 /* Sends and waits for nothing. */
 void gsq_connection_free(gsq_connection *connection);
 
-/* Before a call on a connection that has been idle: true if the peer has not closed it. */
+/* Before a call on a connection that has been idle: true if the peer has not closed it, nor sends more
+** than it has to say. Waits for nothing. */
 int gsq_connection_is_alive(gsq_connection *connection);
 
 /* After a call: true if it can be used for another one. */

@@ -58,7 +58,8 @@ struct gsq_connection {
   int closed;
   uint32_t close_code;
   int peer_reset;
-  size_t header_bytes, overhead_bytes;
+  size_t header_bytes;
+  int64_t overhead_bytes;             /* below 0: a frame's content is on its way */
   int64_t silence_ms, ping_answer_ms; /* of this call */
 
   char timeout[16]; /* nghttp2 may refer to it until the request's header is on its way */

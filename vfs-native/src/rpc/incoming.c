@@ -11,7 +11,8 @@
 #include "rpc/connection_state.h"
 #include "rpc/status.h"
 
-/* Frames without a message's bytes (SETTINGS, PING, empty DATA, …) between two messages. */
+/* What is no content of the call's own stream (SETTINGS, PING, empty DATA, DATA of a stream that is over, …)
+** between two messages. */
 #define MAX_OVERHEAD_BYTES (256 * 1024)
 
 static void stop_bad_answer(gsq_connection *c, const char *what) {
@@ -67,13 +68,11 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
 static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *frame, void *arg) {
   (void)session;
   gsq_connection *c = arg;
-  if (frame->type != NGHTTP2_DATA || frame->length == 0) c->overhead_bytes += 9 + frame->length;
-  if (frame->type == NGHTTP2_DATA || frame->type == NGHTTP2_HEADERS) c->pings = 0;
-  if (c->overhead_bytes > MAX_OVERHEAD_BYTES) {
-    if (c->error) stop_bad_answer(c, "frames without content have no end");
-    c->broken = 1;
-    return NGHTTP2_ERR_CALLBACK_FAILURE;
+  /* Of the bytes that came all count, for nghttp2 does not tell of what it ignores; but not these. */
+  if (frame->type == NGHTTP2_DATA && frame->length > 0 && is_ours(c, frame->stream_id)) {
+    c->overhead_bytes -= 9 + (int64_t)frame->length;
   }
+  if (frame->type == NGHTTP2_DATA || frame->type == NGHTTP2_HEADERS) c->pings = 0;
   return 0;
 }
 
@@ -114,7 +113,7 @@ static void deliver(gsq_connection *c, const uint8_t *data) {
     return;
   }
   c->message_count++;
-  c->overhead_bytes = 0;
+  if (c->overhead_bytes > 0) c->overhead_bytes = 0;
   int code = c->call->on_message
                  ? c->call->on_message(c->call->arg, data, c->message_size, c->error)
                  : 0;
@@ -204,6 +203,7 @@ int gsq_incoming_receive(gsq_connection *c) {
   c->heard_ms = gsq_now_ms();
   c->heard_us = gsq_now_us();
   c->pinged_ms = 0;
+  c->overhead_bytes += got;
   if (c->first_size < sizeof c->first) {
     size_t part = sizeof c->first - c->first_size;
     if (part > (size_t)got) part = (size_t)got;
@@ -225,6 +225,11 @@ int gsq_incoming_receive(gsq_connection *c) {
     } else {
       c->violation = 1;
     }
+    return -2;
+  }
+  if (c->overhead_bytes > MAX_OVERHEAD_BYTES) {
+    if (c->error) stop_bad_answer(c, "frames without content have no end");
+    c->broken = 1;
     return -2;
   }
   return 1;

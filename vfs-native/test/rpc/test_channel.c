@@ -312,6 +312,92 @@ static void test_closed_while_idle(void) {
   forget(&got);
 }
 
+/* How a server answers the first call, and then sends DATA without end on its stream, which is closed. */
+typedef struct flood {
+  int at_next_call; /* not before that one has come */
+  atomic_size_t sent;
+} flood;
+
+/* What the buffers of both ends may hold is far less, and what is endless far more. */
+#define MOST_TAKEN (64u << 20)
+#define ENDLESS (256u << 20)
+
+/* Reads a request to its end, which is "hello". */
+static int read_request(int fd) {
+  uint8_t bytes[4096];
+  size_t have = 0;
+  while (have < 5 || memcmp(bytes + have - 5, "hello", 5) != 0) {
+    ssize_t got = recv(fd, bytes + have, sizeof bytes - have, 0);
+    if (got <= 0) return 0;
+    have += (size_t)got;
+  }
+  return 1;
+}
+
+static void answer_and_flood(peer *self, int fd, int index) {
+  static const uint8_t answered[] = {
+      0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 20, 1, 4, 0, 0, 0, 1, 0x88, 0x0f, 0x10, 16, 'a', 'p',
+      'p', 'l', 'i', 'c', 'a', 't', 'i', 'o', 'n', '/', 'g', 'r', 'p', 'c',
+      /* DATA: an empty message; HEADERS: "grpc-status: 0" */
+      0, 0, 5, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 15, 1, 5, 0, 0, 0, 1, 0x00, 11, 'g', 'r',
+      'p', 'c', '-', 's', 't', 'a', 't', 'u', 's', 1, '0'};
+  static const uint8_t late_data[] = {0, 0, 1, 0, 0, 0, 0, 0, 1, 'x'};
+  static uint8_t frames[sizeof late_data * 1000];
+  flood *water = self->arg;
+  if (index > 0) {
+    h2_serve(self, fd, &ok, 1);
+    return;
+  }
+  for (size_t i = 0; i < sizeof frames; i++) frames[i] = late_data[i % sizeof late_data];
+  if (!read_request(fd)) return;
+  peer_write(fd, answered, sizeof answered);
+  if (water->at_next_call && !read_request(fd)) return;
+  for (size_t at = 0; atomic_load(&water->sent) < ENDLESS;) {
+    ssize_t done = send(fd, frames + at, sizeof frames - at, MSG_NOSIGNAL);
+    if (done <= 0) return;
+    at = (at + (size_t)done) % sizeof frames;
+    atomic_fetch_add(&water->sent, (size_t)done);
+  }
+}
+
+static void test_flooded_while_idle(void) {
+  CASE("connections that are sent much while they are idle are not used, nor listened to");
+  flood water = {0};
+  peer server;
+  peer_start(&server, answer_and_flood, &water, NULL);
+  gsq_channel *channel = channel_to(server.url);
+  answer got = {0};
+  gsq_error error;
+  CHECK_INT(GSQ_OK, call(channel, 0, 20000, &got, &error));
+  while (atomic_load(&water.sent) < 200000) usleep(1000);
+  CHECK_INT(GSQ_OK, call(channel, 0, 20000, &got, &error));
+  CHECK_INT(2, got.messages);
+  CHECK_INT(0, got.retries);
+  CHECK_INT(2, atomic_load(&server.connections));
+  gsq_channel_free(channel);
+  peer_stop(&server);
+  CHECK(atomic_load(&water.sent) < MOST_TAKEN);
+  forget(&got);
+}
+
+static void test_flooded_with_an_older_stream(void) {
+  CASE("a call does not take in DATA of an older one without end");
+  flood water = {.at_next_call = 1};
+  peer server;
+  peer_start(&server, answer_and_flood, &water, NULL);
+  gsq_channel *channel = channel_to(server.url);
+  answer got = {0};
+  gsq_error error;
+  CHECK_INT(GSQ_OK, call(channel, 0, 20000, &got, &error));
+  CHECK_INT(GSQ_BAD_ANSWER, call(channel, 0, 20000, &got, &error));
+  CHECK_HAS("frames without content have no end", error.message);
+  CHECK_INT(1, atomic_load(&server.connections));
+  gsq_channel_free(channel);
+  peer_stop(&server);
+  CHECK(atomic_load(&water.sent) < MOST_TAKEN);
+  forget(&got);
+}
+
 static void half_a_frame(peer *self, int fd, int index) {
   if (index > 0) {
     h2_serve(self, fd, &ok, 1);
@@ -809,6 +895,8 @@ int main(void) {
   test_goes_on_after_a_server_took_leave();
   test_goaway_after_the_answer();
   test_closed_while_idle();
+  test_flooded_while_idle();
+  test_flooded_with_an_older_stream();
   test_half_a_frame();
   IN_PACE(scale) test_refused(scale);
   IN_PACE(scale) test_deadlines(scale);
