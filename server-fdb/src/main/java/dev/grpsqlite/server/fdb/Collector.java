@@ -5,6 +5,7 @@ import com.apple.foundationdb.Range;
 import com.apple.foundationdb.Transaction;
 import dev.grpsqlite.server.fdb.Purge.Superseded;
 import dev.grpsqlite.server.spi.DatabaseId;
+import dev.grpsqlite.server.spi.PageSet;
 import dev.grpsqlite.server.spi.Retention;
 import dev.grpsqlite.server.spi.StoreException;
 import java.nio.ByteBuffer;

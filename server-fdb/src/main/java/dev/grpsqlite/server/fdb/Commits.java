@@ -8,6 +8,7 @@ import dev.grpsqlite.server.spi.CommitGroups.Earlier;
 import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.LeaseState;
 import dev.grpsqlite.server.spi.PageImage;
+import dev.grpsqlite.server.spi.PageSet;
 import dev.grpsqlite.server.spi.StageId;
 import dev.grpsqlite.server.spi.StoreException;
 import dev.grpsqlite.server.spi.StoreException.Code;

@@ -2,6 +2,7 @@ package dev.grpsqlite.server.fdb;
 
 import com.apple.foundationdb.Transaction;
 import dev.grpsqlite.server.spi.DatabaseId;
+import dev.grpsqlite.server.spi.PageSet;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;

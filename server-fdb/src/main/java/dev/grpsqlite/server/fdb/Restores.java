@@ -4,6 +4,7 @@ import dev.grpsqlite.server.spi.Commit;
 import dev.grpsqlite.server.spi.CommitId;
 import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.PageImage;
+import dev.grpsqlite.server.spi.PageSet;
 import dev.grpsqlite.server.spi.SessionId;
 import dev.grpsqlite.server.spi.StageCalls;
 import dev.grpsqlite.server.spi.StageId;

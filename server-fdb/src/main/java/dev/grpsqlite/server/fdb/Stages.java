@@ -6,6 +6,7 @@ import com.apple.foundationdb.Transaction;
 import com.apple.foundationdb.tuple.ByteArrayUtil;
 import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.PageImage;
+import dev.grpsqlite.server.spi.PageSet;
 import dev.grpsqlite.server.spi.SessionId;
 import dev.grpsqlite.server.spi.StageCalls;
 import dev.grpsqlite.server.spi.StageId;

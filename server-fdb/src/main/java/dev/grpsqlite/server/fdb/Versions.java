@@ -6,6 +6,7 @@ import com.apple.foundationdb.ReadTransaction;
 import com.apple.foundationdb.tuple.ByteArrayUtil;
 import dev.grpsqlite.server.spi.Changes;
 import dev.grpsqlite.server.spi.DatabaseId;
+import dev.grpsqlite.server.spi.PageSet;
 import dev.grpsqlite.server.spi.Snapshot;
 import dev.grpsqlite.server.spi.StoreException;
 import dev.grpsqlite.server.spi.VersionInfo;

@@ -2,6 +2,7 @@ package dev.grpsqlite.server.rocksdb;
 
 import dev.grpsqlite.server.spi.Commit;
 import dev.grpsqlite.server.spi.PageImage;
+import dev.grpsqlite.server.spi.PageSet;
 import org.jspecify.annotations.Nullable;
 import org.rocksdb.RocksDBException;
 
@@ -67,7 +68,7 @@ final class CommitPart {
     if (commit.pageCount() < 0 || commit.pageCount() > PageReader.LAST_PAGE) {
       throw RocksErrors.invalid(state, "a page count of " + commit.pageCount());
     }
-    long kept = PageSet.keptOf(state.nextHead, commit.pageSize());
+    long kept = state.nextHead.kept(commit.pageSize());
     PageSet inline = new PageSet();
     for (PageImage page : commit.pages()) {
       Stages.check(state, page, commit.pageSize());

@@ -5,6 +5,7 @@ import dev.grpsqlite.server.spi.Commit;
 import dev.grpsqlite.server.spi.CommitId;
 import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.PageImage;
+import dev.grpsqlite.server.spi.PageSet;
 import dev.grpsqlite.server.spi.SessionId;
 import dev.grpsqlite.server.spi.StageCalls;
 import dev.grpsqlite.server.spi.StageId;
@@ -232,7 +233,7 @@ final class Restores {
       copying.atEnd = true;
       return List.of();
     }
-    long kept = PageSet.keptOf(copying.head, copying.pageSize);
+    long kept = copying.head.kept(copying.pageSize);
     int common = 0;
     while (common < numbers.length && numbers[common] <= kept) {
       common++;

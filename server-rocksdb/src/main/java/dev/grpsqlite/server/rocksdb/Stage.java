@@ -1,6 +1,7 @@
 package dev.grpsqlite.server.rocksdb;
 
 import dev.grpsqlite.server.rocksdb.Values.StageRecord;
+import dev.grpsqlite.server.spi.PageSet;
 import dev.grpsqlite.server.spi.SessionId;
 import dev.grpsqlite.server.spi.StageId;
 import dev.grpsqlite.server.spi.StoreException;

@@ -69,4 +69,9 @@ record VersionRecord(
   VersionInfo info() {
     return new VersionInfo(snapshot(), Instant.ofEpochMilli(committedAtMillis), pagesChanged);
   }
+
+  /** The last page that a commit of this page size may leave as it is. */
+  long kept(int newPageSize) {
+    return pageSize == newPageSize ? pageCount : 0;
+  }
 }

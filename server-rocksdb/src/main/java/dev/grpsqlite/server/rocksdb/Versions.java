@@ -2,6 +2,7 @@ package dev.grpsqlite.server.rocksdb;
 
 import dev.grpsqlite.server.rocksdb.Engine.Tier;
 import dev.grpsqlite.server.spi.Changes;
+import dev.grpsqlite.server.spi.PageSet;
 import dev.grpsqlite.server.spi.StoreException;
 import dev.grpsqlite.server.spi.VersionInfo;
 import java.time.Instant;
@@ -117,7 +118,7 @@ final class Versions {
   PageSet differing(DatabaseState state, VersionRecord wanted, VersionRecord later, Tier tier)
       throws RocksDBException {
     PageSet pages = new PageSet();
-    long kept = PageSet.keptOf(later, wanted.pageSize());
+    long kept = later.kept(wanted.pageSize());
     for (long page = kept + 1; page <= wanted.pageCount(); page++) {
       pages.add(page);
     }
