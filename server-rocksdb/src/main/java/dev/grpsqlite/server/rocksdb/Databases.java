@@ -115,28 +115,12 @@ final class Databases {
         StageRecord record = StageRecord.read(each.value());
         Stage stage = new Stage(number, Keys.versionOf(key), Keys.attemptOf(key), record);
         stage.calls = StageCalls.UNKNOWN; // an earlier run counted them; what it left undone is not
+        stage.unread = true;
         stages.add(stage);
       }
       each.status();
     }
-    for (Stage stage : stages) {
-      loadList(stage, tier);
-    }
     return stages;
-  }
-
-  private void loadList(Stage stage, Tier tier) throws RocksDBException {
-    byte[] prefix = Keys.changed(stage.database, stage.version, stage.attempt);
-    try (RocksIterator each = engine.metaIterator(tier)) {
-      each.seek(prefix);
-      for (; each.isValid() && Keys.startsWith(each.key(), prefix); each.next()) {
-        stage.chunks = Keys.chunkOf(each.key()) + 1;
-        for (long page : Values.pages(each.value())) {
-          stage.pages.add(page);
-        }
-      }
-      each.status();
-    }
   }
 
   /** Enters a database that has just been made. */

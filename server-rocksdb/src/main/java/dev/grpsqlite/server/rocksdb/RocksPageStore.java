@@ -71,6 +71,7 @@ final class RocksPageStore implements PageStore {
    * @param databasesInMemory of how many databases head and lease are kept in memory, about
    * @param collectFirst when the collector begins
    * @param collectEvery how often it then looks for something to do
+   * @param stagedSetBytes what the numbers of all staged pages may take of the heap
    * @param statistics counts, if given; stays the caller's
    */
   record Settings(
@@ -81,6 +82,7 @@ final class RocksPageStore implements PageStore {
       int databasesInMemory,
       Duration collectFirst,
       Duration collectEvery,
+      long stagedSetBytes,
       @Nullable Statistics statistics) {}
 
   private final DataFolder folder;
@@ -119,7 +121,7 @@ final class RocksPageStore implements PageStore {
     versions = new Versions(engine);
     pageReader = new PageReader(engine, databases, versions);
     background = new Background(engine);
-    stages = new Stages(engine, databases, readers, background, tables);
+    stages = new Stages(engine, databases, readers, background, tables, settings.stagedSetBytes());
     committer = new Committer(engine, databases, mark);
     commits = new Commits(databases, readers, versions, stages, committer, clock);
     commitsTogether = new CommitsTogether(databases, readers, versions, stages, committer, clock);

@@ -73,6 +73,7 @@ public final class RocksPageStoreProvider implements PageStoreProvider {
             RocksPageStore.DATABASES_IN_MEMORY,
             RocksPageStore.COLLECT_FIRST,
             RocksPageStore.COLLECT_EVERY,
+            Runtime.getRuntime().maxMemory() / 4,
             null),
         pins,
         clock);

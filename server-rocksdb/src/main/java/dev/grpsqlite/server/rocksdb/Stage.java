@@ -9,8 +9,9 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Pages that wait for their commit, under the version that they would be: the one after the head at
- * the time. {@code pages}, {@code calls}, {@code chunks}, {@code sealed} and {@code unwanted} are
- * the stage thread's; while it is sealed nobody changes the first three.
+ * the time. The fields that are neither final nor volatile are the stage thread's; while it is
+ * sealed nobody changes {@code pages}, {@code calls} and {@code chunks}, and the commit thread may
+ * look at them.
  */
 final class Stage {
   final long database;
@@ -18,8 +19,14 @@ final class Stage {
   final int attempt;
   final StageRecord record;
 
-  /** Which pages it has. */
-  final PageSet pages = new PageSet();
+  /** Which pages it has. Changed by {@link PageSets} alone. */
+  PageSet pages = new PageSet();
+
+  /** What {@link PageSets} has counted of them. */
+  long counted;
+
+  /** An earlier run left it, and {@code pages} and {@code chunks} were not read yet. */
+  boolean unread;
 
   /** The number of the last one that was applied. */
   long calls;

@@ -50,6 +50,7 @@ final class Stages {
   private final Readers readers;
   private final Background background;
   private final StagedTables tables;
+  private final PageSets sets;
   private final Engine.PageWriter pageWriter;
   private final AtomicLong waitingBytes = new AtomicLong();
   private final ExecutorService thread =
@@ -63,17 +64,22 @@ final class Stages {
   /** A stage and where it is listed. */
   private record Held(DatabaseState state, Stage stage) {}
 
+  /**
+   * @param mostSetBytes what the sets of the stages' pages may take of the heap together
+   */
   Stages(
       Engine engine,
       Databases databases,
       Readers readers,
       Background background,
-      StagedTables tables) {
+      StagedTables tables,
+      long mostSetBytes) {
     this.engine = engine;
     this.databases = databases;
     this.readers = readers;
     this.background = background;
     this.tables = tables;
+    this.sets = new PageSets(engine, mostSetBytes);
     this.pageWriter = engine.new PageWriter();
   }
 
@@ -131,6 +137,7 @@ final class Stages {
   private CompletableFuture<Void> write(
       DatabaseState before, StageRecord record, long call, List<PageImage> pages)
       throws RocksDBException {
+    long[] numbers = pages.stream().mapToLong(PageImage::number).toArray();
     DatabaseState state = before;
     Stage stage = null;
     boolean isNew = false;
@@ -150,6 +157,10 @@ final class Stages {
           && !StageCalls.isNext(stage == null ? 0 : stage.calls, call)) {
         return CompletableFuture.completedFuture(null);
       }
+      if (stage != null && !stage.sealed) {
+        sets.read(stage);
+      }
+      sets.checkRoom(stage == null ? 0 : stage.counted, numbers);
       isNew = stage == null;
       if (stage == null) {
         stage = begin(state, record);
@@ -167,7 +178,7 @@ final class Stages {
     stage.checkWhole();
     inherited.remove(new Held(state, stage));
     try {
-      CompletableFuture<Void> written = write(stage, isNew, pages);
+      CompletableFuture<Void> written = write(stage, isNew, pages, numbers);
       stage.calls = Math.max(stage.calls, call);
       return written;
     } catch (RocksDBException e) {
@@ -176,11 +187,11 @@ final class Stages {
     }
   }
 
-  private CompletableFuture<Void> write(Stage stage, boolean isNew, List<PageImage> pages)
-      throws RocksDBException {
+  private CompletableFuture<Void> write(
+      Stage stage, boolean isNew, List<PageImage> pages, long[] numbers) throws RocksDBException {
     boolean toTable = false;
     if (stage.record.bulk()) {
-      toTable = !hasAny(stage, pages) && tables.take(stage, pages);
+      toTable = !hasAny(stage, numbers) && tables.take(stage, pages);
       if (!toTable) {
         tables.complete(stage).join(); // so that the later image is the newer one
         stage.checkWhole();
@@ -196,15 +207,15 @@ final class Stages {
           pageWriter.put(batch, stage.database, stage.version, stage.attempt, page);
         }
       }
-      list(batch, stage, pages);
+      list(batch, stage, numbers);
       engine.writeUnsynced(batch);
     }
     return toTable ? tables.write(stage, pages) : CompletableFuture.completedFuture(null);
   }
 
-  private static boolean hasAny(Stage stage, List<PageImage> pages) {
-    for (PageImage page : pages) {
-      if (stage.pages.has(page.number())) {
+  private static boolean hasAny(Stage stage, long[] numbers) {
+    for (long page : numbers) {
+      if (stage.pages.has(page)) {
         return true;
       }
     }
@@ -240,18 +251,13 @@ final class Stages {
     }
   }
 
-  private void list(WriteBatch batch, Stage stage, List<PageImage> pages) throws RocksDBException {
-    long[] numbers = new long[pages.size()];
-    int count = 0;
-    for (PageImage page : pages) {
-      numbers[count++] = page.number();
-      stage.pages.add(page.number());
-    }
-    if (count > 0) {
+  private void list(WriteBatch batch, Stage stage, long[] numbers) throws RocksDBException {
+    sets.add(stage, numbers);
+    if (numbers.length > 0) {
       engine.put(
           batch,
           Keys.changed(stage.database, stage.version, stage.attempt, stage.chunks++),
-          Values.pages(numbers, count));
+          Values.pages(numbers, numbers.length));
     }
   }
 
@@ -291,6 +297,12 @@ final class Stages {
     }
     if (stage == null) {
       answer.complete(Optional.empty());
+      return;
+    }
+    try {
+      sets.read(stage);
+    } catch (RocksDBException | StoreException e) {
+      answer.completeExceptionally(RocksErrors.of(e));
       return;
     }
     stage.sealed = true;
@@ -371,6 +383,7 @@ final class Stages {
             abandon(state, to);
             throw e;
           }
+          sets.move(from, to);
           from.sealed = false;
           abandon(state, from);
           List<Runnable> waiting = waitingForSeal.remove(from);
@@ -395,7 +408,6 @@ final class Stages {
       try (WriteBatch batch = new WriteBatch();
           RocksIterator images = engine.pageIterator(Tier.DISK)) {
         for (long page : Values.pages(list)) {
-          to.pages.add(page);
           byte[] key = Keys.page(from.database, page, from.version, from.attempt);
           images.seek(key);
           images.status();
@@ -456,9 +468,22 @@ final class Stages {
         onThread(
             () -> {
               tables.discard(database);
+              bySession.values().stream()
+                  .flatMap(Set::stream)
+                  .filter(held -> held.state.number == database)
+                  .forEach(held -> letGo(held.stage));
               task.run();
               return null;
             });
+  }
+
+  /** Of a stage that goes with its database. */
+  private void letGo(Stage stage) {
+    if (stage.sealed) {
+      stage.unwanted = true;
+    } else {
+      sets.release(stage);
+    }
   }
 
   private void abandon(DatabaseState state, Stage stage) {
@@ -475,6 +500,7 @@ final class Stages {
   }
 
   private void forget(DatabaseState state, Stage stage) {
+    sets.release(stage);
     Held held = new Held(state, stage);
     inherited.remove(held);
     Set<Held> ofSession = bySession.get(stage.record.session());

@@ -20,6 +20,7 @@ final class TestStores {
   static final SnapshotPins NO_PINS = database -> Long.MAX_VALUE;
 
   private static final long DEADLINE_SECONDS = 60;
+  private static final long STAGED_SET_BYTES = 64 << 20;
 
   private TestStores() {}
 
@@ -29,8 +30,13 @@ final class TestStores {
   }
 
   static RocksPageStore.Settings settings(Path folder, Retention retention, Duration collectEvery) {
+    return settings(folder, retention, collectEvery, STAGED_SET_BYTES);
+  }
+
+  private static RocksPageStore.Settings settings(
+      Path folder, Retention retention, Duration collectEvery, long stagedSetBytes) {
     return new RocksPageStore.Settings(
-        folder, 8 << 20, retention, 4, 1, collectEvery, collectEvery, null);
+        folder, 8 << 20, retention, 4, 1, collectEvery, collectEvery, stagedSetBytes, null);
   }
 
   static RocksPageStore.Settings settings(Path folder, Statistics statistics) {
@@ -42,6 +48,7 @@ final class TestStores {
         100,
         Duration.ofHours(1),
         Duration.ofHours(1),
+        STAGED_SET_BYTES,
         statistics);
   }
 
@@ -49,6 +56,14 @@ final class TestStores {
   static RocksPageStore open(Path folder) throws StoreOpenException {
     return RocksPageStore.open(
         settings(folder, Retention.NONE, Duration.ofHours(1)), NO_PINS, Clock.systemUTC());
+  }
+
+  /** Has so much memory for the numbers of staged pages. */
+  static RocksPageStore open(Path folder, long stagedSetBytes) throws StoreOpenException {
+    return RocksPageStore.open(
+        settings(folder, Retention.NONE, Duration.ofHours(1), stagedSetBytes),
+        NO_PINS,
+        Clock.systemUTC());
   }
 
   static <T> T get(CompletableFuture<T> future) {
