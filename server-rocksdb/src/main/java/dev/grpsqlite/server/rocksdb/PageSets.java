@@ -2,20 +2,24 @@ package dev.grpsqlite.server.rocksdb;
 
 import dev.grpsqlite.server.rocksdb.Engine.Tier;
 import dev.grpsqlite.server.spi.PageSet;
+import dev.grpsqlite.server.spi.SessionId;
 import dev.grpsqlite.server.spi.StoreException;
+import java.util.HashMap;
+import java.util.Map;
 import org.rocksdb.RocksDBException;
 import org.rocksdb.RocksIterator;
 
 /**
- * The sets of pages of all stages, which are in the heap, and how much they take together. No stage
- * gets more than twice what is left then for the others: so who stages pages far apart from each
- * other, of which each takes much, leaves room for those whose sets are small, which are most. The
- * stage thread's own.
+ * The sets of pages of all stages, which are in the heap, and how much they take together. No
+ * session gets more than twice what is left then for the others: so one that stages pages far apart
+ * from each other, of which each takes much, leaves room for those whose sets are small, which are
+ * most. The stage thread's own.
  */
 final class PageSets {
   private final Engine engine;
   private final long most;
   private long taken;
+  private final Map<SessionId, Long> takenBySession = new HashMap<>();
 
   /**
    * @param most bytes of the heap
@@ -25,15 +29,11 @@ final class PageSets {
     this.most = most;
   }
 
-  /**
-   * Fails with LIMIT if there is no room.
-   *
-   * @param own what the stage takes already
-   */
-  void checkRoom(long own, long[] pages) {
+  /** Fails with LIMIT if there is no room for what a session wants to stage. */
+  void checkRoom(SessionId session, long[] pages) {
     long more = PageSet.mostBytes(pages);
     long left = most - taken - more;
-    if (own + more > 2 * left) {
+    if (takenBySession.getOrDefault(session, 0L) + more > 2 * left) {
       throw noRoom();
     }
   }
@@ -48,8 +48,20 @@ final class PageSets {
   /** Adds pages for which there is room. */
   void add(Stage stage, long[] pages) {
     stage.pages.addAll(pages);
-    taken += stage.pages.bytes() - stage.counted;
-    stage.counted = stage.pages.bytes();
+    count(stage, stage.pages.bytes());
+  }
+
+  private void count(Stage stage, long bytes) {
+    SessionId session = stage.record.session();
+    long more = bytes - stage.counted;
+    long ofSession = takenBySession.getOrDefault(session, 0L) + more;
+    if (ofSession == 0) {
+      takenBySession.remove(session);
+    } else {
+      takenBySession.put(session, ofSession);
+    }
+    taken += more;
+    stage.counted = bytes;
   }
 
   /**
@@ -83,17 +95,14 @@ final class PageSets {
 
   /** Gives the set of a stage to one that has the same pages. */
   void move(Stage from, Stage to) {
-    release(to);
     to.pages = from.pages;
-    to.counted = from.counted;
-    from.pages = new PageSet();
-    from.counted = 0;
+    release(from);
+    count(to, to.pages.bytes());
   }
 
   /** Forgets the set of a stage that nobody looks at any more. */
   void release(Stage stage) {
-    taken -= stage.counted;
-    stage.counted = 0;
+    count(stage, 0);
     stage.pages = new PageSet();
   }
 }

@@ -160,7 +160,7 @@ final class Stages {
       if (stage != null && !stage.sealed) {
         sets.read(stage);
       }
-      sets.checkRoom(stage == null ? 0 : stage.counted, numbers);
+      sets.checkRoom(record.session(), numbers);
       isNew = stage == null;
       if (stage == null) {
         stage = begin(state, record);

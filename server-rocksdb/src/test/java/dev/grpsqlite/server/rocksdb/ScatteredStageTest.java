@@ -36,16 +36,18 @@ class ScatteredStageTest {
 
   /** Stages pages, each alone in its block of a set, until that is refused; says how many. */
   private static long fill(TestWriter writer, StageId stage) {
-    for (long staged = 0; ; staged += MESSAGE) {
-      PageImage[] message = scattered(1 + (staged << 16), MESSAGE, 1 << 16);
+    long staged = 0;
+    for (int message = MESSAGE; message > 0; ) {
       try {
-        writer.stage(stage, message);
+        writer.stage(stage, scattered(1 + (staged << 16), message, 1 << 16));
+        staged += message;
       } catch (StoreException e) {
         assertEquals(Code.LIMIT, e.code());
-        return staged;
+        message /= 2;
       }
       assertTrue(staged < 50_000, "nothing was refused");
     }
+    return staged;
   }
 
   @Test
@@ -186,7 +188,8 @@ class ScatteredStageTest {
       TestWriter writer = new TestWriter(store, "a", session);
       assertEquals(1, get(writer.commitLater(0, 3, STAGE)));
       get(writer.dropStage(OTHER));
-      assertEquals(most, fill(writer, STAGE));
+      long again = fill(writer, STAGE);
+      assertTrue(again >= most, () -> "%d pages, not %d".formatted(again, most));
     }
   }
 
