@@ -53,7 +53,7 @@ static int make_database(gsq_server *server, const char *name, int64_t cache_byt
   gsq_database *database = calloc(1, sizeof *database);
   if (!database) return gsq_error_nomem(error);
   pthread_mutex_init(&database->mutex, NULL);
-  pthread_cond_init(&database->refreshed, NULL);
+  gsq_cond_init(&database->refreshed);
   database->server = server;
   database->name = strdup(name);
   database->cache = gsq_page_cache_new((size_t)cache_bytes);
@@ -168,9 +168,10 @@ int gsq_database_open(gsq_server *server, const gsq_settings *settings, int crea
   gsq_database *database;
   gsq_open_answer answer;
   int is_new;
-  pthread_mutex_lock(&server->open_mutex);
-  int code = gsq_database_find_or_make(server, settings->name, settings->cache_bytes, &database,
-                                       &is_new, error);
+  int code = gsq_server_enter(server, &server->open_gate, deadline_ms, error);
+  if (code != GSQ_OK) return code;
+  code = gsq_database_find_or_make(server, settings->name, settings->cache_bytes, &database,
+                                   &is_new, error);
   if (code != GSQ_OK) goto out;
   const int is_live = database->live_references > 0;
   if (!is_live || (!read_only && !database->opened_for_writing)) {
@@ -194,17 +195,13 @@ int gsq_database_open(gsq_server *server, const gsq_settings *settings, int crea
   database->live_references++;
   *out = database;
 out:
-  pthread_mutex_unlock(&server->open_mutex);
+  gsq_server_leave_open(server);
   return code;
 }
 
-void gsq_database_close(gsq_database *database, int64_t deadline_ms) {
+/* The last use has ended. Returns 1 if nobody has the object any more. Under server->open_gate. */
+static int end_live(gsq_database *database, int64_t deadline_ms) {
   gsq_server *server = database->server;
-  pthread_mutex_lock(&server->open_mutex);
-  if (--database->live_references > 0) {
-    pthread_mutex_unlock(&server->open_mutex);
-    return;
-  }
   database->opened_for_writing = 0;
   pthread_mutex_lock(&server->mutex);
   database->live = 0;
@@ -218,8 +215,54 @@ void gsq_database_close(gsq_database *database, int64_t deadline_ms) {
   database->doubtful = 0;
   pthread_mutex_unlock(&database->mutex);
   gsq_views_closed(server, &database->id, GSQ_LIVE_VIEW, deadline_ms);
-  pthread_mutex_unlock(&server->open_mutex);
+  return unused;
+}
+
+void gsq_database_close_late_(gsq_database *database, int uses) {
+  database->closed_late = 1;
+  database->late_closes += uses;
+  atomic_store(&database->server->closed_late, 1);
+}
+
+void gsq_database_close(gsq_database *database, int64_t deadline_ms) {
+  gsq_server *server = database->server;
+  if (!gsq_gate_enter(&server->open_gate, deadline_ms)) {
+    pthread_mutex_lock(&server->mutex);
+    gsq_database_close_late_(database, 1);
+    pthread_mutex_unlock(&server->mutex);
+    gsq_server_wake(server);
+    return;
+  }
+  const int unused = --database->live_references == 0 && end_live(database, deadline_ms);
+  gsq_server_leave_open(server);
   if (unused) gsq_database_free(database);
+}
+
+/* Under server->mutex: one that was closed late, as which it does not count from then on. */
+static gsq_database *take_late_(gsq_server *server, int *uses) {
+  gsq_database *database = server->databases;
+  while (database && !database->closed_late) database = database->next;
+  if (!database) return NULL;
+  *uses = database->late_closes;
+  database->closed_late = database->late_closes = 0;
+  return database;
+}
+
+void gsq_databases_close_late(gsq_server *server) {
+  if (!atomic_load(&server->closed_late) || !gsq_gate_enter(&server->open_gate, 0)) return;
+  atomic_store(&server->closed_late, 0);
+  for (;;) {
+    int uses = 0, unused = 0;
+    pthread_mutex_lock(&server->mutex);
+    gsq_database *database = take_late_(server, &uses);
+    if (database && uses == 0) unused = gsq_database_unlink_if_unused_(database);
+    pthread_mutex_unlock(&server->mutex);
+    if (!database) break;
+    database->live_references -= uses;
+    if (uses > 0 && database->live_references == 0) unused = end_live(database, 0);
+    if (unused) gsq_database_free(database);
+  }
+  gsq_server_leave_open(server);
 }
 
 /* Snapshots. The functions in this part with a trailing underscore want database->mutex held.
@@ -319,7 +362,12 @@ static int refresh(gsq_database *database, int64_t deadline_ms, gsq_error *error
   const uint64_t enough = database->refresh_begun + 1;
   while (code == GSQ_OK && database->refresh_ended < enough) {
     if (database->refreshing) {
-      pthread_cond_wait(&database->refreshed, &database->mutex); /* it has a deadline */
+      /* Its deadline is another connection's, and may be far later. */
+      if (!gsq_wait_until(&database->refreshed, &database->mutex, deadline_ms)) {
+        code = gsq_error_set(error, GSQ_DEADLINE_EXCEEDED,
+                             "%s did not answer another connection's Refresh within the time",
+                             database->server->url);
+      }
       continue;
     }
     database->refreshing = 1;

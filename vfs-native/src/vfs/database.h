@@ -45,10 +45,12 @@ struct gsq_database {
 
   /* Protected by server->mutex. */
   gsq_database *next;
+  int closed_late; /* something of it is left to gsq_databases_close_late, */
+  int late_closes; /* and so many ends of uses */
   int live; /* it has a live view: it is open as it is now, and not at fixed versions alone */
   gsq_fixed_view *fixed_views; /* changed under mutex too, so that either will do for reading */
 
-  /* Protected by server->open_mutex. */
+  /* Protected by server->open_gate. */
   int live_references;
   int opened_for_writing; /* the server was told so once */
 
@@ -81,15 +83,21 @@ struct gsq_database {
 /* Opens settings->name, or shares the one that is open, with the caches that it was opened with. */
 int gsq_database_open(gsq_server *server, const gsq_settings *settings, int create,
                       int read_only, int64_t deadline_ms, gsq_database **out, gsq_error *error);
-/* Ends one use. The last one gives the lease back. No pin may be left. */
+/* Ends one use. The last one gives the lease back. No pin may be left. What cannot be done in the time is
+** left to the background thread. */
 void gsq_database_close(gsq_database *database, int64_t deadline_ms);
+/* The background thread: ends what was closed while somebody had server->open_gate; waits for nobody. */
+void gsq_databases_close_late(gsq_server *server);
 
-/* For fixed_view.c, under server->open_mutex; with a trailing underscore, under server->mutex too. */
+/* For fixed_view.c, under server->open_gate; with a trailing underscore, under server->mutex too. */
 
 /* The one of that name; if there is none, one that nobody else sees before it is linked. */
 int gsq_database_find_or_make(gsq_server *server, const char *name, int64_t cache_bytes,
                               gsq_database **out, int *is_new, gsq_error *error);
 void gsq_database_link_(gsq_database *database, const gsq_id *id);
+/* Under server->mutex, but not server->open_gate: so many uses have ended, and it may be unused. Wake the
+** background thread then. */
+void gsq_database_close_late_(gsq_database *database, int uses);
 /* 1: nobody has it open any more, and it is not linked any more. */
 int gsq_database_unlink_if_unused_(gsq_database *database);
 /* Its id is known, nobody else sees it, and `head` was its newest version: gives it the cache on disk

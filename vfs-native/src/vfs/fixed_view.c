@@ -69,9 +69,10 @@ int gsq_fixed_open(gsq_server *server, const gsq_settings *settings, const gsq_m
                          "versioned-server; the one at %s does not",
                          server->url);
   }
-  pthread_mutex_lock(&server->open_mutex);
-  int code = gsq_database_find_or_make(server, settings->name, settings->cache_bytes,
-                                       &to.database, &to.is_new, error);
+  int code = gsq_server_enter(server, &server->open_gate, deadline_ms, error);
+  if (code != GSQ_OK) return code;
+  code = gsq_database_find_or_make(server, settings->name, settings->cache_bytes, &to.database,
+                                   &to.is_new, error);
   if (code != GSQ_OK) goto out;
   view->number = gsq_views_next(server);
   gsq_attempts attempts = gsq_server_attempts(server);
@@ -107,19 +108,26 @@ int gsq_fixed_open(gsq_server *server, const gsq_settings *settings, const gsq_m
   }
   if (code == GSQ_OK) *out = to.database;
 out:
-  pthread_mutex_unlock(&server->open_mutex);
+  gsq_server_leave_open(server);
   if (code != GSQ_OK && is_open) gsq_fixed_close(to.database, view, deadline_ms);
   return code;
 }
 
 void gsq_fixed_close(gsq_database *database, gsq_fixed_view *view, int64_t deadline_ms) {
   gsq_server *server = database->server;
-  pthread_mutex_lock(&server->open_mutex);
+  const int entered = gsq_gate_enter(&server->open_gate, deadline_ms);
   pthread_mutex_lock(&server->mutex);
   unlink_view(database, view);
+  if (!entered) {
+    gsq_views_closed_(server, &database->id, view->number);
+    gsq_database_close_late_(database, 0);
+    pthread_mutex_unlock(&server->mutex);
+    gsq_server_wake(server);
+    return;
+  }
   const int unused = gsq_database_unlink_if_unused_(database);
   pthread_mutex_unlock(&server->mutex);
   gsq_views_closed(server, &database->id, view->number, deadline_ms);
-  pthread_mutex_unlock(&server->open_mutex);
+  gsq_server_leave_open(server);
   if (unused) gsq_database_free(database);
 }

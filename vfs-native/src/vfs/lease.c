@@ -1,7 +1,6 @@
 #include "vfs/lease.h"
 
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "vfs/database_parts.h"
@@ -206,23 +205,13 @@ static int await_release(gsq_server *server, const gsq_id *id, int64_t deadline_
   int code = GSQ_OK;
   pthread_mutex_lock(&server->mutex);
   while (is_being_released_(server, id)) {
-    const int64_t left_ms = deadline_ms - gsq_now_ms();
-    if (left_ms <= 0) {
+    if (!gsq_wait_until(&server->released, &server->mutex, deadline_ms)) {
       code = gsq_error_set(error, GSQ_DEADLINE_EXCEEDED,
                            "the lease was being given back, and %s did not answer within the "
                            "time",
                            server->url);
       break;
     }
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += left_ms / 1000;
-    until.tv_nsec += left_ms % 1000 * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-      until.tv_sec++;
-      until.tv_nsec -= 1000000000;
-    }
-    pthread_cond_timedwait(&server->released, &server->mutex, &until);
   }
   pthread_mutex_unlock(&server->mutex);
   return code;

@@ -9,6 +9,7 @@
 
 #include "base/address_list.h"
 #include "base/clock.h"
+#include "vfs/database.h"
 #include "vfs/fork.h"
 
 /* Compression pays below the one and costs above the other; between them it stays as it is. */
@@ -57,13 +58,18 @@ static int copy(char **to, const char *from) {
 
 static void free_server(gsq_server *server) {
   if (!server) return;
+  while (server->databases) { /* those that were closed late */
+    gsq_database *database = server->databases;
+    server->databases = database->next;
+    gsq_database_free(database);
+  }
   if (server->background) gsq_channel_free(server->background);
   if (server->channel) gsq_channel_free(server->channel);
   if (server->wake_fd >= 0) close(server->wake_fd);
   pthread_cond_destroy(&server->released);
   pthread_mutex_destroy(&server->mutex);
-  pthread_mutex_destroy(&server->session_mutex);
-  pthread_mutex_destroy(&server->open_mutex);
+  gsq_gate_destroy(&server->session_gate);
+  gsq_gate_destroy(&server->open_gate);
   free(server->closed_views);
   free(server->url);
   free(server->token);
@@ -76,14 +82,10 @@ static void free_server(gsq_server *server) {
 static int make_server(const gsq_settings *settings, gsq_server **out, gsq_error *error) {
   gsq_server *server = calloc(1, sizeof *server);
   if (!server) return gsq_error_nomem(error);
-  pthread_mutex_init(&server->open_mutex, NULL);
-  pthread_mutex_init(&server->session_mutex, NULL);
+  gsq_gate_init(&server->open_gate);
+  gsq_gate_init(&server->session_gate);
   pthread_mutex_init(&server->mutex, NULL);
-  pthread_condattr_t monotonic;
-  pthread_condattr_init(&monotonic);
-  pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-  pthread_cond_init(&server->released, &monotonic);
-  pthread_condattr_destroy(&monotonic);
+  gsq_cond_init(&server->released);
   server->service = settings->service;
   server->compression = settings->compression;
   server->generation = gsq_fork_generation();
@@ -151,9 +153,11 @@ int gsq_server_acquire(const gsq_settings *settings, int64_t deadline_ms, gsq_se
   pthread_mutex_unlock(&registry_mutex);
   if (code != GSQ_OK) return code;
 
-  pthread_mutex_lock(&server->session_mutex);
-  code = server->probed ? GSQ_OK : gsq_session_start(server, deadline_ms, error);
-  pthread_mutex_unlock(&server->session_mutex);
+  code = gsq_server_enter(server, &server->session_gate, deadline_ms, error);
+  if (code == GSQ_OK) {
+    code = server->probed ? GSQ_OK : gsq_session_start(server, deadline_ms, error);
+    gsq_gate_leave(&server->session_gate);
+  }
   if (code != GSQ_OK) {
     gsq_server_release(server);
     return code;
@@ -214,6 +218,19 @@ int gsq_server_accepts_lz4(gsq_server *server) {
   if (bandwidth > 0 && bandwidth < SLOW_BYTES_PER_S) slow = 1;
   atomic_store_explicit(&server->slow, slow, memory_order_relaxed);
   return slow;
+}
+
+int gsq_server_enter(gsq_server *server, gsq_gate *gate, int64_t deadline_ms,
+                     gsq_error *error) {
+  if (gsq_gate_enter(gate, deadline_ms)) return GSQ_OK;
+  return gsq_error_set(error, GSQ_DEADLINE_EXCEEDED,
+                       "%s did not answer what another connection began within the time",
+                       server->url);
+}
+
+void gsq_server_leave_open(gsq_server *server) {
+  gsq_gate_leave(&server->open_gate);
+  if (atomic_load(&server->closed_late)) gsq_server_wake(server);
 }
 
 void gsq_server_wake(gsq_server *server) {

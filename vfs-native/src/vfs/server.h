@@ -10,15 +10,16 @@
 **
 ** LOCK ORDER, outermost first:
 **
-**   server->open_mutex     opening and closing databases              held across RPCs
-**   server->session_mutex  opening the session again                  held across RPCs
+**   server->open_gate      opening and closing databases              held across RPCs
+**   server->session_gate   opening the session again                  held across RPCs
 **   registry mutex         the servers of the process (server.c)      short
 **   server->mutex          what the session is, the databases' list   short
 **   database->mutex        locks, snapshots, lease                    short
 **   the page cache's, the channel's and report.c's own, the cache's on disk and, within that, its
 **   folder's                                                          short
 **
-** No RPC is made while a short one is held. A thread that waits for another's Refresh waits on a
+** No RPC is made while a short one is held. Who waits for one that is held across RPCs waits until its own
+** deadline; a close leaves the rest to the background thread then. A thread that waits for another's Refresh waits on a
 ** condition of database->mutex.
 */
 #ifndef GSQ_VFS_SERVER_H
@@ -29,6 +30,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/gate.h"
 #include "rpc/channel.h"
 #include "service/page_client.h"
 #include "vfs/settings.h"
@@ -62,13 +64,13 @@ typedef struct gsq_server {
   int references;
   struct gsq_server *next;
 
-  pthread_mutex_t open_mutex;
-  uint32_t last_view; /* the newest number of a view; protected by open_mutex */
+  gsq_gate open_gate;
+  uint32_t last_view; /* the newest number of a view; protected by open_gate */
 
-  pthread_mutex_t session_mutex;
+  gsq_gate session_gate;
 
   pthread_mutex_t mutex;
-  pthread_cond_t released; /* one of `releases` is gone; CLOCK_MONOTONIC */
+  pthread_cond_t released; /* one of `releases` is gone */
 
   /* Protected by mutex. */
   int probed;            /* info and kind are known */
@@ -90,7 +92,7 @@ typedef struct gsq_server {
   ** KeepAlive *sent* that was answered, plus the TTL, less a margin. */
   _Atomic int64_t trusted_until_ms;
   /* The session was opened again, and the server has not been told yet what we read. Written under
-  ** session_mutex. */
+  ** session_gate. */
   atomic_int views_untold;
 
   /* For the background thread, with gsq_server_wake. */
@@ -98,6 +100,7 @@ typedef struct gsq_server {
   _Atomic int watch_needed;   /* once there was need for a stream, there is one */
   _Atomic uint64_t watch_set; /* how often the set of watched databases has changed */
   _Atomic int look_at_leases; /* one is wanted, and may be free */
+  _Atomic int closed_late;    /* a database has closed_late */
 
   atomic_int slow; /* lately, large answers came slowly: for gsq_server_accepts_lz4 */
 
@@ -128,6 +131,11 @@ gsq_attempts gsq_server_attempts(gsq_server *server);
 ** could not be opened again. */
 int gsq_server_again(gsq_server *server, gsq_attempts *attempts, int64_t deadline_ms,
                      gsq_error *error);
+
+/* Takes one of the two gates, or says that another connection had it until the deadline. */
+int gsq_server_enter(gsq_server *server, gsq_gate *gate, int64_t deadline_ms, gsq_error *error);
+/* Leaves open_gate. */
+void gsq_server_leave_open(gsq_server *server);
 
 /* Whether pages that are asked for now may come compressed. */
 int gsq_server_accepts_lz4(gsq_server *server);

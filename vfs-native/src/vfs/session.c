@@ -55,7 +55,7 @@ static void client_name(char *to, size_t size) {
 }
 
 /* Opens the session, or the same one again. A server that says that it is the one that we know, of
-** which it had only not heard, has all that was granted in it. Under session_mutex. */
+** which it had only not heard, has all that was granted in it. Under session_gate. */
 static int open_session(gsq_server *server, const gsq_page_client *client, int64_t deadline_ms,
                         gsq_error *error) {
   char name[128];
@@ -137,7 +137,7 @@ static int is_of_session(gsq_server *server, uint64_t seen, const gsq_kept_alive
   return 0;
 }
 
-/* Tells the server what we still read. Under session_mutex. */
+/* Tells the server what we still read. Under session_gate. */
 static int tell_views(gsq_server *server, const gsq_page_client *client, int64_t deadline_ms,
                       gsq_error *error) {
   gsq_view *views = malloc(MAX_VIEWS_PER_MESSAGE * sizeof *views);
@@ -161,8 +161,8 @@ static int tell_views(gsq_server *server, const gsq_page_client *client, int64_t
 
 int gsq_session_reopen(gsq_server *server, const gsq_page_client *client, uint64_t seen,
                        int64_t deadline_ms, gsq_error *error) {
-  pthread_mutex_lock(&server->session_mutex);
-  int code = GSQ_OK;
+  int code = gsq_server_enter(server, &server->session_gate, deadline_ms, error);
+  if (code != GSQ_OK) return code;
   if (atomic_load(&server->session) == seen) {
     code = open_session(server, client, deadline_ms, error);
     if (code == GSQ_OK) atomic_store(&server->views_untold, 1);
@@ -171,7 +171,7 @@ int gsq_session_reopen(gsq_server *server, const gsq_page_client *client, uint64
     code = tell_views(server, client, deadline_ms, error);
     if (code == GSQ_OK) atomic_store(&server->views_untold, 0);
   }
-  pthread_mutex_unlock(&server->session_mutex);
+  gsq_gate_leave(&server->session_gate);
   return code;
 }
 
@@ -179,9 +179,10 @@ int gsq_server_tell_views(gsq_server *server, int64_t deadline_ms, gsq_error *er
   gsq_attempts attempts = gsq_server_attempts(server);
   int code;
   do {
-    pthread_mutex_lock(&server->session_mutex);
+    code = gsq_server_enter(server, &server->session_gate, deadline_ms, error);
+    if (code != GSQ_OK) return code;
     code = tell_views(server, &server->client, deadline_ms, error);
-    pthread_mutex_unlock(&server->session_mutex);
+    gsq_gate_leave(&server->session_gate);
   } while (code != GSQ_OK && gsq_server_again(server, &attempts, deadline_ms, error));
   return code == GSQ_OK ? GSQ_OK : error->code;
 }
@@ -263,6 +264,7 @@ static int64_t tend(void *arg) {
     const int64_t wait_ms = keep_alive(server, it->views, it->lost);
     it->keep_alive_at_ms = gsq_now_ms() + wait_ms;
   }
+  gsq_databases_close_late(server);
   const int64_t leases_at_ms = gsq_leases_give_back(server);
   return leases_at_ms < it->keep_alive_at_ms ? leases_at_ms : it->keep_alive_at_ms;
 }

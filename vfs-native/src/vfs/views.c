@@ -59,13 +59,17 @@ void gsq_views_closed(gsq_server *server, const gsq_id *database, uint32_t view,
   }
   pthread_mutex_unlock(&server->mutex);
   if (!remembered) tell(server, &closed, 1, deadline_ms);
-  if (count == 0 || pthread_mutex_trylock(&server->session_mutex) != 0) return;
+  if (count == 0 || !gsq_gate_enter(&server->session_gate, 0)) return;
   const int told = tell(server, views, count, deadline_ms);
-  pthread_mutex_unlock(&server->session_mutex);
+  gsq_gate_leave(&server->session_gate);
   if (!told) return;
   pthread_mutex_lock(&server->mutex);
   forget(server, count);
   pthread_mutex_unlock(&server->mutex);
+}
+
+void gsq_views_closed_(gsq_server *server, const gsq_id *database, uint32_t view) {
+  remember(server, &(gsq_view){.database = *database, .view = view, .closed = 1});
 }
 
 void gsq_views_reopened(gsq_server *server, const gsq_id *database, uint32_t view) {
@@ -81,9 +85,9 @@ void gsq_views_reopened(gsq_server *server, const gsq_id *database, uint32_t vie
 }
 
 size_t gsq_views_begin_telling(gsq_server *server, gsq_view *views) {
-  if (pthread_mutex_trylock(&server->open_mutex) != 0) return 0;
-  if (pthread_mutex_trylock(&server->session_mutex) != 0) {
-    pthread_mutex_unlock(&server->open_mutex);
+  if (!gsq_gate_enter(&server->open_gate, 0)) return 0;
+  if (!gsq_gate_enter(&server->session_gate, 0)) {
+    gsq_server_leave_open(server);
     return 0;
   }
   pthread_mutex_lock(&server->mutex);
@@ -99,6 +103,6 @@ void gsq_views_end_telling(gsq_server *server, size_t count, int told) {
     forget(server, count);
     pthread_mutex_unlock(&server->mutex);
   }
-  pthread_mutex_unlock(&server->session_mutex);
-  pthread_mutex_unlock(&server->open_mutex);
+  gsq_gate_leave(&server->session_gate);
+  gsq_server_leave_open(server);
 }

@@ -1,6 +1,6 @@
 /*
 ** The views that this process has at a server (see View in page_store.proto): their numbers, and
-** telling the server which of them ended. Those who open and close hold server->open_mutex.
+** telling the server which of them ended. Those who open and close hold server->open_gate.
 */
 #ifndef GSQ_VFS_VIEWS_H
 #define GSQ_VFS_VIEWS_H
@@ -16,6 +16,9 @@ uint32_t gsq_views_next(gsq_server *server);
 /* A view has ended: a KeepAlive will say so, until one was answered. */
 void gsq_views_closed(gsq_server *server, const gsq_id *database, uint32_t view,
                       int64_t deadline_ms);
+/* The same under server->mutex, of a fixed version, and without server->open_gate: tells nobody now. If
+** memory runs out, the view ends with the session. */
+void gsq_views_closed_(gsq_server *server, const gsq_id *database, uint32_t view);
 /* A view with that number was opened again. Under server->mutex too. */
 void gsq_views_reopened(gsq_server *server, const gsq_id *database, uint32_t view);
 

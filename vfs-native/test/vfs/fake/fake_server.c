@@ -99,6 +99,7 @@ static int fault_count;
 static int let_go;
 static pthread_cond_t gone = PTHREAD_COND_INITIALIZER;
 static int calls[FAKE_METHODS];
+static uint64_t answers; /* to calls that were not refused, and did not hang */
 static int page_service = 1, commit_group = 1, time_travel = 1;
 static uint32_t ttl = 10000, max_message = 4u << 20;
 static size_t last_commit_pages;
@@ -160,6 +161,17 @@ static void hold_answer(void) {
   let_go = 0;
 }
 
+/* Under the mutex, which others can have meanwhile. */
+static int hang(int64_t deadline_ms, gsq_error *error) {
+  while (!let_go && gsq_now_ms() < deadline_ms) {
+    pthread_mutex_unlock(&mutex);
+    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    pthread_mutex_lock(&mutex);
+  }
+  let_go = 0;
+  return refuse(error, GSQ_DEADLINE_EXCEEDED, "");
+}
+
 /* Runs one method under the mutex, with its fault. */
 #define SERVE(method, body)                                                     \
   do {                                                                          \
@@ -171,7 +183,10 @@ static void hold_answer(void) {
     int code = GSQ_OK;                                                          \
     if (kind == FAKE_REFUSE) {                                                  \
       code = refuse(error, now.code, now.reason ? now.reason : "");             \
+    } else if (kind == FAKE_HANG) {                                             \
+      code = hang(deadline_ms, error);                                          \
     } else {                                                                    \
+      answers++;                                                                \
       code = body;                                                              \
       if (kind == FAKE_SEND_TWICE) code = body;                                 \
       if (kind == FAKE_HOLD_ANSWER) hold_answer();                              \
@@ -1472,6 +1487,7 @@ void gsq_channel_stats_get(gsq_channel *channel, gsq_channel_stats *out) {
   pthread_mutex_lock(&mutex);
   out->calls = (uint64_t)calls[FAKE_ANY];
   out->moves = moves;
+  out->bytes_received = answers;
   pthread_mutex_unlock(&mutex);
 }
 

@@ -37,6 +37,7 @@ enum fake_kind {
   FAKE_REFUSE,      /* answered with code and reason; nothing is done */
   FAKE_LOSE_ANSWER, /* done; the client sees UNAVAILABLE */
   FAKE_HOLD_ANSWER, /* done; answered after fake_let_go */
+  FAKE_HANG,        /* not done; DEADLINE_EXCEEDED after the call's time, or fake_let_go */
   FAKE_SEND_TWICE,  /* done twice, as a channel that retries does; the second answer counts */
 };
 
