@@ -174,21 +174,33 @@ int64_t gsq_leases_give_back(gsq_server *server) {
   }
 }
 
-void gsq_lease_release_at_close(gsq_database *database, int64_t deadline_ms) {
+/* Leaves it to the background thread. 0: there are too many. */
+static int release_later(gsq_database *database) {
   gsq_server *server = database->server;
-  gsq_error error = {0};
-  if (!database->lease_held && !database->doubtful) return;
-  if (gsq_release_lease(&server->client, &database->id, database->epoch, deadline_ms, &error) ==
-      GSQ_OK) {
-    return;
-  }
   pthread_mutex_lock(&server->mutex);
-  if (server->release_count < GSQ_MAX_RELEASES) {
+  const int has_room = server->release_count < GSQ_MAX_RELEASES;
+  if (has_room) {
     server->releases[server->release_count++] =
         (gsq_release){.database = database->id, .epoch = database->epoch};
   }
   pthread_mutex_unlock(&server->mutex);
-  gsq_server_wake(server);
+  if (has_room) gsq_server_wake(server);
+  return has_room;
+}
+
+void gsq_lease_release_at_close(gsq_database *database, int64_t deadline_ms) {
+  gsq_server *server = database->server;
+  gsq_error error = {0};
+  if (!database->lease_held && !database->doubtful) return;
+  const int may_answer = deadline_ms > 0 && gsq_server_is_heard(server);
+  if (!may_answer && release_later(database)) return;
+  if (gsq_release_lease(&server->client, &database->id, database->epoch, deadline_ms, &error) ==
+      GSQ_OK) {
+    return;
+  }
+  const int in_vain = error.code == GSQ_DEADLINE_EXCEEDED || error.code == GSQ_UNAVAILABLE;
+  if (in_vain && deadline_ms > 0) gsq_server_did_not_answer(server);
+  release_later(database);
 }
 
 /* Asking. */

@@ -34,7 +34,8 @@ int gsq_lease_settle_doubt(gsq_database *database, int64_t deadline_ms, gsq_erro
 ** database->mutex, waits for nobody. */
 void gsq_lease_yield(gsq_database *database);
 
-/* When closing a database in a session that goes on. The database is in no list any more. */
+/* When closing a database in a session that goes on. The database is in no list any more. If the server did not
+** answer the last one, or deadline_ms is 0, the background thread does it. */
 void gsq_lease_release_at_close(gsq_database *database, int64_t deadline_ms);
 
 /* The background thread's: what the server says of leases; giving back what is due, which returns

@@ -233,6 +233,21 @@ void gsq_server_leave_open(gsq_server *server) {
   if (atomic_load(&server->closed_late)) gsq_server_wake(server);
 }
 
+static uint64_t heard_bytes(gsq_server *server) {
+  gsq_channel_stats own, background;
+  gsq_channel_stats_get(server->channel, &own);
+  gsq_channel_stats_get(server->background, &background);
+  return own.bytes_received + background.bytes_received;
+}
+
+void gsq_server_did_not_answer(gsq_server *server) {
+  atomic_store(&server->unanswered_at, heard_bytes(server) + 1);
+}
+
+int gsq_server_is_heard(gsq_server *server) {
+  return atomic_load(&server->unanswered_at) != heard_bytes(server) + 1;
+}
+
 void gsq_server_wake(gsq_server *server) {
   const uint64_t one = 1;
   while (write(server->wake_fd, &one, sizeof one) < 0 && errno == EINTR) continue;

@@ -102,6 +102,9 @@ typedef struct gsq_server {
   _Atomic int look_at_leases; /* one is wanted, and may be free */
   _Atomic int closed_late;    /* a database has closed_late */
 
+  /* What had been heard of the server when it did not answer at a close, and 1; 0: it always has. */
+  _Atomic uint64_t unanswered_at;
+
   atomic_int slow; /* lately, large answers came slowly: for gsq_server_accepts_lz4 */
 
   _Atomic uint64_t commits, pages_committed, pages_staged;
@@ -136,6 +139,11 @@ int gsq_server_again(gsq_server *server, gsq_attempts *attempts, int64_t deadlin
 int gsq_server_enter(gsq_server *server, gsq_gate *gate, int64_t deadline_ms, gsq_error *error);
 /* Leaves open_gate. */
 void gsq_server_leave_open(gsq_server *server);
+
+/* Who closes several databases waits once for a server that hangs: it was not answered; whether
+** anything has been heard since. */
+void gsq_server_did_not_answer(gsq_server *server);
+int gsq_server_is_heard(gsq_server *server);
 
 /* Whether pages that are asked for now may come compressed. */
 int gsq_server_accepts_lz4(gsq_server *server);

@@ -31,6 +31,8 @@
 #define MAX_SESSION_ATTEMPTS 8
 /* What we wait for the server when closing: it forgets us by itself. */
 #define CLOSE_TIMEOUT_MS 2000
+/* If it has just been waited for in vain. */
+#define CLOSE_UNHEARD_MS 100
 
 /* How much earlier than the server we take a lease for lost: clocks may tick differently. */
 static int64_t margin_ms(uint32_t ttl_ms) {
@@ -335,6 +337,8 @@ int gsq_session_start(gsq_server *server, int64_t deadline_ms, gsq_error *error)
 }
 
 void gsq_session_stop(gsq_server *server) {
+  /* Before the Watch stream ends, which tells only then how much of it came. */
+  const int64_t timeout_ms = gsq_server_is_heard(server) ? CLOSE_TIMEOUT_MS : CLOSE_UNHEARD_MS;
   if (server->thread_running) {
     atomic_store(&server->stopping, 1);
     gsq_server_wake(server);
@@ -343,6 +347,6 @@ void gsq_session_stop(gsq_server *server) {
   }
   if (atomic_load(&server->session) > 0) {
     gsq_error ignored = {0};
-    gsq_close_session(&server->client, gsq_now_ms() + CLOSE_TIMEOUT_MS, &ignored);
+    gsq_close_session(&server->client, gsq_now_ms() + timeout_ms, &ignored);
   }
 }

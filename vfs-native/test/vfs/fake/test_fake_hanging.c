@@ -120,6 +120,32 @@ static void closed_late_and_never_again(void) {
   CHECK_INT(0, fake_sessions());
 }
 
+static void closing_many(void) {
+  CASE("who closes several databases waits once for a server that hangs");
+  enum { MANY = 5, CLOSE_MS = 2000 };
+  sqlite3 *dbs[MANY];
+  fake_reset();
+  sqlite3 *stays = sql_open("stays.db");
+  for (int i = 0; i < MANY; i++) {
+    char name[20];
+    snprintf(name, sizeof name, "main%d.db", i);
+    dbs[i] = sql_open(name);
+    SQL_OK(dbs[i], "CREATE TABLE t(a); INSERT INTO t VALUES (1)");
+  }
+  fake_set_fault((fake_fault){.method = FAKE_ANY, .kind = FAKE_HANG, .forever = 1});
+  const int64_t begun_ms = gsq_now_ms();
+  for (int i = 0; i < MANY; i++) sqlite3_close(dbs[i]);
+  CHECK(gsq_now_ms() - begun_ms < (MANY - 1) * CLOSE_MS);
+  /* The leases go back as soon as it answers, and then it is waited for again. */
+  fake_set_fault((fake_fault){.kind = FAKE_NO_FAULT});
+  sqlite3 *next = sql_open("file:main4.db?token=next&timeout_ms=20000");
+  sqlite3_busy_timeout(next, LONG_MS);
+  SQL_OK(next, "INSERT INTO t VALUES (2)");
+  sqlite3_close(next);
+  sqlite3_close(stays);
+  CHECK_INT(0, fake_sessions());
+}
+
 int main(void) {
   CHECK_INT(SQLITE_OK, grpsqlite_register());
   reading_beside();
@@ -127,5 +153,6 @@ int main(void) {
   opening_beside(FAKE_OPEN_DATABASE);
   closing_beside();
   closed_late_and_never_again();
+  closing_many();
   return check_done();
 }
