@@ -33,6 +33,9 @@ PAGE_SIZES = [512, 1024, 4096, 65536]
 BUSY, IO_ERROR, CANNOT_OPEN = 5, 10, 14
 RECOVERY_S = 60
 MOST_ROWS = 400
+# More than a client keeps of a transaction (GRPSQLITE_BUFFER_MB=1), in a database that is small still.
+LARGE = [300_000, 900_000]
+LARGE_FITS_BYTES = 3 << 20
 UNREADABLE = re.compile("failed to get page|unable to get the page")
 
 
@@ -57,6 +60,11 @@ class Generator:
     def fresh(self, letter):
         self.names += 1
         return f"{letter}{self.names}"
+
+    def bytes(self):
+        return client.one(self.local, "PRAGMA page_count") * client.one(
+            self.local, "PRAGMA page_size"
+        )
 
     def value(self):
         c = self.chance
@@ -123,6 +131,11 @@ class Generator:
         c = self.chance
         conflict = c.choice(["", "", " OR IGNORE", " OR REPLACE", " OR ROLLBACK", " OR FAIL"])
         rows = client.one(self.local, f"SELECT count(*) FROM {table}")
+        if c.random() < 0.06 and self.bytes() < LARGE_FITS_BYTES:
+            return (
+                f"INSERT{conflict} INTO {table} (a, b, c)"
+                f" VALUES ({self.value()}, {self.value()}, hex(zeroblob({c.choice(LARGE)})))"
+            )
         kind = c.choice("iiisud" if rows < MOST_ROWS else "ddu")
         if kind == "i":
             values = ", ".join(

@@ -40,7 +40,9 @@ public final class Compared {
                 deployment.servers(),
                 url -> {
                   Program program =
-                      Recorded.client(work, url).startPython("random_sql.py", arguments);
+                      Recorded.client(work, url)
+                          .with("GRPSQLITE_BUFFER_MB", "1")
+                          .startPython("random_sql.py", arguments);
                   program.readTo("running");
                   return program;
                 }));
