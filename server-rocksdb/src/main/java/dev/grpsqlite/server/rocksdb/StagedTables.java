@@ -241,7 +241,7 @@ final class StagedTables {
           try {
             task.run();
             done.complete(null);
-          } catch (Exception e) { // the thread's outermost frame
+          } catch (Throwable e) { // the thread's outermost frame: somebody waits for an end
             done.completeExceptionally(RocksErrors.of(e));
           }
         });

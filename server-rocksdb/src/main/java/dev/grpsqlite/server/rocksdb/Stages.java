@@ -181,7 +181,7 @@ final class Stages {
       CompletableFuture<Void> written = write(stage, isNew, pages, numbers);
       stage.calls = Math.max(stage.calls, call);
       return written;
-    } catch (RocksDBException e) {
+    } catch (RocksDBException | RuntimeException e) {
       stage.failure = RocksErrors.of(e); // what it has is not known
       throw e;
     }
@@ -607,7 +607,7 @@ final class Stages {
             } catch (StoreException e) {
               answer.completeExceptionally(e);
               return;
-            } catch (Exception e) { // the thread's outermost frame
+            } catch (Throwable e) { // the thread's outermost frame: somebody waits for an end
               log.error("staging failed", e);
               answer.completeExceptionally(RocksErrors.of(e));
               return;
