@@ -8,13 +8,11 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.grpsqlite.server.spi.PageImage;
 import dev.grpsqlite.server.spi.SessionId;
-import dev.grpsqlite.server.spi.StageCalls;
 import dev.grpsqlite.server.spi.StageId;
 import dev.grpsqlite.server.spi.StoreException;
 import dev.grpsqlite.server.spi.StoreException.Code;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.stream.LongStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -200,15 +198,7 @@ class ScatteredStageTest {
       TestWriter writer = new TestWriter(store, "a");
       int count = 1_000_000;
       for (int staged = 0; staged < count; staged += 10_000) {
-        get(
-            store.stage(
-                writer.database,
-                writer.session,
-                writer.epoch,
-                STAGE,
-                StageCalls.UNCOUNTED,
-                TestWriter.PAGE_SIZE,
-                Arrays.asList(scattered(1L + staged, 10_000, 1))));
+        writer.stage(STAGE, scattered(1L + staged, 10_000, 1));
       }
       assertEquals(1, get(writer.commitLater(0, count, STAGE)));
     }
