@@ -267,19 +267,15 @@ static int remote_unlock(sqlite3_file *base, int level) {
   if (file->generation != gsq_fork_generation()) return SQLITE_OK;
   if (level >= file->lock) return SQLITE_OK;
   gsq_prefetch_finish(&file->prefetch, file->database);
+  const int may_write = file->lock > SQLITE_LOCK_SHARED || file->keeps_out;
   if (file->lock > SQLITE_LOCK_SHARED) {
     if (file->state == GSQ_REMOTE_ABORTED || file->state == GSQ_REMOTE_BROKEN) {
       file->state = GSQ_REMOTE_GOOD;
     }
     gsq_remote_drop_writes(file);
-    file->keeps_out = file->exclusive;
   }
-  if (file->lock > SQLITE_LOCK_SHARED || file->keeps_out) {
-    if (level == SQLITE_LOCK_NONE || !file->keeps_out) {
-      gsq_database_unreserve(file->database, &file->pin);
-      file->keeps_out = 0;
-    }
-  }
+  file->keeps_out = may_write && file->exclusive && level == SQLITE_LOCK_SHARED;
+  if (may_write && !file->keeps_out) gsq_database_unreserve(file->database, &file->pin);
   if (level == SQLITE_LOCK_NONE) {
     file->state = GSQ_REMOTE_GOOD;
     if (!file->frozen) gsq_database_unpin(file->database, &file->pin);
