@@ -148,7 +148,7 @@ public final class QuotaStore extends ForwardingPageStore {
                 if (error == null) {
                   return versions;
                 }
-                throw code(error) == Code.LEASE_LOST ? refusal : rethrown(error);
+                throw StoreException.codeOf(error) == Code.LEASE_LOST ? refusal : rethrown(error);
               });
     }
     return store
@@ -158,7 +158,7 @@ public final class QuotaStore extends ForwardingPageStore {
               for (int i = 0; i < commits.size(); i++) {
                 DatabaseId database = commits.get(i).database();
                 usage.end(database, pending.get(i), error == null ? versions.get(i) : -1);
-                if (code(error) == Code.STORE_FAILED) {
+                if (StoreException.codeOf(error) == Code.STORE_FAILED) {
                   CompletableFuture<Void> unused = store.info(database).thenAccept(usage::seen);
                 }
               }
@@ -216,7 +216,7 @@ public final class QuotaStore extends ForwardingPageStore {
                 if (error == null) {
                   return version;
                 }
-                throw code(error) == Code.LEASE_LOST
+                throw StoreException.codeOf(error) == Code.LEASE_LOST
                     ? usage.refusal(database, bytes)
                     : rethrown(error);
               });
@@ -226,7 +226,7 @@ public final class QuotaStore extends ForwardingPageStore {
         .whenComplete(
             (version, error) -> {
               usage.end(database, pending, error == null ? version : -1);
-              if (code(error) == Code.STORE_FAILED) {
+              if (StoreException.codeOf(error) == Code.STORE_FAILED) {
                 // It may have been applied: what there is now says so.
                 CompletableFuture<Void> unused = store.info(database).thenAccept(usage::seen);
               }
@@ -295,11 +295,6 @@ public final class QuotaStore extends ForwardingPageStore {
                 usage.dropped(database, isCounting());
               }
             });
-  }
-
-  private static @Nullable Code code(@Nullable Throwable error) {
-    Throwable cause = error instanceof CompletionException ? error.getCause() : error;
-    return cause instanceof StoreException e ? e.code() : null;
   }
 
   private static RuntimeException rethrown(Throwable error) {

@@ -73,7 +73,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
@@ -360,8 +359,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
   }
 
   private static boolean isNoSuchDatabase(@Nullable Throwable error) {
-    Throwable cause = error instanceof CompletionException ? error.getCause() : error;
-    return cause instanceof StoreException e && e.code() == Code.NO_SUCH_DATABASE;
+    return StoreException.codeOf(error) == Code.NO_SUCH_DATABASE;
   }
 
   @Override
@@ -629,17 +627,12 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
 
   /** The store says no, and has done nothing. */
   private static boolean isRefusal(Throwable error) {
-    Throwable cause = error instanceof CompletionException ? error.getCause() : error;
-    return cause instanceof StoreException e
-        && switch (e.code()) {
-          case STORE_FAILED, OUTCOME_UNKNOWN -> false;
-          default -> true;
-        };
+    Code code = StoreException.codeOf(error);
+    return code != null && code != Code.STORE_FAILED && code != Code.OUTCOME_UNKNOWN;
   }
 
   private static boolean isLeaseLost(Throwable error) {
-    Throwable cause = error instanceof CompletionException ? error.getCause() : error;
-    return cause instanceof StoreException e && e.code() == Code.LEASE_LOST;
+    return StoreException.codeOf(error) == Code.LEASE_LOST;
   }
 
   /** A server that restarted learns so of a lease that was granted before. */

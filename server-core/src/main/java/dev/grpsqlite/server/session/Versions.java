@@ -19,7 +19,6 @@ import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
-import org.jspecify.annotations.Nullable;
 
 /**
  * What the server itself does with versions: it forks and restores, for whoever asks, and drops
@@ -93,7 +92,7 @@ public final class Versions {
                     : CompletableFuture.completedFuture(null))
         .exceptionallyCompose(
             error ->
-                code(error) == Code.NO_SUCH_DATABASE
+                StoreException.codeOf(error) == Code.NO_SUCH_DATABASE
                     ? CompletableFuture.completedFuture(null)
                     : CompletableFuture.failedFuture(error));
   }
@@ -157,7 +156,7 @@ public final class Versions {
                     }))
         .exceptionallyCompose(
             error ->
-                code(error) == Code.ALREADY_EXISTS
+                StoreException.codeOf(error) == Code.ALREADY_EXISTS
                     // An earlier sending may have come in between.
                     ? forked(newName, id)
                         .thenCompose(
@@ -251,16 +250,11 @@ public final class Versions {
               if (error == null) {
                 return OptionalLong.of(version);
               }
-              if (code(error) == Code.LEASE_LOST) {
+              if (StoreException.codeOf(error) == Code.LEASE_LOST) {
                 return OptionalLong.empty();
               }
               throw error instanceof RuntimeException e ? e : new CompletionException(error);
             });
-  }
-
-  private static @Nullable Code code(Throwable error) {
-    Throwable cause = error instanceof CompletionException ? error.getCause() : error;
-    return cause instanceof StoreException e ? e.code() : null;
   }
 
   /** Ends the session before it answers, so that what it had is free for whoever asks next. */

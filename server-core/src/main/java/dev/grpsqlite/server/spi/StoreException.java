@@ -1,6 +1,7 @@
 package dev.grpsqlite.server.spi;
 
 import java.io.Serial;
+import java.util.concurrent.CompletionException;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -46,6 +47,12 @@ public final class StoreException extends RuntimeException {
   public StoreException(Code code, String message, @Nullable Throwable cause) {
     super(message, cause);
     this.code = code;
+  }
+
+  /** What a future failed with, as far as a store says so; null: it is something else. */
+  public static @Nullable Code codeOf(@Nullable Throwable failure) {
+    Throwable cause = failure instanceof CompletionException ? failure.getCause() : failure;
+    return cause instanceof StoreException e ? e.code() : null;
   }
 
   public static StoreException noSuchDatabase(String name) {
