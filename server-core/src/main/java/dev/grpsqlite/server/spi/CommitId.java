@@ -17,6 +17,11 @@ public record CommitId(long high, long low) {
     to.putLong(high).putLong(low);
   }
 
+  /** What the version that this commit makes is told by from others of its number. */
+  public long mark() {
+    return high;
+  }
+
   @Override
   public String toString() {
     HexFormat hex = HexFormat.of();

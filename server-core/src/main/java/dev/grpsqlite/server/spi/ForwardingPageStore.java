@@ -59,6 +59,11 @@ public abstract class ForwardingPageStore implements PageStore {
   }
 
   @Override
+  public CompletableFuture<Long> mark(DatabaseId database, long version) {
+    return store.mark(database, version);
+  }
+
+  @Override
   public CompletableFuture<Changes> changes(DatabaseId database, long after, long upTo, int limit) {
     return store.changes(database, after, upTo, limit);
   }

@@ -63,6 +63,13 @@ public interface PageStore extends AutoCloseable {
   CompletableFuture<Snapshot> snapshot(DatabaseId database, long version);
 
   /**
+   * The mark of a version (see {@link Snapshot}), also of one that can't be read any more: as long
+   * as {@link #changes} tells what changed since then. 0 if that is too long ago, and of a version
+   * that there is not. Fails with NO_SUCH_DATABASE.
+   */
+  CompletableFuture<Long> mark(DatabaseId database, long version);
+
+  /**
    * What changed in the versions after {@code after}, up to and including {@code upTo}.
    *
    * @param limit more pages than this are answered with {@link Changes#ALL}; so is an {@code after}

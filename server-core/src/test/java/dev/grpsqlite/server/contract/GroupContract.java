@@ -105,9 +105,9 @@ public abstract class GroupContract {
             members.get(1).commit(2, stage),
             members.get(2).commit(2, stage, page(2, PAGE_SIZE, 31)));
     assertEquals(List.of(1L, 1L, 1L), get(store().commitGroup(group)));
-    assertEquals(new Snapshot(1, PAGE_SIZE, 1), members.get(0).head());
-    assertEquals(new Snapshot(1, PAGE_SIZE, 2), members.get(1).head());
-    assertEquals(new Snapshot(1, PAGE_SIZE, 2), members.get(2).head());
+    assertEquals(new Snapshot(1, PAGE_SIZE, 1, group.get(0).id().high()), members.get(0).head());
+    assertEquals(new Snapshot(1, PAGE_SIZE, 2, group.get(1).id().high()), members.get(1).head());
+    assertEquals(new Snapshot(1, PAGE_SIZE, 2, group.get(2).id().high()), members.get(2).head());
     members.get(0).has(1, 10);
     members.get(1).has(1, 20, 21);
     members.get(2).has(1, 30, 31);
@@ -181,8 +181,10 @@ public abstract class GroupContract {
                       group.add(i == which ? refused.apply(member) : member.commit(2, stage, nine));
                     }
                     refused(code, store().commitGroup(group));
-                    for (Member member : members) {
-                      assertEquals(new Snapshot(1, PAGE_SIZE, 2), member.head());
+                    for (int i = 0; i < members.size(); i++) {
+                      Member member = members.get(i);
+                      long mark = first.get(i).id().high();
+                      assertEquals(new Snapshot(1, PAGE_SIZE, 2, mark), member.head());
                       member.has(1, 1, 2);
                     }
                   }

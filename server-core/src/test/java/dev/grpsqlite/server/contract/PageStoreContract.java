@@ -132,7 +132,7 @@ public abstract class PageStoreContract {
     a.commit(1, page(1, PAGE_SIZE, 1));
     assertEquals(0, get(store().head(b.database)).version());
     b.commit(2, page(1, PAGE_SIZE, 2), page(2, PAGE_SIZE, 3));
-    assertEquals(new Snapshot(1, PAGE_SIZE, 1), get(store().head(a.database)));
+    assertEquals(new Snapshot(1, PAGE_SIZE, 1, a.mark), get(store().head(a.database)));
     assertContent(1, PAGE_SIZE, readAt(a.database, 1, 1));
     assertContent(2, PAGE_SIZE, readAt(b.database, 1, 1));
   }
@@ -147,6 +147,7 @@ public abstract class PageStoreContract {
     refused(Code.NO_SUCH_DATABASE, store().info(writer.database));
     refused(Code.NO_SUCH_DATABASE, store().snapshot(writer.database, 1));
     refused(Code.NO_SUCH_DATABASE, store().read(writer.database, 1, new long[] {1}));
+    refused(Code.NO_SUCH_DATABASE, store().mark(writer.database, 1));
     refused(Code.NO_SUCH_DATABASE, store().changes(writer.database, 0, 1, 10));
     refused(Code.NO_SUCH_DATABASE, store().lease(writer.database));
     refused(Code.NO_SUCH_DATABASE, store().drop(writer.database));
@@ -343,7 +344,7 @@ public abstract class PageStoreContract {
       second[i] = page(i + 1, PAGE_SIZE, 200 + i);
     }
     assertEquals(2, writer.commit(40, second));
-    assertEquals(new Snapshot(2, PAGE_SIZE, 40), get(store().head(writer.database)));
+    assertEquals(new Snapshot(2, PAGE_SIZE, 40, writer.mark), get(store().head(writer.database)));
     List<PageImage> read =
         get(store().read(writer.database, 2, LongStream.rangeClosed(1, 40).toArray()));
     for (int i = 0; i < 40; i++) {
@@ -368,12 +369,14 @@ public abstract class PageStoreContract {
     }
     // Staged again, and one above the page count, which does not count.
     writer.stageNow(stage, page(7, PAGE_SIZE, 7777), page(count + 5, PAGE_SIZE, 5));
-    assertEquals(new Snapshot(1, PAGE_SIZE, 2), get(store().head(writer.database)));
+    assertEquals(new Snapshot(1, PAGE_SIZE, 2, writer.mark), get(store().head(writer.database)));
     assertContent(1, PAGE_SIZE, readAt(writer.database, 1, 1));
 
     // Inline pages come before staged ones.
-    assertEquals(2, get(store().commit(writer.next(count, stage, page(9, PAGE_SIZE, 9999)))));
-    assertEquals(new Snapshot(2, PAGE_SIZE, count), get(store().head(writer.database)));
+    Commit commit = writer.next(count, stage, page(9, PAGE_SIZE, 9999));
+    assertEquals(2, get(store().commit(commit)));
+    assertEquals(
+        new Snapshot(2, PAGE_SIZE, count, commit.id().high()), get(store().head(writer.database)));
     List<PageImage> read =
         get(store().read(writer.database, 2, LongStream.rangeClosed(1, count).toArray()));
     for (int i = 0; i < count; i++) {
@@ -426,7 +429,9 @@ public abstract class PageStoreContract {
             commits.forEach(
                 commit -> {
                   refused(code, store().commit(commit));
-                  assertEquals(new Snapshot(1, PAGE_SIZE, 2), get(store().head(writer.database)));
+                  assertEquals(
+                      new Snapshot(1, PAGE_SIZE, 2, writer.mark),
+                      get(store().head(writer.database)));
                   assertContent(1, PAGE_SIZE, readAt(writer.database, 1, 1));
                   assertContent(2, PAGE_SIZE, readAt(writer.database, 1, 2));
                 }));
@@ -652,7 +657,8 @@ public abstract class PageStoreContract {
     assertEquals(1, get(store().commit(commit)));
     // Its stage is gone, and its base is not the head: the id is looked up first.
     assertEquals(1, get(store().commit(commit)));
-    assertEquals(new Snapshot(1, PAGE_SIZE, 2), get(store().head(writer.database)));
+    assertEquals(
+        new Snapshot(1, PAGE_SIZE, 2, commit.id().high()), get(store().head(writer.database)));
 
     Writer later = writer.at(1);
     later.commit(2, page(1, PAGE_SIZE, 3));
@@ -716,16 +722,22 @@ public abstract class PageStoreContract {
   void p6_aPinnedVersionStaysAsItWas() {
     Writer writer = new Writer(NAME);
     pins.pin(writer.database, 1);
+    long[] marks = new long[4];
     writer.commit(3, page(1, PAGE_SIZE, 11), page(2, PAGE_SIZE, 12), page(3, PAGE_SIZE, 13));
+    marks[0] = writer.mark;
     writer.commit(3, page(2, PAGE_SIZE, 22));
+    marks[1] = writer.mark;
     writer.commit(1, page(1, PAGE_SIZE, 31)); // Pages 2 and 3 go.
+    marks[2] = writer.mark;
     writer.commit(3, page(2, PAGE_SIZE, 42), page(3, PAGE_SIZE, 0)); // And come again.
+    marks[3] = writer.mark;
     long[][] seeds = {{11, 12, 13}, {11, 22, 13}, {31}, {31, 42, 0}};
     long[][] versions = {{1, 1, 1}, {1, 2, 1}, {3}, {3, 4, 4}};
     for (int i = 0; i < seeds.length; i++) {
       int count = seeds[i].length;
       assertEquals(
-          new Snapshot(i + 1, PAGE_SIZE, count), get(store().snapshot(writer.database, i + 1)));
+          new Snapshot(i + 1, PAGE_SIZE, count, marks[i]),
+          get(store().snapshot(writer.database, i + 1)));
       List<PageImage> read =
           get(store().read(writer.database, i + 1, LongStream.rangeClosed(1, count).toArray()));
       for (int page = 0; page < count; page++) {
@@ -807,7 +819,7 @@ public abstract class PageStoreContract {
     Writer writer = new Writer(NAME);
     DatabaseId database = writer.database;
     Map<Long, ModelState> model = new HashMap<>();
-    model.put(0L, new ModelState(0, new long[0], new long[0]));
+    model.put(0L, new ModelState(0, 0, new long[0], new long[0]));
     List<Long> readers = new ArrayList<>();
     long nextSeed = 1;
     for (int step = 0; step < 300; step++) {
@@ -880,7 +892,7 @@ public abstract class PageStoreContract {
       if (random.nextInt(10) == 0) {
         assertEquals(head + 1, get(store().commit(commit)));
       }
-      model.put(head + 1, new ModelState(pageSize, seeds, versions));
+      model.put(head + 1, new ModelState(pageSize, commit.id().high(), seeds, versions));
       readers.add(head + 1);
       for (long version : new HashSet<>(readers)) {
         check(database, version, model, random);
@@ -890,13 +902,49 @@ public abstract class PageStoreContract {
     pins.unpin(database);
   }
 
+  @Test
+  void aVersionsMarkIsKnownAsLongAsWhatChangedSince() {
+    Writer writer = new Writer(NAME);
+    List<Long> marks = new ArrayList<>(List.of(0L));
+    for (int i = 1; i <= 50; i++) {
+      writer.commit(1, page(1, PAGE_SIZE, i));
+      marks.add(writer.mark);
+      // Nobody reads what is older: it may be collected.
+      pins.pin(writer.database, i);
+    }
+    assertEquals(0, get(store().mark(writer.database, 0)));
+    assertEquals(0, get(store().mark(writer.database, 51)), "there is none");
+    int told = 0;
+    for (int version = 1; version <= 50; version++) {
+      long mark = get(store().mark(writer.database, version));
+      if (get(store().changes(writer.database, version, 50, 10)).all()) {
+        continue;
+      }
+      assertEquals(marks.get(version), mark, "of version " + version);
+      told++;
+    }
+    assertTrue(told > 1, "of " + told + " versions is known what changed since");
+  }
+
+  @Test
+  void theMarksOfCommitsOfTheSameNumberDiffer() {
+    Writer one = new Writer(NAME);
+    Writer two = new Writer("b");
+    one.commit(1, page(1, PAGE_SIZE, 1));
+    two.commit(1, page(1, PAGE_SIZE, 1));
+    assertNotEquals(get(store().head(one.database)).mark(), get(store().head(two.database)).mark());
+    assertEquals(one.mark, get(store().info(one.database)).head().mark());
+    assertEquals(one.mark, get(store().find(NAME)).orElseThrow().head().mark());
+  }
+
   /** A version and the changes from it to the head. */
   private void check(
       DatabaseId database, long version, Map<Long, ModelState> model, Random random) {
     ModelState state = state(model, version);
     int count = state.seeds.length;
     assertEquals(
-        new Snapshot(version, state.pageSize, count), get(store().snapshot(database, version)));
+        new Snapshot(version, state.pageSize, count, state.mark),
+        get(store().snapshot(database, version)));
     long[] numbers =
         LongStream.rangeClosed(1, count).filter(number -> random.nextInt(3) > 0).toArray();
     List<PageImage> read = get(store().read(database, version, numbers));
@@ -937,11 +985,13 @@ public abstract class PageStoreContract {
   /** By page: its content's seed, and the version that last wrote it. */
   private static final class ModelState {
     final int pageSize;
+    final long mark;
     final long[] seeds;
     final long[] versions;
 
-    ModelState(int pageSize, long[] seeds, long[] versions) {
+    ModelState(int pageSize, long mark, long[] seeds, long[] versions) {
       this.pageSize = pageSize;
+      this.mark = mark;
       this.seeds = seeds;
       this.versions = versions;
     }
@@ -1033,6 +1083,9 @@ public abstract class PageStoreContract {
     final int pageSize;
     private long base;
 
+    /** Of the version that it committed last. */
+    private long mark;
+
     /** Makes the database and takes its lease. */
     Writer(String name) {
       database = get(store().findOrCreate(name)).id();
@@ -1079,9 +1132,11 @@ public abstract class PageStoreContract {
     }
 
     long commit(long pageCount, PageImage... pages) {
-      long version = get(store().commit(next(pageCount, pages)));
+      Commit commit = next(pageCount, pages);
+      long version = get(store().commit(commit));
       assertEquals(base + 1, version);
       base = version;
+      mark = commit.id().high();
       return version;
     }
 

@@ -69,6 +69,7 @@ public abstract class RandomForksContract<S extends PageStore> {
     final byte[][] origin;
     final List<Integer> pageSizes = new ArrayList<>();
     final List<byte[][]> versions = new ArrayList<>();
+    final List<Long> marks = new ArrayList<>();
     int forks;
     int keeps = 3;
     long oldest;
@@ -77,10 +78,11 @@ public abstract class RandomForksContract<S extends PageStore> {
       this.id = id;
       this.parent = parent;
       this.origin = pages;
-      add(pageSize, pages);
+      add(0, pageSize, pages);
     }
 
-    void add(int pageSize, byte[][] pages) {
+    void add(long mark, int pageSize, byte[][] pages) {
+      marks.add(mark);
       pageSizes.add(pageSize);
       versions.add(pages);
     }
@@ -177,10 +179,10 @@ public abstract class RandomForksContract<S extends PageStore> {
 
   private void fork(S store, Model model) {
     int version = (int) readable(model);
-    DatabaseInfo info = get(store.fork(model.id, version, "fork" + ids, new CommitId(1, ids++)));
+    DatabaseInfo info = get(store.fork(model.id, version, "fork" + ids, commitId()));
     int pageSize = model.pageSizes.get(version);
     byte[][] pages = model.versions.get(version);
-    assertEquals(new Snapshot(0, pageSize, pages.length), info.head());
+    assertEquals(new Snapshot(0, pageSize, pages.length, 0), info.head());
     // A fork that has nothing of its own yet is passed over.
     Model parent = version == 0 && model.parent != null ? model.parent : model;
     parent.forks++;
@@ -244,11 +246,11 @@ public abstract class RandomForksContract<S extends PageStore> {
     if (stage != null) {
       get(store.stage(model.id, SESSION, epoch, stage, StageCalls.UNCOUNTED, pageSize, staged));
     }
-    CommitId id = new CommitId(2, ids++);
+    CommitId id = commitId();
     Commit commit =
         new Commit(model.id, SESSION, epoch, id, model.head(), pageSize, count, stage, inline);
     assertEquals(model.head() + 1, get(store.commit(commit)));
-    model.add(pageSize, after);
+    model.add(id.high(), pageSize, after);
   }
 
   private void restore(S store, Model model) {
@@ -268,20 +270,29 @@ public abstract class RandomForksContract<S extends PageStore> {
       changed += same ? 0 : 1;
     }
     long epoch = get(store.lease(model.id)).epoch();
-    CommitId id = new CommitId(3, ids++);
+    CommitId id = commitId();
     for (int i = 0; i < 2; i++) {
       assertEquals(model.head() + 1, get(store.restore(model.id, SESSION, epoch, id, version)));
     }
-    model.add(pageSize, after);
+    model.add(id.high(), pageSize, after);
     assertEquals(changed, get(store.history(model.id, Long.MAX_VALUE, 1)).get(0).pagesChanged());
+  }
+
+  private CommitId commitId() {
+    return new CommitId(++ids, 2);
   }
 
   private void assertModel(S store, Model model) {
     for (long version = model.oldest; version <= model.head(); version++) {
       byte[][] expected = model.versions.get((int) version);
       assertEquals(
-          new Snapshot(version, model.pageSizes.get((int) version), expected.length),
+          new Snapshot(
+              version,
+              model.pageSizes.get((int) version),
+              expected.length,
+              model.marks.get((int) version)),
           get(store.snapshot(model.id, version)));
+      assertEquals(model.marks.get((int) version), get(store.mark(model.id, version)));
       List<PageImage> pages =
           get(store.read(model.id, version, LongStream.rangeClosed(1, expected.length).toArray()));
       for (int i = 0; i < expected.length; i++) {

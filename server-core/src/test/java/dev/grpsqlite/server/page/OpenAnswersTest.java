@@ -73,7 +73,7 @@ class OpenAnswersTest {
   }
 
   private Snapshot snapshot(long at) {
-    return new Snapshot(at, database.shape.pageSize(), database.shape.pageCount());
+    return new Snapshot(at, database.shape.pageSize(), database.shape.pageCount(), 0);
   }
 
   private OpenAnswers answers() {

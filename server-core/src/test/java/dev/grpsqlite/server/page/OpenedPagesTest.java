@@ -48,7 +48,8 @@ class OpenedPagesTest {
 
   /** The versions of the images that an open reads. */
   private List<Long> open(DatabaseId database, long version, long... pages) {
-    OpenedPages.Reading reading = opened.of(database, new Snapshot(version, PAGE_SIZE, 100)).join();
+    OpenedPages.Reading reading =
+        opened.of(database, new Snapshot(version, PAGE_SIZE, 100, 0)).join();
     List<PageImage> images = new ArrayList<>(reading.read(pages).join());
     reading.keep(null);
     images.sort((a, b) -> Long.compare(a.number(), b.number()));
@@ -142,7 +143,7 @@ class OpenedPagesTest {
                             .mapToObj(page -> new PageImage(page, 7, 0, ByteBuffer.allocate(0)))
                             .toList()));
     OpenedPages kept = new OpenedPages(zeros, 10 * OpenedPages.BYTES_PER_PAGE);
-    OpenedPages.Reading reading = kept.of(DATABASE, new Snapshot(7, PAGE_SIZE, 100)).join();
+    OpenedPages.Reading reading = kept.of(DATABASE, new Snapshot(7, PAGE_SIZE, 100, 0)).join();
     reading.read(new long[] {1, 2, 3}).join();
     reading.keep(null);
     assertEquals(3 * OpenedPages.BYTES_PER_PAGE, kept.bytes());

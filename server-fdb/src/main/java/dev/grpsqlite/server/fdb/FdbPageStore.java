@@ -216,6 +216,11 @@ final class FdbPageStore implements PageStore {
   }
 
   @Override
+  public CompletableFuture<Long> mark(DatabaseId database, long version) {
+    return versions.mark(database, version);
+  }
+
+  @Override
   public CompletableFuture<Changes> changes(DatabaseId database, long after, long upTo, int limit) {
     return versions.changes(database, after, upTo, limit);
   }

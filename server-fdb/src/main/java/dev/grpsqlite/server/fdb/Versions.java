@@ -128,6 +128,17 @@ final class Versions {
 
   private record Bounds(VersionRecord head, long oldest) {}
 
+  /** The mark of a version that is remembered, whether or not its pages are; else 0. */
+  CompletableFuture<Long> mark(DatabaseId database, long version) {
+    return transactions.read(
+        transaction ->
+            databases
+                .head(transaction, database)
+                .thenCombine(
+                    databases.version(transaction, database, version),
+                    (head, found) -> found == null ? 0 : found.commit().mark()));
+  }
+
   /** What changed in (after, upTo]. */
   CompletableFuture<Changes> changes(DatabaseId database, long after, long upTo, int limit) {
     return transactions

@@ -132,6 +132,12 @@ final class MemoryDatabase {
     return logged(version).snapshot;
   }
 
+  synchronized long mark(long version) {
+    checkExists();
+    Version found = log.get(version);
+    return found == null ? 0 : found.snapshot.mark();
+  }
+
   synchronized Changes changes(long after, long upTo, int limit) {
     checkExists();
     if (upTo < 0 || upTo > head.number()) {
@@ -402,7 +408,7 @@ final class MemoryDatabase {
     }
     head =
         new Version(
-            new Snapshot(next, commit.pageSize(), commit.pageCount()),
+            new Snapshot(next, commit.pageSize(), commit.pageCount(), commit.id().mark()),
             commit.id(),
             clock.instant(),
             numbers,

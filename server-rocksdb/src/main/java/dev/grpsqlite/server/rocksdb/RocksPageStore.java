@@ -276,6 +276,17 @@ final class RocksPageStore implements PageStore {
   }
 
   @Override
+  public CompletableFuture<Long> mark(DatabaseId database, long version) {
+    return readers.answer(
+        tier -> {
+          DatabaseState state = databases.get(database, tier);
+          VersionRecord found =
+              version > state.head.version() ? null : versions.find(state, version, tier);
+          return found == null ? 0 : found.commit().mark();
+        });
+  }
+
+  @Override
   public CompletableFuture<Changes> changes(DatabaseId database, long after, long upTo, int limit) {
     Readers.Reading<Changes> reading =
         tier -> {

@@ -63,7 +63,7 @@ record VersionRecord(
   }
 
   Snapshot snapshot() {
-    return new Snapshot(version, pageSize, pageCount);
+    return new Snapshot(version, pageSize, pageCount, commit.mark());
   }
 
   VersionInfo info() {

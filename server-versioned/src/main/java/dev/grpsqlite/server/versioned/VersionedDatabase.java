@@ -125,7 +125,7 @@ final class VersionedDatabase {
     checkExists();
     Version parent = lookUp(version);
     Snapshot snapshot =
-        new Snapshot(0, parent.snapshot().pageSize(), parent.snapshot().pageCount());
+        new Snapshot(0, parent.snapshot().pageSize(), parent.snapshot().pageCount(), 0);
     return new VersionedDatabase(
         forkId, forkName, nowMillis, new ForkPoint(name, version, commit), snapshot, pages(parent));
   }
@@ -209,6 +209,12 @@ final class VersionedDatabase {
       infos.add(found.info());
     }
     return infos;
+  }
+
+  long mark(long version) {
+    checkExists();
+    Version found = log.get(version);
+    return found == null ? 0 : found.snapshot().mark();
   }
 
   Changes changes(long after, long upTo, int limit) {
@@ -432,7 +438,8 @@ final class VersionedDatabase {
     checkNoneLacks(written, kept, commit.pageCount());
     PageTree tree = pages(head).cutTo(kept).with(written);
     Snapshot snapshot =
-        new Snapshot(commit.baseVersion() + 1, commit.pageSize(), commit.pageCount());
+        new Snapshot(
+            commit.baseVersion() + 1, commit.pageSize(), commit.pageCount(), commit.id().mark());
     StageKey stage = commit.stage() == null ? null : new StageKey(commit.holder(), commit.stage());
     return prepared(snapshot, tree, written, commit.id(), stage, nowMillis);
   }
@@ -468,7 +475,7 @@ final class VersionedDatabase {
               }
               return true;
             });
-    Snapshot snapshot = new Snapshot(next, pageSize, pageCount);
+    Snapshot snapshot = new Snapshot(next, pageSize, pageCount, commitId.mark());
     prepared(snapshot, kept.with(written), written, commitId, null, nowMillis).publish();
     restores.put(commitId, next);
     return next;

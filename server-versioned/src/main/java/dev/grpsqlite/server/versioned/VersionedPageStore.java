@@ -190,6 +190,11 @@ final class VersionedPageStore implements PageStore {
   }
 
   @Override
+  public CompletableFuture<Long> mark(DatabaseId database, long version) {
+    return answer(() -> get(database).mark(version));
+  }
+
+  @Override
   public CompletableFuture<Changes> changes(DatabaseId database, long after, long upTo, int limit) {
     return answer(() -> get(database).changes(after, upTo, limit));
   }

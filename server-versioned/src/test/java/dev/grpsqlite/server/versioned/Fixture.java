@@ -82,8 +82,9 @@ final class Fixture {
     return lease.epoch();
   }
 
+  /** The first one's mark is 1, the next one's 2, and so on. */
   CommitId nextCommitId() {
-    return new CommitId(7, ids++);
+    return new CommitId(++ids, 7);
   }
 
   /** A commit to the head that writes some pages. */
@@ -114,6 +115,11 @@ final class Fixture {
     DatabaseId id = create(name);
     write(id, 1, LongStream.rangeClosed(1, pageCount).toArray());
     return id;
+  }
+
+  /** Of the newest commit or restore. */
+  long lastMark() {
+    return ids;
   }
 
   long restore(DatabaseId id, long version) {

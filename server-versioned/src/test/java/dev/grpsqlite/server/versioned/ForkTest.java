@@ -38,7 +38,7 @@ final class ForkTest {
     fixture.clock.advance(Duration.ofHours(1));
     DatabaseInfo fork = answer(store.fork(parent, 2, "fork", fixture.nextCommitId()));
     assertEquals("fork", fork.name());
-    assertEquals(new Snapshot(0, Fixture.PAGE_SIZE, 3), fork.head());
+    assertEquals(new Snapshot(0, Fixture.PAGE_SIZE, 3, 0), fork.head());
     assertEquals(0, fork.oldestVersion());
     assertEquals(fixture.clock.instant(), fork.createdAt());
     assertEquals(fixture.clock.instant(), fork.committedAt());

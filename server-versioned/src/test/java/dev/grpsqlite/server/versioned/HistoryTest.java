@@ -90,9 +90,9 @@ final class HistoryTest {
     List<VersionInfo> all =
         List.of(
             new VersionInfo(
-                new Snapshot(3, Fixture.PAGE_SIZE, 1), start.plusMillis(1).plusSeconds(60), 0),
-            new VersionInfo(new Snapshot(2, Fixture.PAGE_SIZE, 5), start.plusSeconds(60), 5),
-            new VersionInfo(new Snapshot(1, Fixture.PAGE_SIZE, 3), start.plusMillis(1), 3),
+                new Snapshot(3, Fixture.PAGE_SIZE, 1, 3), start.plusMillis(1).plusSeconds(60), 0),
+            new VersionInfo(new Snapshot(2, Fixture.PAGE_SIZE, 5, 2), start.plusSeconds(60), 5),
+            new VersionInfo(new Snapshot(1, Fixture.PAGE_SIZE, 3, 1), start.plusMillis(1), 3),
             new VersionInfo(Snapshot.EMPTY, start, 0));
     assertEquals(all, answer(store.history(id, Long.MAX_VALUE, 100)));
     assertEquals(all.subList(0, 2), answer(store.history(id, Long.MAX_VALUE, 2)));
@@ -111,7 +111,7 @@ final class HistoryTest {
     fixture.write(id, 3, 3, 7, 41);
     long restored = fixture.restore(id, 2);
     assertEquals(4, restored);
-    assertEquals(new Snapshot(4, Fixture.PAGE_SIZE, 40), answer(store.head(id)));
+    assertEquals(new Snapshot(4, Fixture.PAGE_SIZE, 40, 4), answer(store.head(id)));
     assertEquals(2, fixture.fillOf(id, 4, 3));
     assertEquals(1, fixture.fillOf(id, 4, 7));
     assertEquals(3, fixture.fillOf(id, 3, 7), "what was the head is in the history");
@@ -146,7 +146,7 @@ final class HistoryTest {
     DatabaseId id = fixture.createOfSize("main", 3);
     answer(store.commit(fixture.commitOf(id, 1024, 1, List.of(page(1, new byte[1024])))));
     assertEquals(3, fixture.restore(id, 1));
-    assertEquals(new Snapshot(3, Fixture.PAGE_SIZE, 3), answer(store.head(id)));
+    assertEquals(new Snapshot(3, Fixture.PAGE_SIZE, 3, 3), answer(store.head(id)));
     assertTrue(answer(store.changes(id, 2, 3, 100)).all());
     assertTrue(answer(store.changes(id, 1, 3, 100)).all(), "there and back");
     fixture.readAll(id, 3).forEach(page -> assertEquals(3, page.version()));
@@ -156,7 +156,7 @@ final class HistoryTest {
   void aRestoreOfNothingLeavesNothing() {
     DatabaseId id = fixture.createOfSize("main", 3);
     assertEquals(2, fixture.restore(id, 0));
-    assertEquals(new Snapshot(2, Fixture.PAGE_SIZE, 0), answer(store.head(id)));
+    assertEquals(new Snapshot(2, Fixture.PAGE_SIZE, 0, 2), answer(store.head(id)));
     assertEquals(3, fixture.write(id, 5, 1));
     assertEquals(5, fixture.fillOf(id, 3, 1));
   }

@@ -42,13 +42,15 @@ final class RandomHistoryTest {
     final DatabaseId id;
     final List<Integer> pageSizes = new ArrayList<>();
     final List<byte[][]> versions = new ArrayList<>();
+    final List<Long> marks = new ArrayList<>();
 
     Model(DatabaseId id, int pageSize, byte[][] pages) {
       this.id = id;
-      add(pageSize, pages);
+      add(0, pageSize, pages);
     }
 
-    void add(int pageSize, byte[][] pages) {
+    void add(long mark, int pageSize, byte[][] pages) {
+      marks.add(mark);
       pageSizes.add(pageSize);
       versions.add(pages);
     }
@@ -145,7 +147,7 @@ final class RandomHistoryTest {
       int version = oldest + random.nextInt(head - oldest + 1);
       int pageSize = model.pageSize(version) == 0 ? model.pageSize(head) : model.pageSize(version);
       assertEquals(head + 1, fixture.restore(model.id, version));
-      model.add(pageSize, model.pages(version));
+      model.add(fixture.lastMark(), pageSize, model.pages(version));
       return;
     }
     int pageSize = model.pageSize(head);
@@ -193,7 +195,7 @@ final class RandomHistoryTest {
     }
     Commit commit = fixture.commitOf(model.id, pageSize, count, stage, inline);
     assertEquals(head + 1, answer(fixture.store.commit(commit)));
-    model.add(pageSize, after);
+    model.add(fixture.lastMark(), pageSize, after);
   }
 
   private byte[] randomPage(int pageSize) {
@@ -205,7 +207,7 @@ final class RandomHistoryTest {
   private void assertVersion(Fixture fixture, Model model, int version) {
     byte[][] expected = model.pages(version);
     assertEquals(
-        new Snapshot(version, model.pageSize(version), expected.length),
+        new Snapshot(version, model.pageSize(version), expected.length, model.marks.get(version)),
         answer(fixture.store.snapshot(model.id, version)));
     List<PageImage> pages = fixture.readAll(model.id, version);
     assertEquals(expected.length, pages.size());
@@ -246,6 +248,7 @@ final class RandomHistoryTest {
     for (int i = 0; i < 5000; i++) {
       int after = oldestKnown + random.nextInt(model.head() - oldestKnown + 1);
       int upTo = after + random.nextInt(Math.min(30, model.head() - after + 1));
+      assertEquals(model.marks.get(after), answer(fixture.store.mark(model.id, after)));
       Changes changes = answer(fixture.store.changes(model.id, after, upTo, 1 << 20));
       if (changes.all()) {
         boolean pageSizeChanged = false;
