@@ -1,5 +1,6 @@
 package dev.grpsqlite.server.page;
 
+import dev.grpsqlite.server.session.Heads;
 import dev.grpsqlite.server.spi.Changes;
 import dev.grpsqlite.server.spi.Snapshot;
 
@@ -12,12 +13,17 @@ final class Messages {
         .setVersion(snapshot.version())
         .setPageSize(snapshot.pageSize())
         .setPageCount((int) snapshot.pageCount())
+        .setMark(snapshot.mark())
         .build();
   }
 
-  static dev.grpsqlite.proto.v1.Changes of(Changes changes) {
+  /** What changed. */
+  static dev.grpsqlite.proto.v1.Changes changes(Heads.Move move) {
+    Changes changes = move.changes();
     dev.grpsqlite.proto.v1.Changes.Builder message =
-        dev.grpsqlite.proto.v1.Changes.newBuilder().setAll(changes.all());
+        dev.grpsqlite.proto.v1.Changes.newBuilder()
+            .setAll(changes.all())
+            .setOtherHistory(move.otherHistory());
     for (long page : changes.pages()) {
       message.addPages((int) page);
     }

@@ -35,6 +35,7 @@ import dev.grpsqlite.proto.v1.WatchResponse;
 import dev.grpsqlite.server.auth.Caller;
 import dev.grpsqlite.server.auth.Right;
 import dev.grpsqlite.server.session.Heads;
+import dev.grpsqlite.server.session.KnownVersion;
 import dev.grpsqlite.server.session.LeaseAnswer;
 import dev.grpsqlite.server.session.LeaseWish;
 import dev.grpsqlite.server.session.Leases;
@@ -71,7 +72,7 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.OptionalLong;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
@@ -326,7 +327,8 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
           Caller caller = Callers.current();
           Session session = session(caller, request.getSessionId());
           DatabaseId database = Ids.database(request.getDatabaseId());
-          long have = Fields.version(request.getHaveVersion());
+          KnownVersion have =
+              new KnownVersion(Fields.version(request.getHaveVersion()), request.getHaveMark());
           long floor = Fields.version(request.getFloorVersion());
           return caller
               .require(store, database, Right.READ)
@@ -343,7 +345,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
                               move ->
                                   RefreshResponse.newBuilder()
                                       .setHead(Messages.of(move.head()))
-                                      .setChanges(Messages.of(move.changes()))
+                                      .setChanges(Messages.changes(move))
                                       .setReadDelegationMs(delegatedMs)
                                       .build()))
               .whenComplete((answer, error) -> forgetViewIfGone(session, database, error));
@@ -372,6 +374,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
       Session session = session(caller, request.getSessionId());
       DatabaseId database = Ids.database(request.getDatabaseId());
       long version = Fields.version(request.getVersion());
+      KnownVersion wanted = new KnownVersion(version, request.getMark());
       StageId stage = request.getStageId().isEmpty() ? null : Ids.stage(request.getStageId());
       PageRanges ranges = PageRanges.of(request.getRangesList(), limits.pagesPerRead());
       long credit = Ahead.credit(request.getPrefetchCreditBytes());
@@ -383,6 +386,8 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
                   (snapshot, error) -> {
                     if (error != null) {
                       stream.fail(error);
+                    } else if (!wanted.is(snapshot)) {
+                      stream.fail(otherHistory(database, version));
                     } else if (stage == null && ranges.highest() > snapshot.pageCount()) {
                       stream.fail(
                           invalid(
@@ -417,6 +422,14 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
     }
   }
 
+  private static StoreException otherHistory(DatabaseId database, long version) {
+    return new StoreException(
+        Code.NO_SUCH_VERSION,
+        "version %d of database %s is another one than the client knows: the server's data were"
+                .formatted(version, database)
+            + " replaced by an older copy");
+  }
+
   @Override
   public void acquireLease(
       AcquireLeaseRequest request, StreamObserver<AcquireLeaseResponse> observer) {
@@ -426,17 +439,18 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
           Caller caller = Callers.current();
           Session session = session(caller, request.getSessionId());
           DatabaseId database = Ids.database(request.getDatabaseId());
-          long have = Fields.version(request.getHaveVersion());
+          KnownVersion have =
+              new KnownVersion(Fields.version(request.getHaveVersion()), request.getHaveMark());
           long floor = Fields.version(request.getFloorVersion());
           Duration wait = leaseWait(request);
-          LeaseWish wish = new LeaseWish(OptionalLong.of(have), request.getAtAnyVersion());
+          LeaseWish wish = new LeaseWish(Optional.of(have), request.getAtAnyVersion());
           return caller
               .require(store, database, Right.WRITE)
               .thenCompose(allowed -> store.head(database))
               .thenCompose(
                   head -> {
                     session.raiseFloor(database, LIVE_VIEW, floor);
-                    if (head.version() != have && !request.getAtAnyVersion()) {
+                    if (!have.is(head) && !request.getAtAnyVersion()) {
                       return done(notGranted(Outcome.OUTCOME_HEAD_MOVED, head));
                     }
                     session.checkRoomForLease(database);
@@ -470,7 +484,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
             .setOutcome(Outcome.OUTCOME_GRANTED)
             .setEpoch(answer.state().epoch())
             .setHead(Messages.of(move.head()))
-            .setChanges(Messages.of(move.changes()))
+            .setChanges(Messages.changes(move))
             .build());
   }
 

@@ -6,6 +6,7 @@ import dev.grpsqlite.server.auth.AccessRules;
 import dev.grpsqlite.server.auth.Caller;
 import dev.grpsqlite.server.auth.Right;
 import dev.grpsqlite.server.session.Heads;
+import dev.grpsqlite.server.session.KnownVersion;
 import dev.grpsqlite.server.session.Session;
 import dev.grpsqlite.server.session.SessionTable;
 import dev.grpsqlite.server.session.Watch;
@@ -53,7 +54,7 @@ final class WatchCall implements Watcher {
     try {
       Caller current = Callers.current();
       Session session = sessions.get(Ids.session(request.getSessionId()), current.identity());
-      Map<DatabaseId, Long> have = have(request);
+      Map<DatabaseId, KnownVersion> have = have(request);
       Watches.checkSize(have.size());
       caller = current;
       judgedBy = current.rules();
@@ -73,7 +74,7 @@ final class WatchCall implements Watcher {
     }
   }
 
-  private void start(Session session, Map<DatabaseId, Long> have, WatchRequest request) {
+  private void start(Session session, Map<DatabaseId, KnownVersion> have, WatchRequest request) {
     if (call.isCancelled()) {
       return; // The session may have a newer watch already.
     }
@@ -114,14 +115,14 @@ final class WatchCall implements Watcher {
     return changed;
   }
 
-  private static Map<DatabaseId, Long> have(WatchRequest request) {
-    Map<DatabaseId, Long> have = new HashMap<>();
+  private static Map<DatabaseId, KnownVersion> have(WatchRequest request) {
+    Map<DatabaseId, KnownVersion> have = new HashMap<>();
     for (WatchRequest.Database database : request.getDatabasesList()) {
       // Of a database that is named twice, the client has what it has for certain.
       have.merge(
           Ids.database(database.getDatabaseId()),
-          Fields.version(database.getHaveVersion()),
-          Math::min);
+          new KnownVersion(Fields.version(database.getHaveVersion()), database.getHaveMark()),
+          (one, other) -> one.version() <= other.version() ? one : other);
     }
     return have;
   }
@@ -154,7 +155,7 @@ final class WatchCall implements Watcher {
                     .setDatabaseId(Ids.bytes(database))
                     .setHead(Messages.of(move.head()))
                     .setFromVersion(fromVersion)
-                    .setChanges(Messages.of(move.changes())))
+                    .setChanges(Messages.changes(move)))
             .build());
   }
 

@@ -14,8 +14,13 @@ public final class Heads {
   /** A client with more changed pages than this is told to forget all: 320 KiB on the wire. */
   private static final int MAX_CHANGES = 65_536;
 
-  /** The head of a database, and what changed from a version that somebody has. */
-  public record Move(Snapshot head, Changes changes) {}
+  /**
+   * The head of a database, and what changed from a version that somebody has.
+   *
+   * @param otherHistory there is no such version here, or another one has its number; then all
+   *     changed
+   */
+  public record Move(Snapshot head, Changes changes, boolean otherHistory) {}
 
   private final PageStore store;
   private final Neighbours neighbours;
@@ -66,19 +71,31 @@ public final class Heads {
   }
 
   /** Brings somebody from a version to the head. Fails with NO_SUCH_DATABASE. */
-  public CompletableFuture<Move> since(DatabaseId database, long have) {
-    return store
-        .head(database)
-        .thenCompose(
-            head -> changes(database, have, head).thenApply(changes -> new Move(head, changes)));
+  public CompletableFuture<Move> since(DatabaseId database, KnownVersion have) {
+    return store.head(database).thenCompose(head -> since(database, have, head));
   }
 
-  private CompletableFuture<Changes> changes(DatabaseId database, long have, Snapshot head) {
-    if (have == head.version()) {
-      return CompletableFuture.completedFuture(Changes.NONE);
+  private CompletableFuture<Move> since(DatabaseId database, KnownVersion have, Snapshot head) {
+    if (have.is(head)) {
+      return CompletableFuture.completedFuture(new Move(head, Changes.NONE, false));
     }
-    return have > head.version()
-        ? CompletableFuture.completedFuture(Changes.ALL)
-        : store.changes(database, have, head.version(), MAX_CHANGES);
+    if (have.version() >= head.version()) {
+      return CompletableFuture.completedFuture(new Move(head, Changes.ALL, true));
+    }
+    CompletableFuture<Move> move =
+        store
+            .changes(database, have.version(), head.version(), MAX_CHANGES)
+            .thenApply(changes -> new Move(head, changes, false));
+    return have.mark() == 0
+        ? move
+        : store
+            .mark(database, have.version())
+            .thenCombine(move, (here, to) -> judged(have, here, to));
+  }
+
+  /** What changed since a version tells something only to who has that version. */
+  private static Move judged(KnownVersion have, long here, Move move) {
+    // What is too long ago to be compared is so to be told what changed, or was just now.
+    return here == have.mark() ? move : new Move(move.head(), Changes.ALL, have.isOther(here));
   }
 }

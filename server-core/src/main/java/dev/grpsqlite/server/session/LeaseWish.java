@@ -1,6 +1,6 @@
 package dev.grpsqlite.server.session;
 
-import java.util.OptionalLong;
+import java.util.Optional;
 
 /**
  * At which head a lease is wanted.
@@ -8,6 +8,6 @@ import java.util.OptionalLong;
  * @param have the version that the caller has; empty if it does not care
  * @param atAnyVersion whether it wants the lease also if the head is another
  */
-public record LeaseWish(OptionalLong have, boolean atAnyVersion) {
-  public static final LeaseWish ANY = new LeaseWish(OptionalLong.empty(), true);
+public record LeaseWish(Optional<KnownVersion> have, boolean atAnyVersion) {
+  public static final LeaseWish ANY = new LeaseWish(Optional.empty(), true);
 }

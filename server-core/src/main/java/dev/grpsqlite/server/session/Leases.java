@@ -193,7 +193,7 @@ public final class Leases {
   /** The lease is taken; only now does the head stand still. */
   private CompletableFuture<LeaseAnswer> atHead(
       Session session, DatabaseId database, LeaseWish wish, LeaseState state) {
-    long have = wish.have().orElseThrow();
+    KnownVersion have = wish.have().orElseThrow();
     return heads
         .since(database, have)
         .exceptionallyCompose(
@@ -202,7 +202,7 @@ public final class Leases {
                     .thenCompose(now -> CompletableFuture.failedFuture(cause(error))))
         .thenCompose(
             move ->
-                wish.atAnyVersion() || move.head().version() == have
+                wish.atAnyVersion() || have.is(move.head())
                     ? CompletableFuture.completedFuture(
                         new LeaseAnswer(Outcome.GRANTED, state, move))
                     : takeBack(session, database, state)

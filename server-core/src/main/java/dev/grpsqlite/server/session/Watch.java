@@ -92,12 +92,12 @@ public final class Watch {
     final DatabaseId id;
 
     /** What the client was told last. Of the thread that is in advance(). */
-    long told;
+    KnownVersion told;
 
     /** It is in {@code due}. Under the monitor. */
     boolean isDue = true;
 
-    Known(DatabaseId id, long told) {
+    Known(DatabaseId id, KnownVersion told) {
       this.id = id;
       this.told = told;
     }
@@ -114,7 +114,7 @@ public final class Watch {
       Watcher watcher,
       LongSupplier nanoTime,
       long startNanos,
-      Map<DatabaseId, Long> have) {
+      Map<DatabaseId, KnownVersion> have) {
     this.heads = heads;
     this.watcher = watcher;
     this.nanoTime = nanoTime;
@@ -331,9 +331,9 @@ public final class Watch {
 
   private void tell(Known known, Heads.@Nullable Move move, @Nullable Throwable error) {
     if (move != null) {
-      if (move.head().version() != known.told) {
-        long from = known.told;
-        known.told = move.head().version();
+      if (!known.told.is(move.head())) {
+        long from = known.told.version();
+        known.told = KnownVersion.of(move.head());
         watcher.headMoved(known.id, from, move);
       }
     } else if (isNoSuchDatabase(error)) {

@@ -59,7 +59,7 @@ public final class Watches {
    * @param have of each database of interest, the version that the client has
    * @throws SessionException LIMIT
    */
-  public Watch open(Session session, Map<DatabaseId, Long> have, Watcher watcher) {
+  public Watch open(Session session, Map<DatabaseId, KnownVersion> have, Watcher watcher) {
     long startNanos = nanoTime.getAsLong();
     checkSize(have.size());
     Watch watch = new Watch(heads, watcher, nanoTime, startNanos, have);

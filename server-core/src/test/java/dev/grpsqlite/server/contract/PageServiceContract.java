@@ -333,7 +333,7 @@ public abstract class PageServiceContract extends ServedContract {
     assertEquals(2, writer.commit(3, page(2, 22)));
     OpenDatabaseResponse opened = openDatabase(session, NAME);
     assertEquals(writer.database, opened.getDatabaseId());
-    assertEquals(snapshot(2, 3), opened.getSnapshot());
+    assertEquals(snapshot(2, 3, writer.mark), opened.getSnapshot());
     assertEquals(2, opened.getHeadVersion());
     assertEquals(List.of(at(1, page(1, 11))), opened.getPagesList());
     assertEquals(
@@ -341,7 +341,7 @@ public abstract class PageServiceContract extends ServedContract {
         read(writer.database, 2, range(3, 1), range(1, 2)));
 
     RefreshResponse refreshed = refresh(writer.database, 1);
-    assertEquals(snapshot(2, 3), refreshed.getHead());
+    assertEquals(snapshot(2, 3, writer.mark), refreshed.getHead());
     assertEquals(List.of(2), refreshed.getChanges().getPagesList());
     assertFalse(refreshed.getChanges().getAll());
     assertEquals(0, refresh(writer.database, 2).getChanges().getPagesCount());
@@ -386,7 +386,7 @@ public abstract class PageServiceContract extends ServedContract {
     CommitRequest request = writer.request(1, page(1, 1)).build();
     assertEquals(1, pages().commit(request).getVersion());
     assertEquals(1, pages().commit(request).getVersion());
-    assertEquals(snapshot(1, 1), refresh(writer.database, 0).getHead());
+    assertEquals(snapshot(1, 1, mark(request)), refresh(writer.database, 0).getHead());
   }
 
   @Test
@@ -395,7 +395,7 @@ public abstract class PageServiceContract extends ServedContract {
     writer.commit(2, page(1, 1), page(2, 2));
     ByteString stage = id();
     writer.stage(stage, page(2, 22), page(3, 33));
-    assertEquals(snapshot(1, 2), refresh(writer.database, 1).getHead());
+    assertEquals(snapshot(1, 2, writer.mark), refresh(writer.database, 1).getHead());
     assertEquals(List.of(at(1, page(2, 2))), read(writer.database, 1, range(2, 1)));
     assertEquals(
         List.of(at(1, page(1, 1)), page(2, 22), page(3, 33), zeros(4)),
@@ -446,7 +446,7 @@ public abstract class PageServiceContract extends ServedContract {
     openSession(other);
     AcquireLeaseResponse moved = acquire(other, writer.database, 1);
     assertEquals(Outcome.OUTCOME_HEAD_MOVED, moved.getOutcome());
-    assertEquals(snapshot(2, 2), moved.getHead());
+    assertEquals(snapshot(2, 2, writer.mark), moved.getHead());
     AcquireLeaseResponse any =
         pages()
             .acquireLease(
@@ -458,7 +458,7 @@ public abstract class PageServiceContract extends ServedContract {
                     .build());
     assertEquals(Outcome.OUTCOME_GRANTED, any.getOutcome());
     assertEquals(List.of(2), any.getChanges().getPagesList());
-    assertEquals(snapshot(2, 2), any.getHead());
+    assertEquals(snapshot(2, 2, writer.mark), any.getHead());
     AcquireLeaseResponse again = acquire(other, writer.database, 2);
     assertEquals(any.getEpoch(), again.getEpoch());
     assertEquals(Outcome.OUTCOME_HELD, acquire(session, writer.database, 2).getOutcome());
@@ -638,7 +638,7 @@ public abstract class PageServiceContract extends ServedContract {
         "CHECKSUM_MISMATCH",
         Status.Code.DATA_LOSS,
         () -> writer.commit(2, zeros(1).toBuilder().setChecksum(1).build()));
-    assertEquals(snapshot(1, 2), refresh(database, 1).getHead());
+    assertEquals(snapshot(1, 2, writer.mark), refresh(database, 1).getHead());
   }
 
   @Test
@@ -1039,6 +1039,10 @@ public abstract class PageServiceContract extends ServedContract {
     final ByteString database;
     final long epoch;
     long base;
+
+    /** Of the version that it committed last. */
+    long mark;
+
     long floor;
     int pageSize = PAGE_SIZE;
 
@@ -1071,7 +1075,9 @@ public abstract class PageServiceContract extends ServedContract {
     }
 
     long commit(int pageCount, Page... changed) {
-      base = pages().commit(request(pageCount, changed).build()).getVersion();
+      CommitRequest request = request(pageCount, changed).build();
+      base = pages().commit(request).getVersion();
+      mark = mark(request);
       return base;
     }
 
@@ -1184,11 +1190,16 @@ public abstract class PageServiceContract extends ServedContract {
     return page.toBuilder().setVersion(version).build();
   }
 
-  private static Snapshot snapshot(long version, int pageCount) {
+  private static long mark(CommitRequest commit) {
+    return commit.getCommitId().asReadOnlyByteBuffer().getLong();
+  }
+
+  private static Snapshot snapshot(long version, int pageCount, long mark) {
     return Snapshot.newBuilder()
         .setVersion(version)
         .setPageSize(PAGE_SIZE)
         .setPageCount(pageCount)
+        .setMark(mark)
         .build();
   }
 

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.grpsqlite.server.session.AnnouncingStore;
 import dev.grpsqlite.server.session.Heads;
+import dev.grpsqlite.server.session.KnownVersion;
 import dev.grpsqlite.server.session.LeaseAnswer;
 import dev.grpsqlite.server.session.LeaseAnswer.Outcome;
 import dev.grpsqlite.server.session.LeaseWish;
@@ -22,7 +23,6 @@ import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Optional;
-import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.Executors;
@@ -39,7 +39,8 @@ class LeaseRaceTest {
       new SessionLimits(10, 10, 10, Long.MAX_VALUE, Long.MAX_VALUE, 1000);
   private static final SessionId A = new SessionId(0, 1);
   private static final SessionId B = new SessionId(0, 2);
-  private static final LeaseWish AT_A_HEAD_THAT_IS_NOT = new LeaseWish(OptionalLong.of(7), false);
+  private static final LeaseWish AT_A_HEAD_THAT_IS_NOT =
+      new LeaseWish(Optional.of(new KnownVersion(7, 0)), false);
 
   private final ScheduledExecutorService timer = Executors.newSingleThreadScheduledExecutor();
   private final AtomicLong nanos = new AtomicLong();
