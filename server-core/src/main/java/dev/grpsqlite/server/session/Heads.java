@@ -93,9 +93,8 @@ public final class Heads {
             .thenCombine(move, (here, to) -> judged(have, here, to));
   }
 
-  /** What changed since a version tells something only to who has that version. */
+  /** To who has another version of that number, or one that is not known here, all changed. */
   private static Move judged(KnownVersion have, long here, Move move) {
-    // What is too long ago to be compared is so to be told what changed, or was just now.
     return here == have.mark() ? move : new Move(move.head(), Changes.ALL, have.isOther(here));
   }
 }

@@ -12,6 +12,7 @@ class QuotaStoreTest {
       Set.of(
           "acquireLease",
           "capabilities",
+          "mark",
           "changes",
           "close",
           "dropStage",

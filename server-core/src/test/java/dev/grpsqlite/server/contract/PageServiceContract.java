@@ -13,6 +13,7 @@ import com.google.rpc.ErrorInfo;
 import dev.grpsqlite.proto.v1.AcquireLeaseRequest;
 import dev.grpsqlite.proto.v1.AcquireLeaseResponse;
 import dev.grpsqlite.proto.v1.AcquireLeaseResponse.Outcome;
+import dev.grpsqlite.proto.v1.Changes;
 import dev.grpsqlite.proto.v1.CloseSessionRequest;
 import dev.grpsqlite.proto.v1.CommitGroupRequest;
 import dev.grpsqlite.proto.v1.CommitRequest;
@@ -90,6 +91,8 @@ import org.junit.jupiter.api.function.Executable;
 @Timeout(120)
 public abstract class PageServiceContract extends ServedContract {
   private static final int PAGE_SIZE = 512;
+  private static final Changes OTHER_HISTORY =
+      Changes.newBuilder().setAll(true).setOtherHistory(true).build();
   private static final String NAME = "tenant-7/main.db";
   private static final ListDatabasesRequest ALL = ListDatabasesRequest.getDefaultInstance();
 
@@ -346,6 +349,125 @@ public abstract class PageServiceContract extends ServedContract {
     assertFalse(refreshed.getChanges().getAll());
     assertEquals(0, refresh(writer.database, 2).getChanges().getPagesCount());
     assertTrue(refresh(writer.database, 77).getChanges().getAll());
+  }
+
+  // ---- Who knows versions of a history that the server has lost
+
+  @Test
+  void aRefreshComparesMarks() {
+    Writer writer = new Writer(session);
+    assertEquals(0, openDatabase(session, NAME).getSnapshot().getMark());
+    writer.commit(2, page(1, 1), page(2, 1));
+    long first = writer.mark;
+    writer.commit(2, page(2, 2));
+    long second = writer.mark;
+    for (long right : new long[] {first, 0}) {
+      assertEquals(changes(2), refresh(writer.database, 1, right).getChanges());
+    }
+    for (long right : new long[] {second, 0}) {
+      assertEquals(changes(), refresh(writer.database, 2, right).getChanges());
+      assertEquals(OTHER_HISTORY, refresh(writer.database, 3, right).getChanges());
+    }
+    for (long wrong : new long[] {first ^ 1, first ^ 1L << 63, second}) {
+      assertEquals(OTHER_HISTORY, refresh(writer.database, 1, wrong).getChanges());
+    }
+    assertEquals(OTHER_HISTORY, refresh(writer.database, 2, first).getChanges());
+    assertEquals(
+        snapshot(2, 2, second), refresh(writer.database, 2, first).getHead(), "what is here");
+    assertEquals(changes(1, 2), refresh(writer.database, 0, 0).getChanges());
+  }
+
+  /** What changed since may be known for much longer than what it was. */
+  @Test
+  void marksAreComparedAsLongAsChangesAreTold() {
+    Writer writer = new Writer(session);
+    long[] marks = new long[30];
+    for (int i = 1; i < marks.length; i++) {
+      writer.floor = i;
+      writer.commit(1, page(1, i));
+      marks[i] = writer.mark;
+    }
+    int head = marks.length - 1;
+    for (int i = 1; i < marks.length; i++) {
+      Changes right = refresh(writer.database, i, marks[i]).getChanges();
+      assertFalse(right.getOtherHistory(), "version " + i);
+      Changes wrong = refresh(writer.database, i, marks[i] + 1).getChanges();
+      assertTrue(wrong.getAll(), "version " + i);
+      assertTrue(wrong.getOtherHistory() || right.getAll(), "version " + i);
+    }
+    assertEquals(changes(), refresh(writer.database, head, marks[head]).getChanges());
+  }
+
+  @Test
+  void aLeaseIsAskedForWithAMark() {
+    Writer writer = new Writer(session);
+    writer.commit(2, page(1, 1), page(2, 1));
+    long first = writer.mark;
+    writer.commit(2, page(2, 2));
+    long second = writer.mark;
+    release(session, writer.database, writer.epoch);
+    ByteString other = id();
+    openSession(other);
+    AcquireLeaseRequest.Builder request =
+        AcquireLeaseRequest.newBuilder()
+            .setSessionId(other)
+            .setDatabaseId(writer.database)
+            .setHaveVersion(2);
+    for (int waitMs : new int[] {0, 1000}) {
+      AcquireLeaseResponse moved =
+          pages().acquireLease(request.setWaitMs(waitMs).setHaveMark(first).build());
+      assertEquals(Outcome.OUTCOME_HEAD_MOVED, moved.getOutcome());
+      assertEquals(snapshot(2, 2, second), moved.getHead());
+      assertEquals(0, moved.getEpoch());
+    }
+    AcquireLeaseResponse right = pages().acquireLease(request.setHaveMark(second).build());
+    assertEquals(Outcome.OUTCOME_GRANTED, right.getOutcome());
+    assertEquals(changes(), right.getChanges());
+    request.setAtAnyVersion(true);
+    assertEquals(
+        OTHER_HISTORY, granted(request.setHaveMark(first).build()).getChanges(), "of the head");
+    assertEquals(changes(), granted(request.setHaveMark(0).build()).getChanges());
+    request.setHaveVersion(1);
+    assertEquals(OTHER_HISTORY, granted(request.setHaveMark(second).build()).getChanges());
+    assertEquals(changes(2), granted(request.setHaveMark(first).build()).getChanges());
+    assertEquals(
+        OTHER_HISTORY, granted(request.setHaveVersion(3).build()).getChanges(), "above the head");
+  }
+
+  private AcquireLeaseResponse granted(AcquireLeaseRequest request) {
+    AcquireLeaseResponse answer = pages().acquireLease(request);
+    assertEquals(Outcome.OUTCOME_GRANTED, answer.getOutcome());
+    return answer;
+  }
+
+  @Test
+  void pagesAreReadWithTheMarkOfTheirVersion() {
+    Writer writer = new Writer(session);
+    writer.commit(1, page(1, 1));
+    long first = writer.mark;
+    writer.commit(1, page(1, 2));
+    long second = writer.mark;
+    ByteString stage = id();
+    writer.stage(stage, page(1, 3));
+    for (long right : new long[] {first, 0}) {
+      assertEquals(
+          List.of(at(1, page(1, 1))),
+          collect(readRequest(writer.database, 1, range(1, 1)).toBuilder().setMark(right).build()));
+    }
+    for (long version : new long[] {1, 2}) {
+      ReadPagesRequest.Builder wrong =
+          readRequest(writer.database, version, range(1, 1)).toBuilder()
+              .setMark(version == 1 ? second : first);
+      StatusRuntimeException e =
+          assertThrows(StatusRuntimeException.class, () -> collect(wrong.build()));
+      assertTrue(
+          String.valueOf(e.getMessage()).contains("replaced by an older copy"), e::getMessage);
+      refused("NO_SUCH_VERSION", Status.Code.OUT_OF_RANGE, () -> collect(wrong.build()));
+      refused(
+          "NO_SUCH_VERSION",
+          Status.Code.OUT_OF_RANGE,
+          () -> collect(wrong.setStageId(stage).build()));
+    }
   }
 
   @Test
@@ -1128,6 +1250,31 @@ public abstract class PageServiceContract extends ServedContract {
                 .setDatabaseId(database)
                 .setHaveVersion(have)
                 .build());
+  }
+
+  private RefreshResponse refresh(ByteString database, long have, long mark) {
+    return pages()
+        .refresh(
+            RefreshRequest.newBuilder()
+                .setSessionId(session)
+                .setDatabaseId(database)
+                .setHaveVersion(have)
+                .setHaveMark(mark)
+                .build());
+  }
+
+  private void release(ByteString owner, ByteString database, long epoch) {
+    pages()
+        .releaseLease(
+            ReleaseLeaseRequest.newBuilder()
+                .setSessionId(owner)
+                .setDatabaseId(database)
+                .setEpoch(epoch)
+                .build());
+  }
+
+  private static Changes changes(Integer... pages) {
+    return Changes.newBuilder().addAllPages(List.of(pages)).build();
   }
 
   private AcquireLeaseResponse acquire(ByteString owner, ByteString database, long have) {

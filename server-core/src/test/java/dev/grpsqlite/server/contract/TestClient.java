@@ -37,6 +37,10 @@ final class TestClient {
   final ByteString session;
   final ByteString database;
   long head;
+
+  /** Of the version that it committed last. */
+  long mark;
+
   long epoch;
 
   /** Opens the session, and the database of that name, which is made if need be. */
@@ -163,7 +167,9 @@ final class TestClient {
 
   /** Commits new content of these pages, of which the highest is the last of the database. */
   long commit(int... changed) {
-    head = pages().commit(commitRequest(changed)).getVersion();
+    CommitRequest request = commitRequest(changed);
+    head = pages().commit(request).getVersion();
+    mark = request.getCommitId().asReadOnlyByteBuffer().getLong();
     return head;
   }
 

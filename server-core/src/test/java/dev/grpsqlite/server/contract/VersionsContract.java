@@ -464,6 +464,10 @@ public abstract class VersionsContract extends ServedContract {
 
     RestoreDatabaseRequest.Builder request = restoreRequest().setAtVersion(1);
     assertEquals(3, admin().restoreDatabase(request.build()).getVersion());
+    assertEquals(
+        request.getCommitId().asReadOnlyByteBuffer().getLong(),
+        client.refresh(2, 0).getHead().getMark(),
+        "the mark of what a restore made");
     assertEquals(2, stat(NAME).getPageCount());
     assertEquals(content(1, 1), client.read(3, 1));
     assertEquals(content(1, 2), client.read(2, 1));

@@ -275,6 +275,63 @@ public abstract class WatchContract extends ServedContract {
   }
 
   @Test
+  void whoKnowsAnotherHistoryIsToldOnceWhateverTheNumbers() throws Exception {
+    TestClient writer = writer();
+    writer.commit(1, 2);
+    writer.commit(2);
+    long mark = writer.mark;
+    for (long have = 1; have <= 3; have++) {
+      TestClient reader = client();
+      TestWatch watch = watch(reader, have, mark ^ 1);
+      HeadMoved moved = watch.headMoved();
+      assertEquals(have, moved.getFromVersion());
+      assertEquals(2, moved.getHead().getVersion());
+      assertEquals(mark, moved.getHead().getMark());
+      assertTrue(moved.getChanges().getAll());
+      assertTrue(moved.getChanges().getOtherHistory());
+      for (int i = 0; i < 3; i++) {
+        server().nanos.addAndGet(1_000_000);
+        WatchResponse event = watch.next();
+        assertTrue(event.hasConfirmed(), "it is told again: " + event);
+      }
+    }
+  }
+
+  @Test
+  void whoWasToldOfAnotherHistoryIsToldOfWhatComesThen() throws Exception {
+    TestClient writer = writer();
+    writer.commit(1, 2);
+    TestWatch watch = watch(client(), 1, writer.mark + 1);
+    assertTrue(watch.headMoved().getChanges().getOtherHistory());
+    writer.commit(2);
+    HeadMoved moved = watch.headMoved();
+    assertEquals(1, moved.getFromVersion());
+    assertEquals(2, moved.getHead().getVersion());
+    assertEquals(writer.mark, moved.getHead().getMark());
+    assertFalse(moved.getChanges().getOtherHistory());
+    assertEquals(List.of(2), moved.getChanges().getPagesList());
+  }
+
+  @Test
+  void whoKnowsTheHeadByItsMarkOrWithoutIsNotToldOfIt() throws Exception {
+    TestClient writer = writer();
+    writer.commit(1, 2);
+    for (long mark : new long[] {writer.mark, 0}) {
+      TestWatch watch = watch(client(), 1, mark);
+      assertTrue(watch.next().hasConfirmed());
+      assertTrue(watch.next().hasConfirmed());
+    }
+  }
+
+  private static TestWatch watch(TestClient reader, long have, long mark) {
+    return reader.watch(
+        reader
+            .watchRequest()
+            .addDatabases(TestClient.watched(reader.database, have).toBuilder().setHaveMark(mark))
+            .build());
+  }
+
+  @Test
   void aDroppedDatabaseIsToldOnce() throws Exception {
     TestClient watched = client();
     TestWatch watch = watched.watch();

@@ -60,6 +60,7 @@ class AnnouncingStoreTest {
   private static final Set<String> SILENT =
       Set.of(
           "capabilities",
+          "mark",
           "changes",
           "close",
           "dropStage",
