@@ -292,6 +292,11 @@ final class PageClient {
     return Page.newBuilder().setNumber(number).build();
   }
 
+  /** What is told of a version, but for its mark. */
+  static Snapshot shape(Snapshot told) {
+    return told.toBuilder().clearMark().build();
+  }
+
   static Snapshot snapshot(long version, int pageCount) {
     return Snapshot.newBuilder()
         .setVersion(version)

@@ -321,7 +321,7 @@ final class PageSessionRules {
     client.commit(2, PageClient.page(1, 1), PageClient.page(2, 1));
     client.commit(2, PageClient.page(2, 2));
     OpenDatabaseResponse opened = client.another().open(client.openRequest());
-    Expect.equal(PageClient.snapshot(2, 2), opened.getSnapshot(), "the snapshot");
+    Expect.equal(PageClient.snapshot(2, 2), PageClient.shape(opened.getSnapshot()), "the snapshot");
     Expect.equal(2L, opened.getHeadVersion(), "the head");
     Expect.equal(
         List.of(PageClient.shown(PageClient.at(1, PageClient.page(1, 1)))),
@@ -345,7 +345,8 @@ final class PageSessionRules {
     client.commit(3, PageClient.page(1, 1), PageClient.page(2, 1), PageClient.page(3, 1));
     client.commit(3, PageClient.page(3, 2), PageClient.page(2, 2));
     client.commit(3, PageClient.page(3, 3));
-    Expect.equal(PageClient.snapshot(3, 3), client.refresh(1).getHead(), "the head");
+    Expect.equal(
+        PageClient.snapshot(3, 3), PageClient.shape(client.refresh(1).getHead()), "the head");
     changes(client.refresh(1).getChanges(), "since version 1", 2, 3);
     changes(client.refresh(2).getChanges(), "since version 2", 3);
     Expect.equal(
@@ -458,10 +459,12 @@ final class PageSessionRules {
     AcquireLeaseResponse moved = other.ask(other.leaseRequest(1));
     Expect.equal(
         Outcome.OUTCOME_HEAD_MOVED, moved.getOutcome(), "AcquireLease with an old have_version");
-    Expect.equal(PageClient.snapshot(2, 2), moved.getHead(), "the head in that answer");
+    Expect.equal(
+        PageClient.snapshot(2, 2), PageClient.shape(moved.getHead()), "the head in that answer");
     AcquireLeaseResponse any = other.ask(other.leaseRequest(1).setAtAnyVersion(true));
     Expect.equal(Outcome.OUTCOME_GRANTED, any.getOutcome(), "AcquireLease at any version");
-    Expect.equal(PageClient.snapshot(2, 2), any.getHead(), "the head when it is granted");
+    Expect.equal(
+        PageClient.snapshot(2, 2), PageClient.shape(any.getHead()), "the head when it is granted");
     changes(any.getChanges(), "since version 1, by AcquireLease", 2);
     other.release();
     PageClient third = writer.another();

@@ -104,6 +104,12 @@ final class PageVersionRules {
                   + " and keeps; LEASE_LOST if it is not that lease (P3).",
               PageVersionRules::restoresUnderALease),
           required(
+              "ADMIN-18",
+              Need.ADMIN_TIME,
+              "The mark of a version that RestoreDatabase makes is the first eight bytes of its"
+                  + " commit_id, if versions have marks (PAGE-35); it is of the same history.",
+              PageMarkRules::areOfRestores),
+          required(
               "ADMIN-20",
               Need.ADMIN_FORK,
               "ForkDatabase makes a database whose version 0 has the content of another's version;"
@@ -304,7 +310,7 @@ final class PageVersionRules {
         () -> reader.open(view(reader, 1).setAtTime(Timestamp.newBuilder().setSeconds(1))));
   }
 
-  private static RestoreDatabaseRequest restore(PageClient client, long version) {
+  static RestoreDatabaseRequest restore(PageClient client, long version) {
     return RestoreDatabaseRequest.newBuilder()
         .setName(client.name)
         .setAtVersion(version)
@@ -321,7 +327,10 @@ final class PageVersionRules {
         3L,
         trial.admin().restoreDatabase(restore(client, 1)).getVersion(),
         "the version that a restore makes");
-    Expect.equal(PageClient.snapshot(3, 2), client.refresh(3).getHead(), "the head after it");
+    Expect.equal(
+        PageClient.snapshot(3, 2),
+        PageClient.shape(client.refresh(3).getHead()),
+        "the head after it");
     Expect.equal(page(1, 1).getData(), client.read(3, 1, 1).get(0).getData(), "page 1 after it");
     Expect.equal(
         List.of(3L, 2L, 1L, 0L),

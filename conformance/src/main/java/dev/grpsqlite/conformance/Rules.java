@@ -16,6 +16,7 @@ final class Rules {
     result.addAll(FileBatchRules.ALL);
     result.addAll(FileRefusalRules.ALL);
     result.addAll(PageSessionRules.ALL);
+    result.addAll(PageMarkRules.ALL);
     result.addAll(PageCommitRules.ALL);
     result.addAll(PageCompressionRules.ALL);
     result.addAll(PageWatchRules.ALL);

@@ -209,6 +209,107 @@ final class BrokenPageServers {
               }),
           Broken.of("PAGE-34", "reads are of the head", BrokenPageServers::readsTheHead));
 
+  static final List<Broken> MARKS =
+      List.of(
+          Broken.of(
+              "PAGE-35",
+              "Refresh tells the number of a version as its mark",
+              f ->
+                  f.told(
+                      PageStoreGrpc.getRefreshMethod(),
+                      answer -> {
+                        var changed = answer.toBuilder();
+                        changed.getHeadBuilder().setMark(answer.getHead().getVersion());
+                        return changed.build();
+                      })),
+          Broken.of(
+              "PAGE-35",
+              "OpenDatabase tells no mark",
+              f ->
+                  f.told(
+                      PageStoreGrpc.getOpenDatabaseMethod(),
+                      answer -> {
+                        var changed = answer.toBuilder();
+                        changed.getSnapshotBuilder().clearMark();
+                        return changed.build();
+                      })),
+          Broken.of(
+              "PAGE-35",
+              "who is not granted a lease is told no mark",
+              f ->
+                  f.told(
+                      PageStoreGrpc.getAcquireLeaseMethod(),
+                      answer -> {
+                        var changed = answer.toBuilder();
+                        if (answer.getOutcome() != Outcome.OUTCOME_GRANTED) {
+                          changed.getHeadBuilder().clearMark();
+                        }
+                        return changed.build();
+                      })),
+          Broken.of(
+              "PAGE-36",
+              "have_mark is not looked at",
+              f ->
+                  f.asked(
+                      PageStoreGrpc.getRefreshMethod(),
+                      request -> request.toBuilder().clearHaveMark().build())),
+          Broken.of(
+              "PAGE-36",
+              "have_mark is looked at if have_version is the head",
+              f ->
+                  f.asked(
+                      PageStoreGrpc.getRefreshMethod(),
+                      request ->
+                          head(f, request.getSessionId(), request.getDatabaseId()).getVersion()
+                                  == request.getHaveVersion()
+                              ? request
+                              : request.toBuilder().clearHaveMark().build())),
+          Broken.of(
+              "PAGE-36",
+              "whoever knows no mark is of another history",
+              f ->
+                  f.asked(
+                      PageStoreGrpc.getRefreshMethod(),
+                      request ->
+                          request.getHaveMark() == 0
+                              ? request.toBuilder().setHaveMark(1).build()
+                              : request)),
+          Broken.of(
+              "PAGE-37",
+              "have_mark is not looked at",
+              f ->
+                  f.asked(
+                      PageStoreGrpc.getAcquireLeaseMethod(),
+                      request -> request.toBuilder().clearHaveMark().build())),
+          Broken.of(
+              "PAGE-37",
+              "who gets the lease at any version is told that nothing changed",
+              f ->
+                  f.told(
+                      PageStoreGrpc.getAcquireLeaseMethod(),
+                      answer -> answer.toBuilder().clearChanges().build())),
+          Broken.of(
+              "PAGE-38",
+              "mark is not looked at",
+              f ->
+                  f.asked(
+                      PageStoreGrpc.getReadPagesMethod(),
+                      request -> request.toBuilder().clearMark().build())),
+          Broken.of("PAGE-39", "have_mark is not looked at", f -> watchedFrom(f, 0)),
+          Broken.of("PAGE-39", "everybody is of another history", f -> watchedFrom(f, 1)),
+          Broken.of(
+              "PAGE-39",
+              "a head that is told has no mark",
+              f -> told(f, event -> event.getHeadMovedBuilder().getHeadBuilder().clearMark())),
+          Broken.of(
+              "PAGE-39",
+              "that it is another history is not told",
+              f ->
+                  told(
+                      f,
+                      event ->
+                          event.getHeadMovedBuilder().getChangesBuilder().clearOtherHistory())));
+
   static final List<Broken> COMMITS =
       List.of(
           Broken.of(
@@ -658,6 +759,13 @@ final class BrokenPageServers {
                       AdminGrpc.getRestoreDatabaseMethod(),
                       request -> request.toBuilder().clearSessionId().clearEpoch().build())),
           Broken.of(
+              "ADMIN-18",
+              "a restore is given an id of the server's",
+              f ->
+                  f.asked(
+                      AdminGrpc.getRestoreDatabaseMethod(),
+                      request -> request.toBuilder().setCommitId(PageClient.id()).build())),
+          Broken.of(
               "ADMIN-20",
               "the head is forked",
               f ->
@@ -773,6 +881,17 @@ final class BrokenPageServers {
                     .getVersion());
           }
           return answer.build();
+        });
+  }
+
+  /** Whatever mark a watch says that its client has. */
+  private static void watchedFrom(Faults f, long mark) {
+    f.asked(
+        PageStoreGrpc.getWatchMethod(),
+        request -> {
+          WatchRequest.Builder changed = request.toBuilder();
+          changed.getDatabasesBuilderList().forEach(database -> database.setHaveMark(mark));
+          return changed.build();
         });
   }
 

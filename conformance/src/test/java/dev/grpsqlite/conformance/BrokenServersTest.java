@@ -2,6 +2,7 @@ package dev.grpsqlite.conformance;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.grpsqlite.conformance.Broken.Base;
 import dev.grpsqlite.proto.v1.PageStoreGrpc;
@@ -59,6 +60,7 @@ class BrokenServersTest {
     return Stream.of(
             BrokenFileServers.ALL,
             BrokenPageServers.SESSIONS,
+            BrokenPageServers.MARKS,
             BrokenPageServers.COMMITS,
             BrokenPageServers.WATCH,
             BrokenPageServers.VERSIONS)
@@ -103,6 +105,54 @@ class BrokenServersTest {
     withoutGroups(faults);
     Result result = check(Main.selected("PAGE-73"), faults).get(0);
     assertEquals(Result.Kind.PASSED, result.kind(), Report.line(result));
+  }
+
+  @Test
+  void aServerWithoutMarksIsNotAskedAboutThem() throws Exception {
+    Faults faults = new Faults(good(Base.VERSIONED));
+    withoutMarks(faults);
+    Set<String> ofMarks =
+        BrokenPageServers.MARKS.stream()
+            .map(Broken::rule)
+            .collect(Collectors.toCollection(TreeSet::new));
+    ofMarks.add("ADMIN-18");
+    for (Result result : check(Main.selected("PAGE-1*,PAGE-2*,PAGE-3*,ADMIN-1*"), faults)) {
+      if (ofMarks.remove(result.rule().number())) {
+        assertEquals(Result.Kind.SKIPPED, result.kind(), Report.line(result));
+        assertEquals("its versions have no marks", result.detail());
+      } else {
+        assertTrue(
+            result.kind() == Result.Kind.PASSED || result.detail().startsWith("for servers with"),
+            Report.line(result));
+      }
+    }
+    assertEquals(Set.of(), ofMarks);
+  }
+
+  /** None of our servers is without marks. */
+  private static void withoutMarks(Faults faults) {
+    faults
+        .told(
+            PageStoreGrpc.getOpenDatabaseMethod(),
+            answer -> {
+              var changed = answer.toBuilder();
+              changed.getSnapshotBuilder().clearMark();
+              return changed.build();
+            })
+        .told(
+            PageStoreGrpc.getRefreshMethod(),
+            answer -> {
+              var changed = answer.toBuilder();
+              changed.getHeadBuilder().clearMark();
+              return changed.build();
+            })
+        .told(
+            PageStoreGrpc.getAcquireLeaseMethod(),
+            answer -> {
+              var changed = answer.toBuilder();
+              changed.getHeadBuilder().clearMark();
+              return changed.build();
+            });
   }
 
   /** None of our servers is without groups. */
