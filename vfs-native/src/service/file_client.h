@@ -60,7 +60,6 @@ int gsq_file_delete(gsq_channel *channel, const gsq_file_ref *file, int64_t dead
 /* *response: malloc'ed, NUL-terminated, NULL if the pragma had nothing to say. GSQ_NOT_FOUND:
 ** not a pragma of this server. value may be NULL. */
 int gsq_file_pragma(gsq_channel *channel, const gsq_file_ref *file, const char *name,
-                    const char *value, char **response, int64_t deadline_ms,
-                    gsq_error *error);
+                    const char *value, char **response, int64_t deadline_ms, gsq_error *error);
 
 #endif

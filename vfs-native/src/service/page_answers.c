@@ -117,6 +117,7 @@ static int decode_snapshot(const grpsqlite_v1_Snapshot *from, gsq_snapshot *out,
   out->version = from->version;
   out->page_size = from->page_size;
   out->page_count = from->page_count;
+  out->mark = from->mark;
   return GSQ_OK;
 }
 
@@ -127,40 +128,48 @@ void gsq_changes_free(gsq_changes *changes) {
   memset(changes, 0, sizeof *changes);
 }
 
-/* Calls for each number of Changes.pages, packed or not. Returns 0 if it cannot be decoded. */
-static int each_change(const gsq_field *changes, int *all, uint32_t *out, size_t *count) {
+/* Reads the message, and counts Changes.pages, packed or not, or copies them to `pages`. Returns 0 if it
+** cannot be decoded. */
+static int read_changes(const gsq_field *changes, uint32_t *pages, gsq_changes *out) {
   gsq_reader reader = gsq_reader_of(changes->data, changes->size);
   gsq_field field;
   int more;
   uint64_t value;
-  *all = 0;
-  *count = 0;
+  memset(out, 0, sizeof *out);
   while ((more = gsq_next_field(&reader, &field)) == 1) {
-    if (field.number == 1) {
+    if (field.number == 1 || field.number == 3) {
       if (field.type != GSQ_VARINT) return 0;
-      *all = field.value != 0;
+      if (field.number == 1) out->all = field.value != 0;
+      if (field.number == 3) out->other_history = field.value != 0;
     } else if (field.number == 2 && field.type == GSQ_BYTES) {
       gsq_reader packed = gsq_reader_of(field.data, field.size);
       int another;
       while ((another = gsq_next_varint(&packed, &value)) == 1) {
         if (value == 0 || value > UINT32_MAX) return 0;
-        if (out) out[*count] = (uint32_t)value;
-        (*count)++;
+        if (pages) pages[out->count] = (uint32_t)value;
+        out->count++;
       }
       if (another < 0) return 0;
     } else if (field.number == 2) {
       if (field.type != GSQ_VARINT || field.value == 0 || field.value > UINT32_MAX) return 0;
-      if (out) out[*count] = (uint32_t)field.value;
-      (*count)++;
+      if (pages) pages[out->count] = (uint32_t)field.value;
+      out->count++;
     }
   }
+  out->all |= out->other_history;
   return more == 0;
+}
+
+static int is_elsewhere(const gsq_snapshot *head, const gsq_have *have) {
+  const gsq_snapshot at = {.version = have->version, .mark = have->mark};
+  return gsq_is_other(head, &at);
 }
 
 /* Finds the field `number` in the answer. Without it, "nothing changed" is believed only of a
 ** version that is the same. */
-static int decode_changes(const uint8_t *data, size_t size, uint32_t number, int same_version,
-                          gsq_changes *out, const char *what, gsq_error *error) {
+static int decode_changes(const uint8_t *data, size_t size, uint32_t number,
+                          const gsq_have *have, const gsq_snapshot *head, gsq_changes *out,
+                          const char *what, gsq_error *error) {
   memset(out, 0, sizeof *out);
   gsq_reader reader = gsq_reader_of(data, size);
   gsq_field field, changes = {0};
@@ -169,18 +178,19 @@ static int decode_changes(const uint8_t *data, size_t size, uint32_t number, int
     if (field.type != GSQ_BYTES || changes.data) return malformed(error, what);
     changes = field;
   }
-  if (!changes.data) {
-    out->all = !same_version;
-    return GSQ_OK;
+  if (changes.data && !read_changes(&changes, NULL, out)) return malformed(error, what);
+  if (!changes.data) out->all = head->version != have->version;
+  /* A head does not go back, and does not become another. */
+  if (head->version <= have->version && is_elsewhere(head, have)) {
+    out->all = out->other_history = 1;
   }
-  int all;
-  size_t count, again;
-  if (!each_change(&changes, &all, NULL, &count)) return malformed(error, what);
-  out->all = all;
-  if (all || count == 0) return GSQ_OK;
+  const size_t count = out->count;
+  out->count = 0;
+  if (out->all || count == 0) return GSQ_OK;
   uint32_t *pages = malloc(count * sizeof *pages);
   if (!pages) return gsq_error_nomem(error);
-  each_change(&changes, &all, pages, &again);
+  gsq_changes again;
+  read_changes(&changes, pages, &again);
   for (size_t i = 1; i < count; i++) {
     if (pages[i] <= pages[i - 1]) {
       free(pages);
@@ -193,12 +203,6 @@ static int decode_changes(const uint8_t *data, size_t size, uint32_t number, int
   return GSQ_OK;
 }
 
-static int went_back(gsq_error *error, uint64_t head, uint64_t have) {
-  return gsq_error_set(error, GSQ_BAD_ANSWER,
-                       "the server's newest version is %llu, but it had version %llu before",
-                       (unsigned long long)head, (unsigned long long)have);
-}
-
 /* Of a read delegation: never more than was asked for. */
 static uint32_t at_most(uint32_t given_ms, uint32_t wanted_ms) {
   return given_ms < wanted_ms ? given_ms : wanted_ms;
@@ -206,7 +210,6 @@ static uint32_t at_most(uint32_t given_ms, uint32_t wanted_ms) {
 
 int gsq_decode_refresh(const uint8_t *data, size_t size, const gsq_refresh_request *request,
                        gsq_refresh_answer *out, gsq_error *error) {
-  const uint64_t have_version = request->have_version;
   gsq_snapshot *head = &out->head;
   grpsqlite_v1_RefreshResponse answer = grpsqlite_v1_RefreshResponse_init_zero;
   memset(out, 0, sizeof *out);
@@ -214,14 +217,12 @@ int gsq_decode_refresh(const uint8_t *data, size_t size, const gsq_refresh_reque
     return malformed(error, "Refresh");
   }
   if (decode_snapshot(&answer.head, head, error) != GSQ_OK) return error->code;
-  if (head->version < have_version) return went_back(error, head->version, have_version);
   out->read_delegation_ms = at_most(answer.read_delegation_ms, request->read_delegation_ms);
-  return decode_changes(data, size, 2, head->version == have_version, &out->changes, "Refresh",
-                        error);
+  return decode_changes(data, size, 2, &request->have, head, &out->changes, "Refresh", error);
 }
 
-int gsq_decode_lease(const uint8_t *data, size_t size, uint64_t have_version,
-                     int at_any_version, gsq_lease_answer *out, gsq_error *error) {
+int gsq_decode_lease(const uint8_t *data, size_t size, const gsq_have *have, int at_any_version,
+                     gsq_lease_answer *out, gsq_error *error) {
   grpsqlite_v1_AcquireLeaseResponse answer = grpsqlite_v1_AcquireLeaseResponse_init_zero;
   memset(out, 0, sizeof *out);
   if (!decode(data, size, grpsqlite_v1_AcquireLeaseResponse_fields, &answer)) {
@@ -233,8 +234,11 @@ int gsq_decode_lease(const uint8_t *data, size_t size, uint64_t have_version,
       out->outcome = GSQ_LEASE_HELD;
       return GSQ_OK;
     case GSQ_LEASE_HEAD_MOVED:
-      if (out->head.version <= have_version) {
-        return went_back(error, out->head.version, have_version);
+      if (!is_elsewhere(&out->head, have)) {
+        return gsq_error_set(error, GSQ_BAD_ANSWER,
+                             "the server refused a lease because the head is not at version "
+                             "%llu, and says that it is there",
+                             (unsigned long long)have->version);
       }
       out->outcome = GSQ_LEASE_HEAD_MOVED;
       return GSQ_OK;
@@ -245,21 +249,17 @@ int gsq_decode_lease(const uint8_t *data, size_t size, uint64_t have_version,
                            "the server answered AcquireLease with the unknown outcome %d",
                            (int)answer.outcome);
   }
-  if (out->head.version < have_version) {
-    return went_back(error, out->head.version, have_version);
-  }
-  if (answer.epoch == 0 || (!at_any_version && out->head.version != have_version)) {
+  if (answer.epoch == 0 || (!at_any_version && is_elsewhere(&out->head, have))) {
     return gsq_error_set(error, GSQ_BAD_ANSWER,
                          "the server granted a lease with epoch %llu at version %llu, where it "
                          "was asked for version %llu",
                          (unsigned long long)answer.epoch,
                          (unsigned long long)out->head.version,
-                         (unsigned long long)have_version);
+                         (unsigned long long)have->version);
   }
   out->outcome = GSQ_LEASE_GRANTED;
   out->epoch = answer.epoch;
-  return decode_changes(data, size, 4, out->head.version == have_version, &out->changes,
-                        "AcquireLease", error);
+  return decode_changes(data, size, 4, have, &out->head, &out->changes, "AcquireLease", error);
 }
 
 /* A commit makes the version behind its base. */
@@ -344,11 +344,9 @@ static int decode_head_moved(const gsq_field *event, gsq_watch_event *out, gsq_e
   }
   if (more < 0 || !named) return malformed(error, "Watch");
   if (decode_snapshot(&head, &out->head, error) != GSQ_OK) return error->code;
-  if (out->head.version < out->from_version) {
-    return went_back(error, out->head.version, out->from_version);
-  }
-  return decode_changes(event->data, event->size, 4, out->head.version == out->from_version,
-                        &out->changes, "Watch", error);
+  const gsq_have from = {.version = out->from_version};
+  return decode_changes(event->data, event->size, 4, &from, &out->head, &out->changes, "Watch",
+                        error);
 }
 
 /* LeaseWanted, LeaseLost and Dropped are alike. */

@@ -21,8 +21,8 @@ int gsq_decode_open_database(const uint8_t *data, size_t size, const gsq_open_re
 int gsq_decode_refresh(const uint8_t *data, size_t size, const gsq_refresh_request *request,
                        gsq_refresh_answer *out, gsq_error *error);
 
-int gsq_decode_lease(const uint8_t *data, size_t size, uint64_t have_version,
-                     int at_any_version, gsq_lease_answer *out, gsq_error *error);
+int gsq_decode_lease(const uint8_t *data, size_t size, const gsq_have *have, int at_any_version,
+                     gsq_lease_answer *out, gsq_error *error);
 
 int gsq_decode_commit(const uint8_t *data, size_t size, uint64_t base_version,
                       uint64_t *version, gsq_error *error);

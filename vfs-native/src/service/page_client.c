@@ -213,7 +213,8 @@ int gsq_refresh(const gsq_page_client *client, const gsq_refresh_request *reques
   grpsqlite_v1_RefreshRequest message = grpsqlite_v1_RefreshRequest_init_zero;
   ID_TO(message.session_id, &client->session);
   ID_TO(message.database_id, &request->database);
-  message.have_version = request->have_version;
+  message.have_version = request->have.version;
+  message.have_mark = request->have.mark;
   message.floor_version = request->floor_version;
   message.read_delegation_ms = request->read_delegation_ms;
   uint8_t bytes[grpsqlite_v1_RefreshRequest_size];
@@ -260,6 +261,7 @@ static int read_pages(const gsq_page_client *client, gsq_page_rest *it, int64_t 
   ID_TO(message.session_id, &client->session);
   ID_TO(message.database_id, &request->database);
   message.version = request->version;
+  message.mark = request->mark;
   OPTIONAL_ID_TO(message.stage_id, request->stage);
   message.prefetch_credit_bytes = request->prefetch_credit_bytes;
   message.accept_lz4 = request->accept_lz4 != 0;
@@ -343,14 +345,14 @@ void gsq_page_rest_abandon(gsq_page_rest *rest) {
 /* ---- leases ---- */
 
 typedef struct acquiring {
-  uint64_t have_version;
+  const gsq_have *have;
   int at_any_version;
   gsq_lease_answer *out;
 } acquiring;
 
 static int on_lease(void *arg, const uint8_t *data, size_t size, gsq_error *error) {
   acquiring *to = arg;
-  return gsq_decode_lease(data, size, to->have_version, to->at_any_version, to->out, error);
+  return gsq_decode_lease(data, size, to->have, to->at_any_version, to->out, error);
 }
 
 static void forget_lease(void *arg) {
@@ -358,7 +360,7 @@ static void forget_lease(void *arg) {
 }
 
 int gsq_acquire_lease(const gsq_page_client *client, const gsq_id *database,
-                      uint64_t have_version, int at_any_version, uint32_t wait_ms,
+                      const gsq_have *have, int at_any_version, uint32_t wait_ms,
                       uint64_t floor_version, gsq_lease_answer *out, int64_t deadline_ms,
                       gsq_error *error) {
   error->sent_before = 0;
@@ -366,7 +368,8 @@ int gsq_acquire_lease(const gsq_page_client *client, const gsq_id *database,
   grpsqlite_v1_AcquireLeaseRequest request = grpsqlite_v1_AcquireLeaseRequest_init_zero;
   ID_TO(request.session_id, &client->session);
   ID_TO(request.database_id, database);
-  request.have_version = have_version;
+  request.have_version = have->version;
+  request.have_mark = have->mark;
   request.at_any_version = at_any_version != 0;
   request.wait_ms = wait_ms;
   request.floor_version = floor_version;
@@ -375,7 +378,7 @@ int gsq_acquire_lease(const gsq_page_client *client, const gsq_id *database,
   int code = encode(grpsqlite_v1_AcquireLeaseRequest_fields, &request, bytes, sizeof bytes,
                     &size, error);
   if (code != GSQ_OK) return code;
-  acquiring to = {have_version, at_any_version, out};
+  acquiring to = {have, at_any_version, out};
   const struct iovec iov = {bytes, size};
   code = call_with(client, METHOD("AcquireLease"), &iov, 1, 0, on_lease, forget_lease, &to,
                    deadline_ms, error);
@@ -612,7 +615,9 @@ int gsq_watch(const gsq_page_client *client, const gsq_watch_request *request,
   for (size_t i = 0; i < request->count; i++) {
     uint8_t watched[GSQ_WATCHED_BYTES], *at = watched;
     at = gsq_put_bytes(at, 1, request->databases[i].database.bytes, GSQ_ID_BYTES);
-    at = gsq_put_uint(at, 2, request->databases[i].have_version);
+    at = gsq_put_uint(at, 2, request->databases[i].have.version);
+    const uint64_t mark = request->databases[i].have.mark;
+    if (mark) at = gsq_put_fixed64(gsq_put_tag(at, 3, GSQ_FIXED64), mark);
     end = gsq_put_bytes(end, 2, watched, (size_t)(at - watched));
   }
   end = gsq_put_uint(end, 3, request->confirm_every_ms);

@@ -37,10 +37,31 @@ typedef struct gsq_snapshot {
   uint64_t version;
   uint32_t page_size;  /* bytes: 0, or a power of two from 512 to 65536 */
   uint32_t page_count; /* 0 if page_size is 0 */
+  uint64_t mark;       /* tells it from another version of that number; 0: not known */
 } gsq_snapshot;
 
+/* The mark of the version that a commit makes. */
+static inline uint64_t gsq_mark_of(const gsq_id *commit) {
+  uint64_t mark = 0;
+  for (int i = 0; i < 8; i++) mark = mark << 8 | commit->bytes[i];
+  return mark;
+}
+
+/* Whether one is not the other: of another number, or of another history, as far as both marks are
+** known. */
+static inline int gsq_is_other(const gsq_snapshot *one, const gsq_snapshot *other) {
+  return one->version != other->version ||
+         (one->mark != 0 && other->mark != 0 && one->mark != other->mark);
+}
+
+/* The version that a client has, and its mark, as in gsq_snapshot. */
+typedef struct gsq_have {
+  uint64_t version, mark;
+} gsq_have;
+
 typedef struct gsq_changes {
-  int all;         /* forget everything */
+  int all;           /* forget everything, */
+  int other_history; /* of other versions too: the server went on from an older copy of its data */
   uint32_t *pages; /* ascending, no duplicates; gsq_changes_free */
   size_t count;
 } gsq_changes;
@@ -118,7 +139,8 @@ int gsq_open_database(const gsq_page_client *client, const gsq_open_request *req
 
 typedef struct gsq_refresh_request {
   gsq_id database;
-  uint64_t have_version, floor_version;
+  gsq_have have;
+  uint64_t floor_version;
   uint32_t read_delegation_ms; /* as in gsq_open_request */
 } gsq_refresh_request;
 
@@ -137,8 +159,8 @@ typedef struct gsq_page_range {
 
 typedef struct gsq_read_request {
   gsq_id database;
-  uint64_t version;
-  uint32_t page_size; /* pages of another size are GSQ_BAD_ANSWER */
+  uint64_t version, mark; /* as in gsq_snapshot */
+  uint32_t page_size;     /* pages of another size are GSQ_BAD_ANSWER */
   const gsq_page_range *ranges;
   size_t range_count;
   const gsq_id *stage; /* NULL for none */
@@ -172,7 +194,7 @@ typedef struct gsq_lease_answer {
 } gsq_lease_answer;
 
 int gsq_acquire_lease(const gsq_page_client *client, const gsq_id *database,
-                      uint64_t have_version, int at_any_version, uint32_t wait_ms,
+                      const gsq_have *have, int at_any_version, uint32_t wait_ms,
                       uint64_t floor_version, gsq_lease_answer *out, int64_t deadline_ms,
                       gsq_error *error);
 
@@ -232,14 +254,14 @@ typedef struct gsq_watch_event {
   gsq_id database;       /* but for CONFIRMED */
   uint64_t epoch;        /* LEASE_WANTED, LEASE_LOST */
   gsq_snapshot head;     /* HEAD_MOVED: this, */
-  uint64_t from_version; /* at most head.version, */
+  uint64_t from_version; /* at most head.version, unless it is of another history, */
   gsq_changes changes;   /* and what changed between them */
   uint64_t elapsed_ms;   /* CONFIRMED */
 } gsq_watch_event;
 
 typedef struct gsq_watched {
   gsq_id database;
-  uint64_t have_version;
+  gsq_have have;
 } gsq_watched;
 
 typedef struct gsq_watch_request {
@@ -260,7 +282,7 @@ int gsq_watch(const gsq_page_client *client, const gsq_watch_request *request,
               int64_t deadline_ms, gsq_error *error);
 
 /* What a WatchRequest takes for each database, at most. */
-#define GSQ_WATCHED_BYTES 32
+#define GSQ_WATCHED_BYTES 48
 
 /* Upper bound of the bytes that `count` pages of `page_size` take in a message. */
 size_t gsq_pages_wire_size(uint32_t page_size, size_t count);

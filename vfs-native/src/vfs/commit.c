@@ -285,8 +285,10 @@ size_t gsq_prepared_bytes(const gsq_prepared *prepared) {
 static void committed(gsq_prepared *p, uint64_t version) {
   const gsq_commit_plan *plan = &p->plan;
   gsq_server *server = p->database->server;
-  const gsq_snapshot next = {
-      .version = version, .page_size = plan->page_size, .page_count = plan->page_count};
+  const gsq_snapshot next = {.version = version,
+                             .page_size = plan->page_size,
+                             .page_count = plan->page_count,
+                             .mark = gsq_mark_of(&p->request.commit)};
   gsq_database_committed(p->database, p->pin, &next, plan->every_page, plan->changed,
                          plan->changed_count, p->request.pages, p->request.count);
   atomic_fetch_add_explicit(&server->commits, 1, memory_order_relaxed);

@@ -55,6 +55,7 @@ static int make_database(gsq_server *server, const char *name, int64_t cache_byt
   pthread_mutex_init(&database->mutex, NULL);
   gsq_cond_init(&database->refreshed);
   database->server = server;
+  database->history = 1;
   database->name = strdup(name);
   database->cache = gsq_page_cache_new((size_t)cache_bytes);
   if (!database->name || !database->cache) {
@@ -115,11 +116,11 @@ int gsq_database_unlink_if_unused_(gsq_database *database) {
 }
 
 void gsq_database_use_disk(gsq_database *database, const gsq_settings *settings,
-                           const gsq_id *id, uint64_t head) {
+                           const gsq_id *id, const gsq_snapshot *seen) {
   gsq_error error = {0};
   if (!settings->cache_dir) return;
   database->disk =
-      gsq_disk_cache_open(settings->cache_dir, settings->cache_dir_bytes, id, head, &error);
+      gsq_disk_cache_open(settings->cache_dir, settings->cache_dir_bytes, id, seen, &error);
   if (!database->disk) gsq_fail(NULL, SQLITE_WARNING, "%s: %s", database->name, error.message);
 }
 
@@ -150,7 +151,7 @@ static void begin_live(gsq_database *database, int is_new, const gsq_open_answer
   gsq_server *server = database->server;
   gsq_page_cache_advance(database->cache, answer->snapshot.version, 1, NULL, 0);
   pthread_mutex_lock(&database->mutex);
-  if (is_new || answer->snapshot.version > database->head.version) {
+  if (is_new || answer->snapshot.version >= database->head.version) {
     database->head = answer->snapshot;
   }
   delegated_(database, sent_ms, answer->read_delegation_ms);
@@ -168,6 +169,7 @@ int gsq_database_open(gsq_server *server, const gsq_settings *settings, int crea
   gsq_database *database;
   gsq_open_answer answer;
   int is_new;
+  const uint64_t session = atomic_load(&server->session);
   int code = gsq_server_enter(server, &server->open_gate, deadline_ms, error);
   if (code != GSQ_OK) return code;
   code = gsq_database_find_or_make(server, settings->name, settings->cache_bytes, &database,
@@ -181,13 +183,15 @@ int gsq_database_open(gsq_server *server, const gsq_settings *settings, int crea
     if (code == GSQ_OK && !is_new) {
       code =
           gsq_database_check_is(database, &answer.database, GSQ_LIVE_VIEW, deadline_ms, error);
+      if (code == GSQ_OK) code = gsq_database_settle_history(database, deadline_ms, error);
     }
     if (code != GSQ_OK) {
       if (is_new) gsq_database_free(database);
       goto out;
     }
     if (is_new) {
-      gsq_database_use_disk(database, settings, &answer.database, answer.snapshot.version);
+      database->seen_in = session;
+      gsq_database_use_disk(database, settings, &answer.database, &answer.snapshot);
     }
     if (!is_live) begin_live(database, is_new, &answer, sent_ms);
     if (!read_only) database->opened_for_writing = 1;
@@ -270,6 +274,7 @@ void gsq_databases_close_late(gsq_server *server) {
 
 static void pin_(gsq_database *database, gsq_pin *pin, const gsq_snapshot *at) {
   pin->snapshot = *at;
+  pin->history = database->history;
   if (pin->pinned) return;
   pin->pinned = 1;
   pin->previous = NULL;
@@ -291,11 +296,17 @@ void gsq_database_confirm_(gsq_database *database, int64_t known_ms) {
   if (known_ms > database->confirmed_ms) database->confirmed_ms = known_ms;
 }
 
-uint64_t gsq_database_have(gsq_database *database) {
-  const uint64_t have = gsq_page_cache_version(database->cache);
-  if (!database->disk) return have;
-  const uint64_t on_disk = gsq_disk_cache_version(database->disk);
-  return on_disk < have ? on_disk : have;
+int gsq_database_is_past(const gsq_database *database, const gsq_pin *pin) {
+  return pin->history != atomic_load_explicit(&database->history, memory_order_relaxed);
+}
+
+gsq_have gsq_database_have_(const gsq_database *database) {
+  gsq_have have = {.version = gsq_page_cache_version(database->cache)};
+  if (have.version == database->head.version) have.mark = database->head.mark;
+  if (database->disk && gsq_disk_cache_waits(database->disk, have.version)) {
+    gsq_disk_cache_have(database->disk, &have);
+  }
+  return have;
 }
 
 static int is_read_(void *arg, uint64_t from, uint64_t to) {
@@ -309,19 +320,47 @@ static int is_read_(void *arg, uint64_t from, uint64_t to) {
   return 0;
 }
 
-void gsq_database_learn_(gsq_database *database, uint64_t from_version,
-                         const gsq_snapshot *head, const gsq_changes *changes,
-                         int64_t known_ms) {
-  /* What changed before from_version may not be known. */
-  const int all = changes->all || from_version > gsq_page_cache_version(database->cache);
+/* The server went on from an older copy of its data. */
+static void begin_other_history_(gsq_database *database, const gsq_snapshot *head) {
+  gsq_page_cache_clear(database->cache, head->version);
+  if (database->disk) gsq_disk_cache_forget(database->disk);
+  database->head = *head;
+  database->history++;
+  database->lease_held = 0;
+  database->confirmed_ms = 0;
+  database->delegated_until_ms = 0;
+}
+
+/* Whether it is of the cache on disk alone that the server was told. */
+static int is_of_disk_(const gsq_database *database, const gsq_have *have) {
+  gsq_have on_disk;
+  return database->disk && gsq_disk_cache_have(database->disk, &on_disk) &&
+         on_disk.version == have->version && on_disk.mark == have->mark &&
+         (have->version != database->head.version || have->mark != database->head.mark);
+}
+
+int gsq_database_learn_(gsq_database *database, const gsq_have *from, const gsq_snapshot *head,
+                        const gsq_changes *changes, int64_t known_ms) {
+  if (changes->other_history) {
+    atomic_fetch_add(&database->server->watch_set, 1);
+    gsq_server_wake(database->server);
+  }
+  if (changes->other_history && is_of_disk_(database, from)) {
+    gsq_disk_cache_forget(database->disk);
+    return 0;
+  }
+  if (changes->other_history) begin_other_history_(database, head);
+  /* What changed before that version may not be known. */
+  const int all = changes->all || from->version > gsq_page_cache_version(database->cache);
   gsq_page_cache_advance(database->cache, head->version, all, changes->pages, changes->count);
   gsq_page_cache_trim(database->cache, changes->pages, changes->count, is_read_, database);
   if (database->disk) {
-    gsq_disk_cache_learn(database->disk, from_version, head->version, changes->all,
-                         changes->pages, changes->count);
+    gsq_disk_cache_learn(database->disk, from, head, changes->all, changes->pages,
+                         changes->count);
   }
   if (head->version > database->head.version) database->head = *head;
   gsq_database_confirm_(database, known_ms);
+  return 1;
 }
 
 uint64_t gsq_database_floor(gsq_database *database) {
@@ -331,11 +370,12 @@ uint64_t gsq_database_floor(gsq_database *database) {
   return floor;
 }
 
-static int refresh_once(gsq_database *database, uint64_t have_version, uint64_t floor,
-                        int64_t deadline_ms, gsq_error *error) {
+/* *learnt: see gsq_database_learn_. */
+static int refresh_once(gsq_database *database, const gsq_have *have, uint64_t floor,
+                        int *learnt, int64_t deadline_ms, gsq_error *error) {
   gsq_server *server = database->server;
   const gsq_refresh_request request = {.database = database->id,
-                                       .have_version = have_version,
+                                       .have = *have,
                                        .floor_version = floor,
                                        .read_delegation_ms = READ_DELEGATION_MS};
   gsq_refresh_answer answer;
@@ -347,8 +387,9 @@ static int refresh_once(gsq_database *database, uint64_t have_version, uint64_t 
   } while (code != GSQ_OK && gsq_server_again(server, &attempts, deadline_ms, error));
   if (code != GSQ_OK) return error->code;
   pthread_mutex_lock(&database->mutex);
-  gsq_database_learn_(database, have_version, &answer.head, &answer.changes, sent_ms);
-  delegated_(database, sent_ms, answer.read_delegation_ms);
+  *learnt = gsq_database_learn_(database, have, &answer.head, &answer.changes, sent_ms);
+  if (*learnt) database->seen_in = attempts.session;
+  if (*learnt) delegated_(database, sent_ms, answer.read_delegation_ms);
   pthread_mutex_unlock(&database->mutex);
   gsq_changes_free(&answer.changes);
   return GSQ_OK;
@@ -372,24 +413,60 @@ static int refresh(gsq_database *database, int64_t deadline_ms, gsq_error *error
     }
     database->refreshing = 1;
     const uint64_t mine = ++database->refresh_begun;
-    const uint64_t have = gsq_page_cache_version(database->cache);
+    const uint64_t cached = gsq_page_cache_version(database->cache);
     uint64_t floor = gsq_database_floor_(database);
-    if (have < floor) floor = have;
+    if (cached < floor) floor = cached;
+    const gsq_have have = gsq_database_have_(database);
+    int learnt = 0;
     pthread_mutex_unlock(&database->mutex);
-    code = refresh_once(database, gsq_database_have(database), floor, deadline_ms, error);
+    code = refresh_once(database, &have, floor, &learnt, deadline_ms, error);
     pthread_mutex_lock(&database->mutex);
     database->refreshing = 0;
-    if (code == GSQ_OK) database->refresh_ended = mine;
+    if (code == GSQ_OK && learnt) database->refresh_ended = mine;
     pthread_cond_broadcast(&database->refreshed);
   }
   pthread_mutex_unlock(&database->mutex);
   return code;
 }
 
-/* With mutex held: no other process has committed since the head was learned. */
+/* The same where no connection follows the head: with what a fixed view was opened with. */
+static int ask_for_a_view(gsq_database *database, int64_t deadline_ms, gsq_error *error) {
+  gsq_server *server = database->server;
+  const uint64_t session = atomic_load(&server->session);
+  gsq_snapshot seen = {0};
+  pthread_mutex_lock(&database->mutex);
+  for (const gsq_fixed_view *view = database->fixed_views; view; view = view->next) {
+    if (view->snapshot.page_count > 0) seen = view->snapshot;
+  }
+  pthread_mutex_unlock(&database->mutex);
+  int code =
+      seen.page_count > 0 ? gsq_database_ask_for(database, &seen, deadline_ms, error) : GSQ_OK;
+  const int is_lost =
+      gsq_error_is(error, "NO_SUCH_VERSION") || gsq_error_is(error, "SNAPSHOT_TOO_OLD");
+  if (code != GSQ_OK && !is_lost) return code;
+  const gsq_snapshot nothing = {0};
+  pthread_mutex_lock(&database->mutex);
+  if (code != GSQ_OK) begin_other_history_(database, &nothing);
+  database->seen_in = session;
+  pthread_mutex_unlock(&database->mutex);
+  return GSQ_OK;
+}
+
+int gsq_database_settle_history(gsq_database *database, int64_t deadline_ms, gsq_error *error) {
+  pthread_mutex_lock(&database->mutex);
+  const int is_settled = database->seen_in == atomic_load(&database->server->session);
+  pthread_mutex_unlock(&database->mutex);
+  if (is_settled) return GSQ_OK;
+  return database->live_references > 0 ? refresh(database, deadline_ms, error)
+                                       : ask_for_a_view(database, deadline_ms, error);
+}
+
+/* With mutex held: no other process has committed since the head was learned, and there is nothing to be
+** learnt from asking. */
 static int is_delegated_(const gsq_database *database) {
   return !database->doubtful && !database->committing &&
-         gsq_now_ms() < database->delegated_until_ms;
+         gsq_now_ms() < database->delegated_until_ms &&
+         !(database->disk && gsq_disk_cache_waits(database->disk, database->head.version));
 }
 
 static int is_fresh_enough_(const gsq_database *database, int64_t max_staleness_ms) {
@@ -405,8 +482,7 @@ static int pin_with_lease(gsq_database *database, gsq_pin *pin, uint32_t wait_ms
   database->asking++;
   const uint64_t epoch_before = database->epoch;
   pthread_mutex_unlock(&database->mutex);
-  int code = gsq_lease_acquire(database, gsq_database_have(database), 1, wait_ms, &outcome,
-                               deadline_ms, error);
+  int code = gsq_lease_acquire(database, NULL, wait_ms, &outcome, deadline_ms, error);
   pthread_mutex_lock(&database->mutex);
   database->asking--;
   if (code == GSQ_OK && outcome == GSQ_LEASE_GRANTED) {
@@ -525,8 +601,8 @@ void gsq_database_committed(gsq_database *database, gsq_pin *pin, const gsq_snap
   }
   gsq_page_cache_advance(database->cache, next->version, all, changed, changed_count);
   if (database->disk) {
-    gsq_disk_cache_learn(database->disk, next->version - 1, next->version, all, changed,
-                         changed_count);
+    const gsq_have base = {.version = pin->snapshot.version, .mark = pin->snapshot.mark};
+    gsq_disk_cache_learn(database->disk, &base, next, all, changed, changed_count);
   }
   if (next->version > database->head.version) database->head = *next;
   pin_(database, pin, next);

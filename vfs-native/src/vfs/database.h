@@ -23,7 +23,8 @@
 
 /* One connection's place in the history. Embedded in its file; zeroed before the first use. */
 typedef struct gsq_pin {
-  gsq_snapshot snapshot;    /* the connection's own, while it is pinned */
+  gsq_snapshot snapshot;    /* the connection's own, while it is pinned, */
+  unsigned history;         /* and the database->history that it is of */
   int pinned;               /* protected by database->mutex, like what follows */
   int64_t intends_until_ms; /* it has the lease on its way to RESERVED: see lease.h; 0: not */
   struct gsq_pin *next, *previous; /* in database->pins */
@@ -33,6 +34,7 @@ typedef struct gsq_pin {
 typedef struct gsq_fixed_view {
   uint32_t number; /* of the view at the server; from 1 */
   gsq_snapshot snapshot;
+  unsigned history;            /* as in gsq_pin */
   struct gsq_fixed_view *next; /* in database->fixed_views */
 } gsq_fixed_view;
 
@@ -50,6 +52,10 @@ struct gsq_database {
   int live; /* it has a live view: it is open as it is now, and not at fixed versions alone */
   gsq_fixed_view *fixed_views; /* changed under mutex too, so that either will do for reading */
 
+  /* Changed under mutex: which history of the database the server has, from 1. Another one begins when
+  ** the server is found to have gone on from an older copy of its data. */
+  _Atomic unsigned history;
+
   /* Protected by server->open_gate. */
   int live_references;
   int opened_for_writing; /* the server was told so once */
@@ -58,7 +64,7 @@ struct gsq_database {
   pthread_cond_t refreshed; /* a Refresh ended */
 
   /* Protected by mutex. */
-  gsq_snapshot head; /* the newest version known; only its version grows */
+  gsq_snapshot head; /* the newest version known; in a history, only its version grows */
   gsq_pin *pins;
   gsq_pin *reserved;      /* who holds RESERVED; NULL: nobody */
   unsigned asking;        /* connections that ask for the lease ahead of RESERVED */
@@ -74,8 +80,9 @@ struct gsq_database {
   int64_t unconfirmed_until_ms; /* what confirms a moment up to this does not count */
   unsigned watchers;            /* connections that have max_staleness_ms, */
   int64_t least_staleness_ms;   /* and the least that one asked for */
-  uint64_t watched_in;          /* number of the last stream that began with it; see watch.c */
-  int refreshing;               /* a Refresh is under way */
+  uint64_t seen_in; /* the server->session in which the server was seen to have the history */
+  uint64_t watched_in; /* number of the last stream that began with it; see watch.c */
+  int refreshing;      /* a Refresh is under way */
   uint64_t refresh_begun, refresh_ended; /* number of the last one that began, that succeeded */
   uint64_t floor_told;                   /* the highest floor that the server confirmed */
 };
@@ -100,12 +107,15 @@ void gsq_database_link_(gsq_database *database, const gsq_id *id);
 void gsq_database_close_late_(gsq_database *database, int uses);
 /* 1: nobody has it open any more, and it is not linked any more. */
 int gsq_database_unlink_if_unused_(gsq_database *database);
-/* Its id is known, nobody else sees it, and `head` was its newest version: gives it the cache on disk
+/* Its id is known, nobody else sees it, and the server has the version `seen`: gives it the cache on disk
 ** that is wanted. If there can be none, the log says why. */
 void gsq_database_use_disk(gsq_database *database, const gsq_settings *settings,
-                           const gsq_id *id, uint64_t head);
+                           const gsq_id *id, const gsq_snapshot *seen);
 void gsq_database_free(gsq_database *database);
 int gsq_database_is(const gsq_database *database, const gsq_id *id);
+/* Makes sure, before another version gets into the caches, that the server has the history of what is in
+** them, or else that they are empty. Asks only in a session in which nobody has. */
+int gsq_database_settle_history(gsq_database *database, int64_t deadline_ms, gsq_error *error);
 /* Puts a page that came into the cache. */
 void gsq_database_keep_page(const gsq_database *database, const gsq_snapshot *at,
                             uint32_t number, uint64_t version, int asked, const uint8_t *data,
@@ -154,14 +164,18 @@ int gsq_database_is_reserved(gsq_database *database);
 int gsq_database_epoch(gsq_database *database, const gsq_pin *pin, uint64_t *epoch,
                        int64_t deadline_ms, gsq_error *error);
 
-/* What is here is known up to this version: what changed since is of interest. */
-uint64_t gsq_database_have(gsq_database *database);
+/* Whether what is pinned is of a history that the server does not have any more: what is in the caches
+** is not of it. */
+int gsq_database_is_past(const gsq_database *database, const gsq_pin *pin);
 /* The lowest version that anyone here may still read. */
 uint64_t gsq_database_floor(gsq_database *database);
 
 /* page_reads.c, as what follows: how many bytes of pages the server may send without being asked, if as
 ** many are wanted. */
 uint32_t gsq_database_credit(const gsq_database *database, int64_t prefetch_bytes);
+/* GSQ_OK if the server has this very version, which is not without pages, and can say so. */
+int gsq_database_ask_for(gsq_database *database, const gsq_snapshot *at, int64_t deadline_ms,
+                         gsq_error *error);
 /* Copies a part of a page if the cache in memory has it: 1. Else 0, also where it is of two pages. */
 int gsq_database_try(gsq_database *database, const gsq_snapshot *at, uint64_t offset, void *to,
                      uint32_t size);

@@ -9,11 +9,15 @@
 /* The lowest version that anyone here may still read. */
 uint64_t gsq_database_floor_(const gsq_database *database);
 
+/* What is here is known up to this version: what changed since is of interest. */
+gsq_have gsq_database_have_(const gsq_database *database);
+
 /* Learns of a version, which was the head at known_ms or later (0: unknown), and what changed
-** between from_version and it. Answers may come in any order: an older one has nothing to say. */
-void gsq_database_learn_(gsq_database *database, uint64_t from_version,
-                         const gsq_snapshot *head, const gsq_changes *changes,
-                         int64_t known_ms);
+** between `from` and it. Answers may come in any order: an older one has nothing to say. Returns 0 if all
+** that was learnt is that the cache on disk is of another history: to be asked again, with what is
+** here then. */
+int gsq_database_learn_(gsq_database *database, const gsq_have *from, const gsq_snapshot *head,
+                        const gsq_changes *changes, int64_t known_ms);
 
 /* What was acknowledged before known_ms is known here. */
 void gsq_database_confirm_(gsq_database *database, int64_t known_ms);

@@ -23,15 +23,23 @@ struct gsq_disk_cache {
   pthread_mutex_t mutex;
   /* Protected by mutex. */
   gsq_known known;
-  int usable;            /* the server has a version of the number known.through */
-  int gone_back;         /* it has not: what is here is of other versions */
+  int confirmed;         /* the server has the version known.through */
+  int forgotten;         /* it has not: what is here is of another history */
   int64_t next_write_ms; /* of the index */
 
   _Atomic uint64_t hits, misses, damaged, bytes_read, bytes_written, dropped;
 };
 
+/* Under cache->mutex: whether a version of the number known.through is not the one that is known. */
+static int is_other_(const gsq_disk_cache *cache, const gsq_have *version) {
+  const gsq_snapshot known = {.version = cache->known.through, .mark = cache->known.mark};
+  const gsq_snapshot other = {.version = version->version, .mark = version->mark};
+  return gsq_is_other(&known, &other);
+}
+
 gsq_disk_cache *gsq_disk_cache_open(const char *path, int64_t max_bytes, const gsq_id *database,
-                                    uint64_t head, gsq_error *error) {
+                                    const gsq_snapshot *seen, gsq_error *error) {
+  const gsq_have have = {.version = seen->version, .mark = seen->mark};
   gsq_disk_cache *cache = calloc(1, sizeof *cache);
   if (!cache) {
     gsq_error_nomem(error);
@@ -42,7 +50,7 @@ gsq_disk_cache *gsq_disk_cache_open(const char *path, int64_t max_bytes, const g
     free(cache);
     return NULL;
   }
-  if (!gsq_disk_index_open(cache->folder, &cache->owner, head, &cache->known)) {
+  if (!gsq_disk_index_open(cache->folder, &cache->owner, &have, &cache->known)) {
     gsq_error_set(error, GSQ_UNAVAILABLE,
                   "in cache_dir %s no file can be made, so no page is kept on disk; is there "
                   "space left on it, and may this user write to it?",
@@ -52,14 +60,17 @@ gsq_disk_cache *gsq_disk_cache_open(const char *path, int64_t max_bytes, const g
     return NULL;
   }
   pthread_mutex_init(&cache->mutex, NULL);
-  cache->usable = cache->known.through <= head;
+  if (cache->known.through == seen->version) {
+    cache->forgotten = is_other_(cache, &have);
+    cache->confirmed = !cache->forgotten;
+  }
   cache->next_write_ms = gsq_now_ms() + REST_MS;
   return cache;
 }
 
 /* Under cache->mutex. */
 static void write_index_(gsq_disk_cache *cache) {
-  if (!atomic_load(&cache->unwritten) || cache->gone_back) return;
+  if (!atomic_load(&cache->unwritten) || cache->forgotten) return;
   if (gsq_disk_index_write(cache->folder, &cache->owner, &cache->known)) {
     atomic_store(&cache->unwritten, 0);
   }
@@ -70,7 +81,7 @@ void gsq_disk_cache_close(gsq_disk_cache *cache) {
   pthread_mutex_lock(&cache->mutex);
   write_index_(cache);
   pthread_mutex_unlock(&cache->mutex);
-  if (cache->gone_back) gsq_disk_index_remove(cache->folder, &cache->owner);
+  if (cache->forgotten) gsq_disk_index_remove(cache->folder, &cache->owner);
   gsq_disk_folder_release(cache->folder);
   gsq_known_free(&cache->known);
   pthread_mutex_destroy(&cache->mutex);
@@ -91,7 +102,7 @@ static uint64_t holds_until(gsq_disk_cache *cache, uint32_t page, uint64_t seen)
 
 static int is_usable(gsq_disk_cache *cache) {
   pthread_mutex_lock(&cache->mutex);
-  const int usable = cache->usable;
+  const int usable = cache->confirmed && !cache->forgotten;
   pthread_mutex_unlock(&cache->mutex);
   return usable;
 }
@@ -123,7 +134,7 @@ void gsq_disk_cache_put(gsq_disk_cache *cache, uint32_t page, uint64_t from_vers
   const int is_old = until < cache->known.through;
   /* One that was asked for was looked for here before. */
   const uint64_t enough = asked ? UINT64_MAX : gsq_known_unchanged_since(&cache->known, page);
-  const int usable = cache->usable;
+  const int usable = cache->confirmed && !cache->forgotten;
   pthread_mutex_unlock(&cache->mutex);
   if (!usable || is_old || from_version > at->version) return;
   const gsq_disk_image image = {
@@ -135,23 +146,45 @@ void gsq_disk_cache_put(gsq_disk_cache *cache, uint32_t page, uint64_t from_vers
   }
 }
 
-uint64_t gsq_disk_cache_version(gsq_disk_cache *cache) {
+int gsq_disk_cache_have(gsq_disk_cache *cache, gsq_have *have) {
   pthread_mutex_lock(&cache->mutex);
-  const uint64_t version = cache->known.through;
+  const int has = !cache->forgotten;
+  *have = (gsq_have){.version = cache->known.through, .mark = cache->known.mark};
   pthread_mutex_unlock(&cache->mutex);
-  return version;
+  return has;
 }
 
-void gsq_disk_cache_learn(gsq_disk_cache *cache, uint64_t from, uint64_t to, int all,
-                          const uint32_t *pages, size_t count_of_pages) {
+int gsq_disk_cache_waits(gsq_disk_cache *cache, uint64_t head) {
   pthread_mutex_lock(&cache->mutex);
-  if (!cache->usable && !cache->gone_back) {
-    cache->usable = to >= cache->known.through;
-    cache->gone_back = !cache->usable;
-  }
-  if (cache->usable && gsq_known_learn(&cache->known, from, to, all, pages, count_of_pages)) {
+  const int waits = !cache->forgotten && (!cache->confirmed || cache->known.through < head);
+  pthread_mutex_unlock(&cache->mutex);
+  return waits;
+}
+
+static void confirm_(gsq_disk_cache *cache, const gsq_have *version) {
+  if (!is_other_(cache, version)) cache->confirmed = 1;
+}
+
+void gsq_disk_cache_confirm(gsq_disk_cache *cache, const gsq_have *version) {
+  pthread_mutex_lock(&cache->mutex);
+  confirm_(cache, version);
+  pthread_mutex_unlock(&cache->mutex);
+}
+
+void gsq_disk_cache_learn(gsq_disk_cache *cache, const gsq_have *from, const gsq_snapshot *to,
+                          int all, const uint32_t *pages, size_t count_of_pages) {
+  pthread_mutex_lock(&cache->mutex);
+  confirm_(cache, from);
+  if (cache->confirmed && gsq_known_learn(&cache->known, from->version, to->version, to->mark,
+                                          all, pages, count_of_pages)) {
     atomic_store(&cache->unwritten, 1);
   }
+  pthread_mutex_unlock(&cache->mutex);
+}
+
+void gsq_disk_cache_forget(gsq_disk_cache *cache) {
+  pthread_mutex_lock(&cache->mutex);
+  cache->forgotten = 1;
   pthread_mutex_unlock(&cache->mutex);
 }
 

@@ -15,10 +15,9 @@
 **
 ** ERAS. The facts of a database belong together with a number that its index has. Without the index
 ** there is none, and a new one is made up: the pages of the old era are found no more. That is how all
-** is dropped at once, when a server has gone back behind what is known here, as after its data were
-** restored from a backup: it numbers other versions the same. It shows when the head, asked for
-** after the index was read, is below what the index knows. Until it was asked, an index that knows
-** more than the head that opened the database is not used.
+** is dropped at once when a server went on from an older copy of its data, as from a backup: it
+** numbers other versions the same. So the index has the mark of the newest version that it knows, and
+** nothing on disk is used before the server has been seen to have that very version.
 **
 ** Nothing here fails: what cannot be read or written is not there.
 **
@@ -32,10 +31,10 @@
 
 typedef struct gsq_disk_cache gsq_disk_cache;
 
-/* Opens the cache of a database, of which `head` was the newest version, or an older one. NULL: there
-** is none, and *error says why. */
+/* Opens the cache of a database that was seen to have the version `seen`. NULL: there is none, and *error
+** says why. */
 gsq_disk_cache *gsq_disk_cache_open(const char *path, int64_t max_bytes, const gsq_id *database,
-                                    uint64_t head, gsq_error *error);
+                                    const gsq_snapshot *seen, gsq_error *error);
 /* What was put is written down then, if no other database uses the folder. cache may be NULL. */
 void gsq_disk_cache_close(gsq_disk_cache *cache);
 
@@ -48,11 +47,20 @@ int gsq_disk_cache_get(gsq_disk_cache *cache, uint32_t page, const gsq_snapshot 
 void gsq_disk_cache_put(gsq_disk_cache *cache, uint32_t page, uint64_t from_version,
                         const gsq_snapshot *at, int asked, const void *data);
 
-/* The newest version up to which changes are known: those after it are of interest. */
-uint64_t gsq_disk_cache_version(gsq_disk_cache *cache);
-/* What changed in (from, to], which was asked for after the cache was opened. */
-void gsq_disk_cache_learn(gsq_disk_cache *cache, uint64_t from, uint64_t to, int all,
-                          const uint32_t *pages, size_t count);
+/* The newest version up to which changes are known: those after it are of interest. Returns 0 if there
+** is none, as of a cache that was forgotten. */
+int gsq_disk_cache_have(gsq_disk_cache *cache, gsq_have *have);
+/* Whether it is of use only once the server was asked what changed since that version, or whether it has
+** it at all. */
+int gsq_disk_cache_waits(gsq_disk_cache *cache, uint64_t head);
+/* The server has this version, and so what is here is of its history if it knows up to just there. */
+void gsq_disk_cache_confirm(gsq_disk_cache *cache, const gsq_have *version);
+/* What changed between a version that is the server's too and `to`. */
+void gsq_disk_cache_learn(gsq_disk_cache *cache, const gsq_have *from, const gsq_snapshot *to,
+                          int all, const uint32_t *pages, size_t count);
+/* What is here is of another history than the server's. From here on the cache has nothing, and takes
+** nothing. */
+void gsq_disk_cache_forget(gsq_disk_cache *cache);
 
 /* A good moment to write down what is known, if that was not done just now. */
 void gsq_disk_cache_rest(gsq_disk_cache *cache);

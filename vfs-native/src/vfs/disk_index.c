@@ -13,7 +13,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#define FORMAT 0x316b7167u /* "gqk1" */
+#define FORMAT 0x326b7167u /* "gqk2" */
 #define SUFFIX ".seen"
 #define NAME_BYTES (2 * GSQ_ID_BYTES + sizeof SUFFIX)
 /* Written by the one who has the folder's lock, and then given its name. */
@@ -28,10 +28,10 @@ typedef struct header {
   uint32_t format;
   uint32_t room;
   gsq_disk_owner owner;
-  uint64_t since, through;
+  uint64_t since, through, mark;
   uint64_t checksum; /* of the above and what follows */
 } header;
-static_assert(sizeof(header) == 56, "no padding, which the checksum would not know");
+static_assert(sizeof(header) == 64, "no padding, which the checksum would not know");
 
 typedef struct write_job {
   gsq_disk_job job;
@@ -166,7 +166,7 @@ static void forget_some(const gsq_disk_folder *folder) {
 
 /* What others call. */
 
-int gsq_disk_index_open(gsq_disk_folder *folder, gsq_disk_owner *owner, uint64_t version,
+int gsq_disk_index_open(gsq_disk_folder *folder, gsq_disk_owner *owner, const gsq_have *version,
                         gsq_known *known) {
   header head;
   uint64_t *changed;
@@ -178,7 +178,11 @@ int gsq_disk_index_open(gsq_disk_folder *folder, gsq_disk_owner *owner, uint64_t
                  &changed); /* another process may have been quicker */
     gsq_id random;
     if (!found && gsq_id_random(&random) == 0) {
-      head = (header){.format = FORMAT, .owner = *owner, .since = version, .through = version};
+      head = (header){.format = FORMAT,
+                      .owner = *owner,
+                      .since = version->version,
+                      .through = version->version,
+                      .mark = version->mark};
       memcpy(&head.owner.era, &random, sizeof head.owner.era);
       head.checksum = checksum(&head, NULL);
       if (head.owner.era % LOOK_EVERY == 0) forget_some(folder);
@@ -190,8 +194,11 @@ int gsq_disk_index_open(gsq_disk_folder *folder, gsq_disk_owner *owner, uint64_t
   name_of(&owner->database, name);
   utimensat(folder->directory_fd, name, NULL, 0);
   owner->era = head.owner.era;
-  *known = (gsq_known){
-      .since = head.since, .through = head.through, .changed = changed, .room = head.room};
+  *known = (gsq_known){.since = head.since,
+                       .through = head.through,
+                       .mark = head.mark,
+                       .changed = changed,
+                       .room = head.room};
   return 1;
 }
 
@@ -221,7 +228,8 @@ int gsq_disk_index_write(gsq_disk_folder *folder, const gsq_disk_owner *owner,
                            .room = known->room,
                            .owner = *owner,
                            .since = known->since,
-                           .through = known->through};
+                           .through = known->through,
+                           .mark = known->mark};
   if (size > 0) memcpy(write->changed, known->changed, size);
   write->header.checksum = checksum(&write->header, write->changed);
   if (gsq_disk_later(folder, &write->job)) return 1;

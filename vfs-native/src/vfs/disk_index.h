@@ -11,8 +11,9 @@
 #include "vfs/disk_pages.h"
 
 /* Reads what there is of owner->database; makes it, for a database that has not been in this
-** folder, with a new era and `version` as all that is known. Returns 0 if neither was possible. */
-int gsq_disk_index_open(gsq_disk_folder *folder, gsq_disk_owner *owner, uint64_t version,
+** folder, with a new era and `version` with its mark as all that is known. Returns 0 if neither was
+** possible. */
+int gsq_disk_index_open(gsq_disk_folder *folder, gsq_disk_owner *owner, const gsq_have *version,
                         gsq_known *known);
 
 /* Replaces it later, in the folder's thread, unless what is there is newer or of another era. Returns

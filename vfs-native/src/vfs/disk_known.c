@@ -10,9 +10,10 @@ void gsq_known_free(gsq_known *known) {
   memset(known, 0, sizeof *known);
 }
 
-void gsq_known_restart(gsq_known *known, uint64_t version) {
+void gsq_known_restart(gsq_known *known, uint64_t version, uint64_t mark) {
   gsq_known_free(known);
   known->since = known->through = version;
+  known->mark = mark;
 }
 
 /* Makes room for a page. Doubling copies: who shared an entry goes on with its value. */
@@ -31,7 +32,7 @@ static int make_room(gsq_known *known, uint32_t page) {
   return 1;
 }
 
-int gsq_known_learn(gsq_known *known, uint64_t from, uint64_t to, int all,
+int gsq_known_learn(gsq_known *known, uint64_t from, uint64_t to, uint64_t mark, int all,
                     const uint32_t *pages, size_t count) {
   if (from > known->through || to <= known->through) return 0;
   uint32_t highest = 0;
@@ -39,13 +40,14 @@ int gsq_known_learn(gsq_known *known, uint64_t from, uint64_t to, int all,
     if (pages[i] > highest) highest = pages[i];
   }
   if (all || (count > 0 && !make_room(known, highest))) {
-    gsq_known_restart(known, to);
+    gsq_known_restart(known, to, mark);
     return 1;
   }
   for (size_t i = 0; i < count; i++) {
     if (pages[i] > 0) known->changed[(pages[i] - 1) & (known->room - 1)] = to;
   }
   known->through = to;
+  known->mark = mark;
   return 1;
 }
 

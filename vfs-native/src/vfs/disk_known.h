@@ -20,18 +20,19 @@
 
 typedef struct gsq_known {
   uint64_t since, through; /* changes in (since, through] are known: */
+  uint64_t mark;           /* of `through`, as in gsq_snapshot */
   uint64_t *changed; /* of page p, entry (p - 1) % room: the last one, or later; 0: none */
   uint32_t room;     /* entries: 0, or a power of two up to GSQ_KNOWN_PAGES */
 } gsq_known;
 
-/* Nothing is known but that there is this version. */
-void gsq_known_restart(gsq_known *known, uint64_t version);
+/* Nothing is known but that there is this version, with this mark. */
+void gsq_known_restart(gsq_known *known, uint64_t version, uint64_t mark);
 void gsq_known_free(gsq_known *known);
 
-/* Learns what changed in (from, to]: the pages named, or all. What begins above `through` is not
+/* Learns what changed in (from, to], where `to` has that mark: the pages named, or all. What begins above `through` is not
 ** learnt, for what lies between is not known; nor is what ends at or below it, which is. Returns
 ** whether anything was. */
-int gsq_known_learn(gsq_known *known, uint64_t from, uint64_t to, int all,
+int gsq_known_learn(gsq_known *known, uint64_t from, uint64_t to, uint64_t mark, int all,
                     const uint32_t *pages, size_t count);
 
 /* The last version at which an image is known to hold that was seen to hold at `seen`. */

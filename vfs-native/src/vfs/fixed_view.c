@@ -41,6 +41,22 @@ static int open_at_server(opening *to, const gsq_moment *at, uint32_t view, uint
   return code == GSQ_OK ? GSQ_OK : error->code;
 }
 
+/* The cache on disk is of use if the server has the version that it knows. Whatever goes wrong, it is not
+** of use. */
+static void confirm_disk(gsq_database *database, const gsq_snapshot *seen,
+                         int64_t deadline_ms) {
+  gsq_error ignored = {0};
+  gsq_have have;
+  if (!database->disk || !gsq_disk_cache_waits(database->disk, 0)) return;
+  if (!gsq_disk_cache_have(database->disk, &have)) return;
+  const gsq_snapshot known = {
+      .version = have.version, .page_size = seen->page_size, .mark = have.mark};
+  if (seen->page_size == 0) return;
+  if (gsq_database_ask_for(database, &known, deadline_ms, &ignored) == GSQ_OK) {
+    gsq_disk_cache_confirm(database->disk, &have);
+  }
+}
+
 /* Both under server->mutex. */
 
 static void link_view(gsq_database *database, gsq_fixed_view *view) {
@@ -82,6 +98,7 @@ int gsq_fixed_open(gsq_server *server, const gsq_settings *settings, const gsq_m
   if (code == GSQ_OK && !to.is_new) {
     code = gsq_database_check_is(to.database, &to.answer.database, view->number, deadline_ms,
                                  error);
+    if (code == GSQ_OK) code = gsq_database_settle_history(to.database, deadline_ms, error);
   }
   if (code != GSQ_OK) {
     /* The answer may have been lost, and the view be there. Of a database that was never open here the
@@ -94,9 +111,12 @@ int gsq_fixed_open(gsq_server *server, const gsq_settings *settings, const gsq_m
     goto out;
   }
   view->snapshot = to.answer.snapshot;
+  view->history = to.database->history;
   is_open = 1;
   if (to.is_new) {
-    gsq_database_use_disk(to.database, settings, &to.answer.database, to.answer.head_version);
+    to.database->seen_in = attempts.session;
+    gsq_database_use_disk(to.database, settings, &to.answer.database, &to.answer.snapshot);
+    confirm_disk(to.database, &view->snapshot, deadline_ms);
   }
   pthread_mutex_lock(&server->mutex);
   link_view(to.database, view);

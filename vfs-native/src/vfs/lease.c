@@ -229,15 +229,18 @@ static int await_release(gsq_server *server, const gsq_id *id, int64_t deadline_
   return code;
 }
 
-int gsq_lease_acquire(gsq_database *database, uint64_t have_version, int at_any_version,
-                      uint32_t wait_ms, enum gsq_lease_outcome *outcome, int64_t deadline_ms,
-                      gsq_error *error) {
+/* *learnt: see gsq_database_learn_. */
+static int acquire(gsq_database *database, const gsq_snapshot *at, uint32_t wait_ms,
+                   enum gsq_lease_outcome *outcome, int *learnt, int64_t deadline_ms,
+                   gsq_error *error) {
   gsq_server *server = database->server;
   gsq_lease_answer answer = {0};
   gsq_server_need_watch(server);
   int code = await_release(server, &database->id, deadline_ms, error);
   if (code != GSQ_OK) return code;
   pthread_mutex_lock(&database->mutex);
+  const gsq_have have =
+      at ? (gsq_have){.version = at->version, .mark = at->mark} : gsq_database_have_(database);
   const uint64_t floor = gsq_database_floor_(database);
   const uint64_t epoch_before = database->epoch;
   pthread_mutex_unlock(&database->mutex);
@@ -246,13 +249,14 @@ int gsq_lease_acquire(gsq_database *database, uint64_t have_version, int at_any_
   if (left_ms > 0 && wait_ms > left_ms) wait_ms = (uint32_t)left_ms;
   gsq_attempts attempts = gsq_server_attempts(server);
   do {
-    code = gsq_acquire_lease(&server->client, &database->id, have_version, at_any_version,
-                             wait_ms, floor, &answer, deadline_ms, error);
+    code = gsq_acquire_lease(&server->client, &database->id, &have, !at, wait_ms, floor,
+                             &answer, deadline_ms, error);
   } while (code != GSQ_OK && gsq_server_again(server, &attempts, deadline_ms, error));
   if (code != GSQ_OK) return error->code;
   pthread_mutex_lock(&database->mutex);
   if (answer.outcome == GSQ_LEASE_GRANTED) {
-    gsq_database_learn_(database, have_version, &answer.head, &answer.changes, sent_ms);
+    *learnt = gsq_database_learn_(database, &have, &answer.head, &answer.changes, sent_ms);
+    if (*learnt) database->seen_in = attempts.session;
     if (answer.epoch > database->lost_epoch) {
       database->lease_held = 1;
       database->epoch = answer.epoch;
@@ -267,6 +271,16 @@ int gsq_lease_acquire(gsq_database *database, uint64_t have_version, int at_any_
   gsq_changes_free(&answer.changes);
   *outcome = answer.outcome;
   return GSQ_OK;
+}
+
+int gsq_lease_acquire(gsq_database *database, const gsq_snapshot *at, uint32_t wait_ms,
+                      enum gsq_lease_outcome *outcome, int64_t deadline_ms, gsq_error *error) {
+  int code, learnt;
+  do {
+    learnt = 1;
+    code = acquire(database, at, wait_ms, outcome, &learnt, deadline_ms, error);
+  } while (code == GSQ_OK && !learnt);
+  return code;
 }
 
 int gsq_lease_settle_doubt(gsq_database *database, int64_t deadline_ms, gsq_error *error) {
@@ -312,8 +326,9 @@ int gsq_database_reserve(gsq_database *database, gsq_pin *pin, uint32_t wait_ms,
   const int after_others = is_draining_(database) && pin->intends_until_ms == 0;
   if (database->reserved != pin && (database->reserved || after_others)) {
     *outcome = GSQ_HELD_HERE;
-  } else if (pin->snapshot.version != database->head.version) {
-    *outcome = GSQ_SNAPSHOT_OLD; /* the head only goes up */
+  } else if (gsq_is_other(&pin->snapshot, &database->head) ||
+             gsq_database_is_past(database, pin)) {
+    *outcome = GSQ_SNAPSHOT_OLD; /* a head never comes back */
   } else {
     database->reserved = pin;
     *outcome = GSQ_RESERVED;
@@ -323,8 +338,7 @@ int gsq_database_reserve(gsq_database *database, gsq_pin *pin, uint32_t wait_ms,
   if (!ask) return GSQ_OK;
 
   enum gsq_lease_outcome lease = GSQ_LEASE_HELD;
-  int code = gsq_lease_acquire(database, pin->snapshot.version, 0, wait_ms, &lease, deadline_ms,
-                               error);
+  int code = gsq_lease_acquire(database, &pin->snapshot, wait_ms, &lease, deadline_ms, error);
   if (code == GSQ_OK && lease == GSQ_LEASE_GRANTED) return GSQ_OK;
   *outcome = lease == GSQ_LEASE_HEAD_MOVED ? GSQ_SNAPSHOT_OLD : GSQ_HELD_ELSEWHERE;
   gsq_database_unreserve(database, pin);
@@ -357,7 +371,7 @@ int gsq_database_epoch(gsq_database *database, const gsq_pin *pin, uint64_t *epo
   pthread_mutex_unlock(&database->mutex);
   if (!held) {
     enum gsq_lease_outcome lease;
-    code = gsq_lease_acquire(database, pin->snapshot.version, 0,
+    code = gsq_lease_acquire(database, &pin->snapshot,
                              database->server->info.watch ? LOST_WAIT_MS : 0, &lease,
                              deadline_ms, error);
     if (code != GSQ_OK) return code;
@@ -370,8 +384,12 @@ int gsq_database_epoch(gsq_database *database, const gsq_pin *pin, uint64_t *epo
   }
   pthread_mutex_lock(&database->mutex);
   *epoch = database->epoch;
+  const int is_past = gsq_database_is_past(database, pin);
   pthread_mutex_unlock(&database->mutex);
-  return GSQ_OK;
+  if (!is_past) return GSQ_OK;
+  return gsq_error_set(error, GSQ_FAILED_PRECONDITION,
+                       "the server's data were replaced by an older copy since the transaction "
+                       "began");
 }
 
 void gsq_database_lease_lost(gsq_database *database) {

@@ -81,6 +81,7 @@ static int fetch(gsq_database *database, const gsq_snapshot *at, const gsq_page_
   gsq_server *server = database->server;
   const gsq_read_request request = {.database = database->id,
                                     .version = at->version,
+                                    .mark = at->mark,
                                     .page_size = at->page_size,
                                     .ranges = ranges,
                                     .range_count = count,
@@ -92,6 +93,18 @@ static int fetch(gsq_database *database, const gsq_snapshot *at, const gsq_page_
     code = gsq_read_pages(&server->client, &request, on_page, arg, rest, deadline_ms, error);
   } while (code != GSQ_OK && gsq_server_again(server, &attempts, deadline_ms, error));
   return code == GSQ_OK ? GSQ_OK : error->code;
+}
+
+static int pass_over(void *arg, uint32_t number, uint64_t version, int asked,
+                     const uint8_t *data, uint32_t size, gsq_error *error) {
+  (void)arg, (void)number, (void)version, (void)asked, (void)data, (void)size, (void)error;
+  return 0;
+}
+
+int gsq_database_ask_for(gsq_database *database, const gsq_snapshot *at, int64_t deadline_ms,
+                         gsq_error *error) {
+  const gsq_page_range first = {.first = 1, .count = 1};
+  return fetch(database, at, &first, 1, 0, pass_over, NULL, NULL, deadline_ms, error);
 }
 
 int gsq_database_try(gsq_database *database, const gsq_snapshot *at, uint64_t offset, void *to,

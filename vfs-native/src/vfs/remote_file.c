@@ -68,7 +68,7 @@
 #define CHANGE_COUNTER_AT 24
 #define CHANGE_COUNTER_BYTES 16
 
-/* cache_version, when it is no version: before the first lock, and when the cache must go. */
+/* cached.version, when it is no version: before the first lock, and when the cache must go. */
 #define NOTHING_CACHED (UINT64_MAX - 1)
 #define CACHE_UNUSABLE UINT64_MAX
 
@@ -154,7 +154,7 @@ static int pin(gsq_remote_file *file, int want_lease, uint32_t wait_ms) {
                           file->settings.name);
   }
   reset_buffer(file);
-  if (file->cache_version == NOTHING_CACHED) file->cache_version = file->pin.snapshot.version;
+  if (file->cached.version == NOTHING_CACHED) file->cached = file->pin.snapshot;
   return SQLITE_OK;
 }
 
@@ -322,11 +322,11 @@ static void mask_wal(uint8_t *to, int size, sqlite3_int64 offset) {
 ** are a page count, and no database has 2^32-1 pages; SQLite itself marks "unknown" with 16 such
 ** bytes, so not all of them may be. */
 static void deny_cache(gsq_remote_file *file, uint8_t *to) {
-  if (file->cache_version != file->pin.snapshot.version) {
+  if (gsq_is_other(&file->cached, &file->pin.snapshot)) {
     memset(to, 0, CHANGE_COUNTER_BYTES);
     memset(to + 4, 0xff, 4);
   }
-  file->cache_version = file->pin.snapshot.version;
+  file->cached = file->pin.snapshot;
 }
 
 static int remote_read(sqlite3_file *base, void *to, int size, sqlite3_int64 offset) {
@@ -344,6 +344,13 @@ static int remote_read(sqlite3_file *base, void *to, int size, sqlite3_int64 off
     return gsq_fail(&file->report, SQLITE_IOERR_READ,
                     "%s: the transaction failed; end it and begin another",
                     file->settings.name);
+  }
+  if (file->pin.pinned && gsq_database_is_past(file->database, &file->pin)) {
+    return gsq_fail(&file->report, SQLITE_IOERR_READ,
+                    "%s: the server's data were replaced by an older copy since this %s",
+                    file->settings.name,
+                    file->fixed ? "version was opened; open it again"
+                                : "transaction began; begin it again");
   }
   /* Before the first lock SQLite has a look at the header. */
   const int unlocked = !file->pin.pinned;
@@ -467,7 +474,7 @@ static int poison(gsq_remote_file *file) {
   reset_buffer(file);
   file->state = GSQ_REMOTE_POISONED;
   file->sync_failed = 0;
-  file->cache_version = CACHE_UNUSABLE;
+  file->cached.version = CACHE_UNUSABLE;
   return SQLITE_IOERR;
 }
 
@@ -477,7 +484,7 @@ int gsq_remote_ended(gsq_remote_file *file, enum gsq_commit_outcome outcome,
     case GSQ_COMMIT_DONE:
       reset_buffer(file);
       file->state = GSQ_REMOTE_GOOD;
-      file->cache_version = file->pin.snapshot.version;
+      file->cached = file->pin.snapshot;
       return SQLITE_OK;
     case GSQ_COMMIT_REFUSED:
       gsq_remote_not_sent(file);
@@ -638,7 +645,7 @@ int gsq_remote_open(gsq_remote_file *file, gsq_server *server, gsq_settings *set
       .database = file->database, .pin = &file->pin, .timeout_ms = settings->timeout_ms};
   file->read_only = read_only;
   file->powersafe_overwrite = 1;
-  file->cache_version = NOTHING_CACHED;
+  file->cached.version = NOTHING_CACHED;
   file->prefetch.most_bytes = settings->prefetch_bytes;
   file->settings = *settings;
   memset(settings, 0, sizeof *settings);
@@ -646,13 +653,14 @@ int gsq_remote_open(gsq_remote_file *file, gsq_server *server, gsq_settings *set
     gsq_database_watch(file->database, file->settings.max_staleness_ms);
   }
   if (file->fixed) {
-    file->pin = (gsq_pin){.snapshot = file->view.snapshot, .pinned = 1};
+    file->pin =
+        (gsq_pin){.snapshot = file->view.snapshot, .history = file->view.history, .pinned = 1};
   } else if (frozen) {
     gsq_database_pin_known(file->database, &file->pin);
   }
   if (file->fixed || frozen) {
     file->frozen = 1;
-    file->cache_version = file->pin.snapshot.version;
+    file->cached = file->pin.snapshot;
     reset_buffer(file);
   }
   file->base.pMethods = &remote_methods;

@@ -64,8 +64,8 @@ typedef struct gsq_remote_file {
   char *super_journal;
   struct gsq_remote_file *next_prepared;
 
-  /* The version that the pages in SQLite's own cache are of; see remote_file.c. */
-  uint64_t cache_version;
+  /* What the pages in SQLite's own cache are of; see remote_file.c. */
+  gsq_snapshot cached;
 
   int powersafe_overwrite;
 } gsq_remote_file;

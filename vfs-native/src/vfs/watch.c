@@ -31,12 +31,24 @@ static int64_t least(int64_t a, int64_t b) {
 
 /* What it says. */
 
+static void stop_watching_(gsq_database *database) {
+  database->watched_in = 0;
+  database->confirmed_ms = 0;
+}
+
 static void on_head_moved(gsq_server *server, const gsq_watch_event *event) {
   pthread_mutex_lock(&server->mutex);
   for (gsq_database *database = server->databases; database; database = database->next) {
     if (memcmp(&database->id, &event->database, sizeof database->id) != 0) continue;
     pthread_mutex_lock(&database->mutex);
-    gsq_database_learn_(database, event->from_version, &event->head, &event->changes, 0);
+    if (event->changes.other_history) {
+      /* The next transaction asks, and finds out with what it has. */
+      stop_watching_(database);
+      database->delegated_until_ms = 0;
+    } else {
+      const gsq_have from = {.version = event->from_version};
+      gsq_database_learn_(database, &from, &event->head, &event->changes, 0);
+    }
     pthread_mutex_unlock(&database->mutex);
   }
   pthread_mutex_unlock(&server->mutex);
@@ -65,8 +77,7 @@ static void on_dropped(const gsq_watcher *watcher, const gsq_id *id) {
   for (gsq_database *database = server->databases; database; database = database->next) {
     if (memcmp(&database->id, id, sizeof *id) != 0) continue;
     pthread_mutex_lock(&database->mutex);
-    database->watched_in = 0;
-    database->confirmed_ms = 0;
+    stop_watching_(database);
     pthread_mutex_unlock(&database->mutex);
   }
   pthread_mutex_unlock(&server->mutex);
@@ -151,7 +162,7 @@ static gsq_watched *collect(gsq_watcher *watcher, size_t *count, int64_t *stalen
     pthread_mutex_lock(&database->mutex);
     if (database->watchers > 0) {
       watched[(*count)++] =
-          (gsq_watched){.database = database->id, .have_version = gsq_database_have(database)};
+          (gsq_watched){.database = database->id, .have = gsq_database_have_(database)};
       database->watched_in = watcher->number;
       *staleness_ms = least(*staleness_ms, database->least_staleness_ms);
     }

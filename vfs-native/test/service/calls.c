@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#define MARK 0x0102030405060708
+
 static uint8_t page_bytes[3][512];
 static const gsq_id database = {"database-id-...."}, stage = {"stage-id-......."},
                     commit = {"commit-id-......"};
@@ -180,7 +182,7 @@ static void answer_refresh(builder *b) {
 static int call_refresh(gsq_channel *channel, int64_t deadline_ms, gsq_error *error) {
   gsq_page_client it = client(channel);
   const gsq_refresh_request request = {
-      .database = database, .have_version = 7, .floor_version = 6, .read_delegation_ms = 90};
+      .database = database, .have = {7, MARK}, .floor_version = 6, .read_delegation_ms = 90};
   gsq_refresh_answer answer;
   int code = gsq_refresh(&it, &request, &answer, deadline_ms, error);
   if (code == GSQ_OK && (answer.changes.count != 2 || answer.read_delegation_ms != 80)) {
@@ -193,6 +195,7 @@ static int call_refresh(gsq_channel *channel, int64_t deadline_ms, gsq_error *er
 static const char *problem_refresh(const uint8_t *data, size_t size) {
   WANT(database_problem(data, size) == NULL);
   WANT(IS_UINT(3, 7) && IS_UINT(4, 6) && IS_UINT(5, 90));
+  WANT(IS_UINT(6, MARK));
   return NULL;
 }
 
@@ -206,6 +209,7 @@ static int call_read(gsq_channel *channel, int64_t deadline_ms, gsq_error *error
   for (uint32_t i = 0; i < 20; i++) ranges[i] = (gsq_page_range){2 * i + 1, 1};
   gsq_read_request request = {.database = database,
                               .version = 7,
+                              .mark = MARK,
                               .page_size = 512,
                               .ranges = ranges,
                               .range_count = 20,
@@ -222,6 +226,7 @@ static const char *problem_read(const uint8_t *data, size_t size) {
   gsq_field range;
   WANT(database_problem(data, size) == NULL);
   WANT(IS_UINT(3, 7) && IS_ID(5, stage) && IS_UINT(6, 99) && IS_UINT(7, 1));
+  WANT(IS_UINT(8, MARK));
   WANT(find(data, size, 4, 19, &range));
   WANT(is_uint(range.data, range.size, 1, 39) && is_uint(range.data, range.size, 2, 1));
   return NULL;
@@ -238,7 +243,8 @@ static void answer_lease(builder *b) {
 static int call_lease(gsq_channel *channel, int64_t deadline_ms, gsq_error *error) {
   gsq_page_client it = client(channel);
   gsq_lease_answer answer;
-  int code = gsq_acquire_lease(&it, &database, 7, 1, 100, 6, &answer, deadline_ms, error);
+  const gsq_have have = {7, MARK};
+  int code = gsq_acquire_lease(&it, &database, &have, 1, 100, 6, &answer, deadline_ms, error);
   if (code == GSQ_OK && answer.changes.count != 2) code = GSQ_UNKNOWN;
   if (code == GSQ_OK) gsq_changes_free(&answer.changes);
   return code;
@@ -247,6 +253,7 @@ static int call_lease(gsq_channel *channel, int64_t deadline_ms, gsq_error *erro
 static const char *problem_lease(const uint8_t *data, size_t size) {
   WANT(database_problem(data, size) == NULL);
   WANT(IS_UINT(3, 7) && IS_UINT(4, 1) && IS_UINT(5, 100) && IS_UINT(6, 6));
+  WANT(IS_UINT(7, MARK));
   return NULL;
 }
 

@@ -240,10 +240,11 @@ static void test_open_database(void) {
 }
 
 static uint32_t delegated_ms; /* by the last one */
+static uint64_t have_mark;    /* in the next ones */
 
 static int refresh(uint64_t have, gsq_snapshot *head, gsq_changes *changes) {
   uint8_t *data = exact(b.size);
-  const gsq_refresh_request request = {.have_version = have, .read_delegation_ms = 100};
+  const gsq_refresh_request request = {.have = {have, have_mark}, .read_delegation_ms = 100};
   gsq_refresh_answer answer;
   int code = gsq_decode_refresh(data, b.size, &request, &answer, &error);
   *head = answer.head;
@@ -266,7 +267,8 @@ static void test_refresh(void) {
     CHECK(head.version == 9 && head.page_size == 4096 && head.page_count == 10);
     CHECK(!changes.all && changes.count == 4 && memcmp(changes.pages, good, sizeof good) == 0);
     gsq_changes_free(&changes);
-    CHECK_INT(GSQ_BAD_ANSWER, refresh(10, &head, &changes)); /* it went back */
+    CHECK_INT(GSQ_OK, refresh(10, &head, &changes)); /* it went back */
+    CHECK(changes.other_history && changes.all && changes.count == 0 && !changes.pages);
   }
   start();
   b_snapshot(&b, 1, 9, 4096, 10);
@@ -313,9 +315,54 @@ static void test_refresh(void) {
   CHECK_INT(GSQ_BAD_ANSWER, refresh(7, &head, &changes));
 }
 
-static int lease(uint64_t have, int any, gsq_lease_answer *out) {
+/* The fields of a snapshot, and its mark. */
+static void marked_snapshot(uint32_t number, uint64_t version, uint64_t mark) {
+  builder snapshot = {0};
+  b_uint(&snapshot, 1, version);
+  b_uint(&snapshot, 2, 512);
+  b_uint(&snapshot, 3, 1);
+  b_fixed64(&snapshot, 4, mark);
+  b_bytes(&b, number, snapshot.bytes, snapshot.size);
+}
+
+static void test_histories(void) {
+  CASE("a head with another mark, or below what there was, is of another history");
+  static const struct {
+    uint64_t have, have_mark, head, head_mark;
+    int other;
+  } cases[] = {
+      {9, 5, 9, 5, 0}, {9, 5, 9, 6, 1}, {9, 0, 9, 6, 0}, {9, 5, 9, 0, 0},
+      {8, 5, 9, 6, 0}, {9, 5, 8, 5, 1}, {9, 0, 8, 0, 1},
+  };
+  gsq_snapshot head;
+  gsq_changes changes;
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    start();
+    marked_snapshot(1, cases[i].head, cases[i].head_mark);
+    have_mark = cases[i].have_mark;
+    CHECK_INT(GSQ_OK, refresh(cases[i].have, &head, &changes));
+    CHECK_INT(cases[i].other, changes.other_history);
+    CHECK_INT((long long)cases[i].head_mark, (long long)head.mark);
+    if (cases[i].other) CHECK(changes.all);
+  }
+  have_mark = 0;
+
+  CASE("or if the server says so");
+  start();
+  b_snapshot(&b, 1, 9, 4096, 10);
+  b_bytes(&b, 2, "\x18\x01\x12\x01\x07", 5);
+  CHECK_INT(GSQ_OK, refresh(7, &head, &changes));
+  CHECK(changes.other_history && changes.all && changes.count == 0 && !changes.pages);
+  start();
+  b_snapshot(&b, 1, 9, 4096, 10);
+  b_bytes(&b, 2, "\x1a\x01\x07", 3); /* of another type */
+  CHECK_INT(GSQ_BAD_ANSWER, refresh(7, &head, &changes));
+}
+
+static int lease(uint64_t have_version, int any, gsq_lease_answer *out) {
   uint8_t *data = exact(b.size);
-  int code = gsq_decode_lease(data, b.size, have, any, out, &error);
+  const gsq_have have = {have_version, have_mark};
+  int code = gsq_decode_lease(data, b.size, &have, any, out, &error);
   free(data);
   if (code != GSQ_OK) CHECK(!out->changes.pages);
   return code;
@@ -337,7 +384,9 @@ static void test_lease(void) {
   CHECK(out.outcome == GSQ_LEASE_GRANTED && out.epoch == 3 && out.head.version == 7);
   CHECK(!out.changes.all);
   CHECK_INT(GSQ_BAD_ANSWER, lease(6, 0, &out));
-  CHECK_INT(GSQ_BAD_ANSWER, lease(8, 1, &out));
+  CHECK_INT(GSQ_BAD_ANSWER, lease(8, 0, &out));
+  CHECK_INT(GSQ_OK, lease(8, 1, &out)); /* it went back */
+  CHECK(out.changes.other_history && out.changes.all);
   CHECK_INT(GSQ_OK, lease(6, 1, &out));
   CHECK(out.changes.all); /* it does not say what changed */
   b_changes(&b, 4, 0, 1, changed, 2);
@@ -358,7 +407,20 @@ static void test_lease(void) {
   lease_answer(3, 0, 8);
   CHECK_INT(GSQ_OK, lease(7, 0, &out));
   CHECK_INT(GSQ_LEASE_HEAD_MOVED, out.outcome);
-  CHECK_INT(GSQ_BAD_ANSWER, lease(8, 0, &out));
+  CHECK_INT(GSQ_BAD_ANSWER, lease(8, 0, &out)); /* it is there */
+  CHECK_INT(GSQ_OK, lease(9, 0, &out));         /* it went back */
+  CHECK_INT(GSQ_LEASE_HEAD_MOVED, out.outcome);
+  for (uint64_t outcome = 1; outcome <= 3; outcome += 2) {
+    start();
+    b_uint(&b, 1, outcome);
+    b_uint(&b, 2, 3);
+    marked_snapshot(3, 7, 5);
+    have_mark = 6; /* so the head is not at what there was */
+    CHECK_INT(outcome == 1 ? GSQ_BAD_ANSWER : GSQ_OK, lease(7, 0, &out));
+    have_mark = 5;
+    CHECK_INT(outcome == 1 ? GSQ_OK : GSQ_BAD_ANSWER, lease(7, 0, &out));
+    have_mark = 0;
+  }
   lease_answer(0, 3, 7);
   CHECK_INT(GSQ_BAD_ANSWER, lease(7, 0, &out));
   lease_answer(4, 3, 7);
@@ -554,8 +616,10 @@ static void test_watch(void) {
   CHECK_INT(7, event.from_version);
   CHECK(!event.changes.all && event.changes.count == 3 && event.changes.pages[2] == 300);
   gsq_changes_free(&event.changes);
+  CHECK(!event.changes.other_history);
   head_moved(9, 7, 4096);
-  CHECK_INT(GSQ_BAD_ANSWER, watch(&event));
+  CHECK_INT(GSQ_OK, watch(&event));
+  CHECK(event.changes.other_history && event.changes.all && !event.changes.pages);
   head_moved(7, 9, 4095);
   CHECK_INT(GSQ_BAD_ANSWER, watch(&event));
   CHECK(event.changes.pages == NULL);
@@ -666,6 +730,7 @@ int main(void) {
   test_keep_alive();
   test_open_database();
   test_refresh();
+  test_histories();
   test_lease();
   test_commit();
   test_commit_group();

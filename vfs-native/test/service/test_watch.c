@@ -64,8 +64,8 @@ static int run(watch *self, const h2_script *scripts, int count, int wake_fd,
   gsq_channel_options options = {
       .url = self->server.url, .connect_timeout_ms = 2000, .max_message_bytes = 4 << 20};
   CHECK_INT(GSQ_OK, gsq_channel_new(&options, &self->client.channel, error));
-  static const gsq_watched databases[] = {{{"database-1......"}, 300},
-                                          {{"database-2......"}, 0}};
+  static const gsq_watched databases[] = {{{"database-1......"}, {300, 0x0102030405060708}},
+                                          {{"database-2......"}, {0, 0}}};
   const gsq_watch_request request = {.databases = databases,
                                      .count = 2,
                                      .confirm_every_ms = 70,
@@ -103,8 +103,8 @@ static void it_says_what_is_watched(void) {
   CHECK_INT(0, self.requests_at_first_turn);
   CHECK_STR("/grpsqlite.v1.PageStore/Watch", self.server.path);
   static const uint8_t want[] =
-      "\0\0\0\0\x3f\x0a\x10session-id-.....\x12\x15\x0a\x10"
-      "database-1......\x10\xac\2\x12\x12\x0a\x10"
+      "\0\0\0\0\x48\x0a\x10session-id-.....\x12\x1e\x0a\x10"
+      "database-1......\x10\xac\2\x19\x08\7\6\5\4\3\2\1\x12\x12\x0a\x10"
       "database-2......\x18\x46";
   CHECK_INT(sizeof want - 1, self.server.body_size);
   CHECK(self.server.body_size == sizeof want - 1 &&

@@ -37,25 +37,47 @@ static const void *content(uint32_t page, uint64_t version, uint8_t *to) {
 }
 
 static inline gsq_snapshot at(uint64_t version) {
-  return (gsq_snapshot){.version = version, .page_size = PAGE_SIZE, .page_count = PAGES};
+  return (gsq_snapshot){
+      .version = version, .page_size = PAGE_SIZE, .page_count = PAGES, .mark = 1000 + version};
 }
 
 static inline gsq_disk_cache *open_at(uint64_t head) {
   gsq_error error = {0};
-  gsq_disk_cache *cache = gsq_disk_cache_open(disk_folder, MIB, &id, head, &error);
+  const gsq_snapshot seen = at(head);
+  gsq_disk_cache *cache = gsq_disk_cache_open(disk_folder, MIB, &id, &seen, &error);
   if (!CHECK(cache)) fprintf(stderr, "  %s\n", error.message);
   return cache;
+}
+
+static inline gsq_have have_at(uint64_t version) {
+  const gsq_snapshot snapshot = at(version);
+  return (gsq_have){.version = version, .mark = snapshot.mark};
+}
+
+static inline uint64_t known(gsq_disk_cache *cache) {
+  gsq_have have;
+  gsq_disk_cache_have(cache, &have);
+  return have.version;
+}
+
+/* All pages changed; or none, as far as anybody says. */
+static inline void learn_of(gsq_disk_cache *cache, uint64_t from, uint64_t to, int all) {
+  const gsq_have have = have_at(from);
+  const gsq_snapshot head = at(to);
+  gsq_disk_cache_learn(cache, &have, &head, all, NULL, 0);
 }
 
 /* What a Refresh answers. */
 static inline void learn(gsq_disk_cache *cache, uint64_t to) {
   uint32_t pages[PAGES];
-  const uint64_t known = gsq_disk_cache_version(cache), from = known < to ? known : to;
+  const gsq_snapshot head = at(to);
+  gsq_have have;
   size_t count = 0;
+  gsq_disk_cache_have(cache, &have);
   for (uint32_t page = 1; page <= PAGES; page++) {
-    if (from < to && written_at(page, to) > from) pages[count++] = page;
+    if (have.version < to && written_at(page, to) > have.version) pages[count++] = page;
   }
-  gsq_disk_cache_learn(cache, from, to, 0, pages, count);
+  gsq_disk_cache_learn(cache, &have, &head, 0, pages, count);
 }
 
 static inline void put(gsq_disk_cache *cache, uint32_t page, uint64_t version) {

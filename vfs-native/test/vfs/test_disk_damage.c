@@ -104,9 +104,8 @@ static shared *common;
 static void work(uint64_t seed) {
   uint64_t random = seed;
   while (!atomic_load(&common->done)) {
-    gsq_error error = {0};
     uint64_t head = atomic_load(&common->head);
-    gsq_disk_cache *cache = gsq_disk_cache_open(disk_folder, MIB, &id, head, &error);
+    gsq_disk_cache *cache = open_at(head);
     if (!cache) continue; /* someone was killed with the lock just now, or has it */
     atomic_fetch_add(&common->lives, 1);
     for (int i = 0; i < 30; i++) {

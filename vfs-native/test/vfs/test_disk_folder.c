@@ -23,7 +23,8 @@ static void the_file_stays_within_its_limit(void) {
   CASE("the file never grows beyond the limit, and what was written last is mostly there");
   gsq_error error = {0};
   disk_empty_folder();
-  gsq_disk_cache *cache = gsq_disk_cache_open(disk_folder, 2 * MIB, &id, 1, &error);
+  gsq_disk_cache *cache =
+      gsq_disk_cache_open(disk_folder, 2 * MIB, &id, &(gsq_snapshot){.version = 1}, &error);
   const gsq_snapshot one = at(1);
   uint8_t bytes[PAGE_SIZE];
   uint64_t from;
@@ -36,7 +37,7 @@ static void the_file_stays_within_its_limit(void) {
   off_t on_disk;
   CHECK(size_of("pages", &on_disk) <= 2 * MIB);
   CHECK(on_disk <= 2 * MIB + 4096);
-  cache = gsq_disk_cache_open(disk_folder, 2 * MIB, &id, 1, &error);
+  cache = gsq_disk_cache_open(disk_folder, 2 * MIB, &id, &(gsq_snapshot){.version = 1}, &error);
   int last = 0;
   for (uint32_t page = 8192 - 1000; page <= 8192; page++) {
     last += gsq_disk_cache_get(cache, page, &one, bytes, &from);
@@ -45,7 +46,7 @@ static void the_file_stays_within_its_limit(void) {
   gsq_disk_cache_close(cache);
 
   CASE("with a lower limit it shrinks");
-  cache = gsq_disk_cache_open(disk_folder, MIB, &id, 1, &error);
+  cache = gsq_disk_cache_open(disk_folder, MIB, &id, &(gsq_snapshot){.version = 1}, &error);
   CHECK(size_of("pages", NULL) <= MIB);
   gsq_disk_cache_close(cache);
 }
@@ -72,7 +73,8 @@ static void databases_are_forgotten(void) {
     gsq_id other;
     const uint64_t words[2] = {random_next(&random), random_next(&random)};
     memcpy(&other, words, sizeof other);
-    gsq_disk_cache_close(gsq_disk_cache_open(disk_folder, MIB, &other, 1, &error));
+    gsq_disk_cache_close(
+        gsq_disk_cache_open(disk_folder, MIB, &other, &(gsq_snapshot){.version = 1}, &error));
     opened++;
   }
   CHECK(opened < 2000);
@@ -90,7 +92,7 @@ static void databases_are_forgotten(void) {
 
 static void cannot_be_used(const char *path, const char *why) {
   gsq_error error = {0};
-  CHECK(!gsq_disk_cache_open(path, MIB, &id, 1, &error));
+  CHECK(!gsq_disk_cache_open(path, MIB, &id, &(gsq_snapshot){.version = 1}, &error));
   CHECK_HAS(why, error.message);
   CHECK_HAS(path, error.message);
 }
@@ -102,7 +104,8 @@ static void unusable_folders(void) {
   gsq_error error = {0};
   struct stat is;
   snprintf(path, sizeof path, "%s/made", disk_folder);
-  gsq_disk_cache *cache = gsq_disk_cache_open(path, MIB, &id, 1, &error);
+  gsq_disk_cache *cache =
+      gsq_disk_cache_open(path, MIB, &id, &(gsq_snapshot){.version = 1}, &error);
   CHECK(cache);
   CHECK(stat(path, &is) == 0 && (is.st_mode & 0777) == 0700);
   gsq_disk_cache_close(cache);
@@ -129,7 +132,7 @@ static void unusable_folders(void) {
 
   CASE("a folder that is removed under way, or emptied, is only a cache that is lost");
   snprintf(path, sizeof path, "%s/made", disk_folder);
-  cache = gsq_disk_cache_open(path, MIB, &id, 10, &error);
+  cache = gsq_disk_cache_open(path, MIB, &id, &(gsq_snapshot){.version = 10}, &error);
   put_all(cache, 10);
   disk_empty(path);
   CHECK_INT(0, rmdir(path));
@@ -137,11 +140,11 @@ static void unusable_folders(void) {
   learn(cache, 12);
   gsq_disk_cache_close(cache);
   CHECK(stat(path, &is) != 0);
-  cache = gsq_disk_cache_open(path, MIB, &id, 12, &error);
+  cache = gsq_disk_cache_open(path, MIB, &id, &(gsq_snapshot){.version = 12}, &error);
   CHECK_INT(0, held(cache, 12));
   put_all(cache, 12);
   gsq_disk_cache_close(cache);
-  cache = gsq_disk_cache_open(path, MIB, &id, 12, &error);
+  cache = gsq_disk_cache_open(path, MIB, &id, &(gsq_snapshot){.version = 12}, &error);
   CHECK_INT(PAGES, held(cache, 12));
   gsq_disk_cache_close(cache);
   disk_empty(path);
@@ -197,13 +200,13 @@ static void a_stopped_process_stops_nobody(void) {
   gsq_disk_cache_close(cache);
   CHECK(gsq_now_ms() - before_ms < 5000);
   cache = open_at(12);
-  CHECK_INT(10, gsq_disk_cache_version(cache));
+  CHECK_INT(10, known(cache));
   gsq_disk_cache_close(cache);
   gsq_error error = {0};
   const gsq_id other = {{8}};
-  CHECK(!gsq_disk_cache_open(disk_folder, MIB, &other, 1, &error));
+  CHECK(!gsq_disk_cache_open(disk_folder, MIB, &other, &(gsq_snapshot){.version = 1}, &error));
   close(fd);
-  cache = gsq_disk_cache_open(disk_folder, MIB, &other, 1, &error);
+  cache = gsq_disk_cache_open(disk_folder, MIB, &other, &(gsq_snapshot){.version = 1}, &error);
   CHECK(cache);
   gsq_disk_cache_close(cache);
 }

@@ -3,15 +3,15 @@
 #include "vfs/disk_known.h"
 #include "vfs/random.h"
 
-#define LEARN(known, from, to, ...)                                          \
-  gsq_known_learn((known), (from), (to), 0, (const uint32_t[]){__VA_ARGS__}, \
+#define LEARN(known, from, to, ...)                                             \
+  gsq_known_learn((known), (from), (to), 0, 0, (const uint32_t[]){__VA_ARGS__}, \
                   sizeof((const uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t))
 
 static void an_image_holds_until_its_page_changes(void) {
   CASE(
       "an image is known to hold up to where changes are known, unless its page is among them");
   gsq_known known = {0};
-  gsq_known_restart(&known, 10);
+  gsq_known_restart(&known, 10, 0);
   CHECK_INT(10, gsq_known_until(&known, 1, 10));
   CHECK(LEARN(&known, 10, 12, 3, 5));
   CHECK_INT(12, gsq_known_until(&known, 1, 10));
@@ -38,10 +38,13 @@ static void an_image_holds_until_its_page_changes(void) {
   CHECK_INT(10, gsq_known_until(&known, 1, 10));
 
   CASE("after a change of all pages nothing older holds");
-  CHECK(gsq_known_learn(&known, 22, 30, 1, NULL, 0));
+  CHECK(gsq_known_learn(&known, 22, 30, 7, 1, NULL, 0));
+  CHECK_INT(7, (long long)known.mark);
   CHECK_INT(22, gsq_known_until(&known, 7, 22));
   CHECK_INT(30, gsq_known_until(&known, 7, 30));
-  CHECK(gsq_known_learn(&known, 30, 31, 0, NULL, 0));
+  CHECK(gsq_known_learn(&known, 30, 31, 8, 0, NULL, 0));
+  CHECK(!gsq_known_learn(&known, 30, 31, 9, 0, NULL, 0));
+  CHECK_INT(8, (long long)known.mark);
   CHECK_INT(31, gsq_known_until(&known, 7, 30));
   gsq_known_free(&known);
 }
@@ -51,7 +54,7 @@ static void high_pages_share(void) {
       "pages beyond the room share entries: a change of one counts for both, whenever room "
       "grew");
   gsq_known known = {0};
-  gsq_known_restart(&known, 0);
+  gsq_known_restart(&known, 0, 0);
   CHECK(LEARN(&known, 0, 1, 2));
   CHECK(LEARN(&known, 1, 2, 1000));
   CHECK_INT(0, gsq_known_until(&known, 2, 0));
@@ -83,7 +86,7 @@ static void random_histories(uint64_t seed) {
     for (int p = 1; p <= PAGES; p++) changed_at[v][p] = random_below(&random, 40) == 0;
   }
   gsq_known known = {0};
-  gsq_known_restart(&known, random_below(&random, 20));
+  gsq_known_restart(&known, random_below(&random, 20), 0);
   uint64_t held = 0, all_told = 0;
   while (known.through < VERSIONS) {
     const uint64_t from =
@@ -98,7 +101,7 @@ static void random_histories(uint64_t seed) {
       for (uint64_t v = from + 1; v <= to; v++) changed |= changed_at[v][p];
       if (changed) pages[count++] = p;
     }
-    gsq_known_learn(&known, from, to, 0, pages, count);
+    gsq_known_learn(&known, from, to, 0, 0, pages, count);
     for (uint32_t p = 1; p <= PAGES; p++) {
       const uint64_t seen = random_below(&random, (uint32_t)known.through + 1);
       const uint64_t until = gsq_known_until(&known, p, seen);

@@ -32,19 +32,25 @@ static int look(gsq_disk_cache *cache, uint64_t version) {
   return count;
 }
 
+/* Of all pages, the third one changed. */
+static void learn(gsq_disk_cache *cache, const gsq_snapshot *to) {
+  gsq_have have;
+  gsq_disk_cache_have(cache, &have);
+  gsq_disk_cache_learn(cache, &have, to, 0, (const uint32_t[]){3}, 1);
+}
+
 static void live(void) {
   gsq_error error = {0};
   uint8_t bytes[1024];
   for (uint64_t version = 1; version <= 3; version++) {
-    gsq_disk_cache *cache = gsq_disk_cache_open(disk_folder, MIB, &id, version, &error);
+    const gsq_snapshot at = {.version = version, .page_size = 1024, .page_count = PAGES};
+    gsq_disk_cache *cache = gsq_disk_cache_open(disk_folder, MIB, &id, &at, &error);
     if (!cache) {
       CHECK(alloc_fault_hits() > 0);
       continue;
     }
-    const uint64_t known = gsq_disk_cache_version(cache);
-    gsq_disk_cache_learn(cache, known, version, 0, (const uint32_t[]){3}, 1);
+    learn(cache, &at);
     look(cache, version);
-    const gsq_snapshot at = {.version = version, .page_size = 1024, .page_count = PAGES};
     for (uint32_t page = 1; page <= PAGES; page++) {
       fill(bytes, page, page == 3 ? version : 1);
       gsq_disk_cache_put(cache, page, page == 3 ? version : 1, &at, 1, bytes);
@@ -62,10 +68,11 @@ static void sweep(int forever) {
     hits = alloc_fault_hits();
     alloc_fault_at(0, 0);
     gsq_error error = {0};
-    gsq_disk_cache *cache = gsq_disk_cache_open(disk_folder, MIB, &id, 3, &error);
+    const gsq_snapshot at = {.version = 3, .page_size = 1024, .page_count = PAGES};
+    gsq_disk_cache *cache = gsq_disk_cache_open(disk_folder, MIB, &id, &at, &error);
     CHECK(cache);
     /* What is known may be older, but then it is asked for. */
-    gsq_disk_cache_learn(cache, gsq_disk_cache_version(cache), 3, 0, (const uint32_t[]){3}, 1);
+    learn(cache, &at);
     const int count = look(cache, 3);
     if (hits == 0) CHECK_INT(PAGES, count);
     gsq_disk_cache_close(cache);

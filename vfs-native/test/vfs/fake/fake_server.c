@@ -238,7 +238,19 @@ static void free_stage(stage *s) {
 }
 
 static gsq_snapshot snapshot_at(const database *d, uint64_t at) {
-  return (gsq_snapshot){at, d->versions[at].page_size, d->versions[at].page_count};
+  return (gsq_snapshot){.version = at,
+                        .page_size = d->versions[at].page_size,
+                        .page_count = d->versions[at].page_count,
+                        .mark = at > 0 ? gsq_mark_of(&d->versions[at].commit) : 0};
+}
+
+/* Whether what a client has is not the version of that number here. */
+static int is_of_other_history(const database *d, const gsq_have *have) {
+  if (have->version > d->head) return 1;
+  if (have->version < d->oldest) return 0; /* nobody knows */
+  const gsq_snapshot seen = {.version = have->version, .mark = have->mark};
+  const gsq_snapshot there = snapshot_at(d, have->version);
+  return gsq_is_other(&seen, &there);
 }
 
 static const image *page_at(const database *d, uint32_t number, uint64_t at) {
@@ -462,15 +474,16 @@ int gsq_open_database(const gsq_page_client *client, const gsq_open_request *req
 }
 
 /* A list that may have duplicates would break the interface's promise, hence the marks. */
-static void collect_changes(const database *d, uint64_t have, gsq_changes *out) {
+static void collect_changes(const database *d, const gsq_have *have, gsq_changes *out) {
   unsigned char *marks = calloc(d->page_room + 1, 1);
   memset(out, 0, sizeof *out);
-  out->all = have < d->oldest;
-  for (uint64_t v = have + 1; v <= d->head && !out->all; v++) {
+  out->other_history = is_of_other_history(d, have);
+  out->all = have->version < d->oldest || out->other_history;
+  for (uint64_t v = have->version + 1; v <= d->head && !out->all; v++) {
     for (size_t i = 0; i < d->versions[v].count; i++) marks[d->versions[v].pages[i]] = 1;
   }
   out->pages = malloc((d->page_room + 1) * sizeof *out->pages);
-  for (uint32_t n = 1; n < d->page_room; n++) {
+  for (uint32_t n = 1; n < d->page_room && !out->all; n++) {
     if (marks[n]) out->pages[out->count++] = n;
   }
   free(marks);
@@ -495,13 +508,13 @@ static int names(const stream *it, const database *d) {
   return 0;
 }
 
-static void tell_head(const database *d, uint64_t have) {
+static void tell_head(const database *d, const gsq_have *have) {
   for (int i = 0; i < MAX_STREAMS; i++) {
     if (!names(&streams[i], d) || watching != FAKE_WATCHES) continue;
     gsq_watch_event event = {.kind = GSQ_WATCH_HEAD_MOVED,
                              .database = d->id,
                              .head = snapshot_at(d, d->head),
-                             .from_version = have};
+                             .from_version = have->version};
     collect_changes(d, have, &event.changes);
     tell(&streams[i], &event);
   }
@@ -523,7 +536,7 @@ static int refresh(const gsq_page_client *client, const gsq_refresh_request *req
   out->head = snapshot_at(d, d->head);
   out->read_delegation_ms = delegation(request->read_delegation_ms);
   gsq_changes_free(&out->changes);
-  collect_changes(d, request->have_version, &out->changes);
+  collect_changes(d, &request->have, &out->changes);
   return GSQ_OK;
 }
 
@@ -538,7 +551,9 @@ static int read_pages(const gsq_page_client *client, const gsq_read_request *req
   NEED(client, s, d, &request->database);
   last_accept_lz4 = request->accept_lz4;
   if (request->version < d->oldest) return refuse(error, GSQ_OUT_OF_RANGE, "SNAPSHOT_TOO_OLD");
-  if (request->version > d->head) return refuse(error, GSQ_OUT_OF_RANGE, "NO_SUCH_VERSION");
+  if (is_of_other_history(d, &(gsq_have){request->version, request->mark})) {
+    return refuse(error, GSQ_OUT_OF_RANGE, "NO_SUCH_VERSION");
+  }
   const stage *st = NULL;
   if (request->stage) {
     st = find_stage(&client->session, request->stage);
@@ -624,8 +639,9 @@ int gsq_page_rest_take(gsq_page_rest *rest, gsq_page_fn on_page, void *arg) {
   return more;
 }
 
-static int acquire(const gsq_page_client *client, const gsq_id *id, uint64_t have, int at_any,
-                   uint32_t wait_ms, uint64_t floor, gsq_lease_answer *out, gsq_error *error) {
+static int acquire(const gsq_page_client *client, const gsq_id *id, const gsq_have *have,
+                   int at_any, uint32_t wait_ms, uint64_t floor, gsq_lease_answer *out,
+                   gsq_error *error) {
   NEED(client, s, d, id);
   raise_floor(s, d, floor);
   gsq_changes_free(&out->changes);
@@ -644,7 +660,7 @@ static int acquire(const gsq_page_client *client, const gsq_id *id, uint64_t hav
   const int ours = d->held && same_id(&d->holder, &client->session);
   if (d->held && !ours) {
     out->outcome = GSQ_LEASE_HELD;
-  } else if (have != d->head && !at_any) {
+  } else if ((have->version != d->head || is_of_other_history(d, have)) && !at_any) {
     out->outcome = GSQ_LEASE_HEAD_MOVED;
   } else {
     out->outcome = GSQ_LEASE_GRANTED;
@@ -657,12 +673,12 @@ static int acquire(const gsq_page_client *client, const gsq_id *id, uint64_t hav
   return GSQ_OK;
 }
 
-int gsq_acquire_lease(const gsq_page_client *client, const gsq_id *id, uint64_t have_version,
+int gsq_acquire_lease(const gsq_page_client *client, const gsq_id *id, const gsq_have *have,
                       int at_any_version, uint32_t wait_ms, uint64_t floor_version,
                       gsq_lease_answer *out, int64_t deadline_ms, gsq_error *error) {
   memset(out, 0, sizeof *out);
   SERVE(FAKE_ACQUIRE_LEASE,
-        acquire(client, id, have_version, at_any_version, wait_ms, floor_version, out, error));
+        acquire(client, id, have, at_any_version, wait_ms, floor_version, out, error));
 }
 
 static void drop_stages_of(const gsq_id *owner, const gsq_id *id) {
@@ -856,7 +872,7 @@ static uint64_t apply(const gsq_commit_request *request, looked *l) {
   }
   if (l->st) free_stage(l->st);
   d->head = next;
-  tell_head(d, next - 1);
+  tell_head(d, &(gsq_have){.version = next - 1});
   last_commit_pages = l->count;
   raise_floor(l->s, d, request->floor_version);
   return next;
@@ -917,9 +933,8 @@ static int watches(const gsq_page_client *client, const gsq_watch_request *reque
                  .wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
   for (size_t i = 0; i < request->count; i++) {
     const database *d = find_database(&request->databases[i].database);
-    if (d && d->head > request->databases[i].have_version) {
-      tell_head(d, request->databases[i].have_version);
-    }
+    const gsq_have *have = &request->databases[i].have;
+    if (d && (d->head > have->version || is_of_other_history(d, have))) tell_head(d, have);
   }
   *out = it;
   return GSQ_OK;
@@ -1247,6 +1262,23 @@ void fake_take_lease(const char *name) {
     drop_stages_of(&d->holder, &d->id);
     d->held = 0;
   }
+  pthread_mutex_unlock(&mutex);
+}
+
+void fake_go_back(const char *name, uint64_t to) {
+  pthread_mutex_lock(&mutex);
+  database *d = find_name(name);
+  for (uint32_t n = 1; n < d->page_room; n++) {
+    while (d->pages[n] && d->pages[n]->version > to) {
+      image *newest = d->pages[n];
+      d->pages[n] = newest->older;
+      free(newest->data);
+      free(newest);
+    }
+  }
+  for (uint64_t v = to + 1; v <= d->head; v++) free(d->versions[v].pages);
+  d->head = to;
+  d->held = 0;
   pthread_mutex_unlock(&mutex);
 }
 

@@ -75,6 +75,9 @@ void fake_restart(void);
 void fake_move(void);
 /* Takes the lease of a database away, as after a TTL, without telling. */
 void fake_take_lease(const char *name);
+/* Puts back an older copy of the database: versions above this one were never there. fake_restart is part
+** of it. */
+void fake_go_back(const char *name, uint64_t to);
 /* Makes `to` a copy of the head of `from`: its content at version 0, all pages of version 0. */
 void fake_fork(const char *from, const char *to);
 /* Keeps versions from this one on only; what changed before is not known any more. */
