@@ -320,15 +320,25 @@ static int is_read_(void *arg, uint64_t from, uint64_t to) {
   return 0;
 }
 
+static void ask_next_(gsq_database *database) {
+  database->lease_held = 0;
+  database->confirmed_ms = 0;
+  database->delegated_until_ms = 0;
+}
+
+void gsq_database_ask_next(gsq_database *database) {
+  pthread_mutex_lock(&database->mutex);
+  ask_next_(database);
+  pthread_mutex_unlock(&database->mutex);
+}
+
 /* The server went on from an older copy of its data. */
 static void begin_other_history_(gsq_database *database, const gsq_snapshot *head) {
   gsq_page_cache_clear(database->cache, head->version);
   if (database->disk) gsq_disk_cache_forget(database->disk);
   database->head = *head;
   database->history++;
-  database->lease_held = 0;
-  database->confirmed_ms = 0;
-  database->delegated_until_ms = 0;
+  ask_next_(database);
 }
 
 /* Whether it is of the cache on disk alone that the server was told. */

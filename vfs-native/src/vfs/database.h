@@ -204,6 +204,8 @@ void gsq_database_committed(gsq_database *database, gsq_pin *pin, const gsq_snap
                             const gsq_page_ref *pages, size_t page_count);
 /* A commit was refused because the lease or the head is not what we thought. */
 void gsq_database_lease_lost(gsq_database *database);
+/* The server does not have what it had: whoever begins a transaction asks it, whatever was promised. */
+void gsq_database_ask_next(gsq_database *database);
 /* Nobody knows whether a commit was applied: forget the cache and use the epoch no more. */
 void gsq_database_doubt(gsq_database *database);
 

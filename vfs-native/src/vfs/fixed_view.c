@@ -116,12 +116,12 @@ int gsq_fixed_open(gsq_server *server, const gsq_settings *settings, const gsq_m
   if (to.is_new) {
     to.database->seen_in = attempts.session;
     gsq_database_use_disk(to.database, settings, &to.answer.database, &to.answer.snapshot);
-    confirm_disk(to.database, &view->snapshot, deadline_ms);
   }
   pthread_mutex_lock(&server->mutex);
   link_view(to.database, view);
   if (to.is_new) gsq_database_link_(to.database, &to.answer.database);
   pthread_mutex_unlock(&server->mutex);
+  if (to.is_new) confirm_disk(to.database, &view->snapshot, deadline_ms);
   /* Who opened the session again meanwhile did not know of this view. */
   if (attempts.session != atomic_load(&server->session)) {
     code = gsq_server_tell_views(server, deadline_ms, error);

@@ -92,7 +92,9 @@ static int fetch(gsq_database *database, const gsq_snapshot *at, const gsq_page_
   do {
     code = gsq_read_pages(&server->client, &request, on_page, arg, rest, deadline_ms, error);
   } while (code != GSQ_OK && gsq_server_again(server, &attempts, deadline_ms, error));
-  return code == GSQ_OK ? GSQ_OK : error->code;
+  if (code == GSQ_OK) return GSQ_OK;
+  if (gsq_error_is(error, "NO_SUCH_VERSION")) gsq_database_ask_next(database);
+  return error->code;
 }
 
 static int pass_over(void *arg, uint32_t number, uint64_t version, int asked,
