@@ -326,7 +326,7 @@ int gsq_database_reserve(gsq_database *database, gsq_pin *pin, uint32_t wait_ms,
   const int after_others = is_draining_(database) && pin->intends_until_ms == 0;
   if (database->reserved != pin && (database->reserved || after_others)) {
     *outcome = GSQ_HELD_HERE;
-  } else if (gsq_is_other(&pin->snapshot, &database->head) ||
+  } else if (pin->snapshot.version != database->head.version ||
              gsq_database_is_past(database, pin)) {
     *outcome = GSQ_SNAPSHOT_OLD; /* a head never comes back */
   } else {

@@ -31,24 +31,13 @@ static int64_t least(int64_t a, int64_t b) {
 
 /* What it says. */
 
-static void stop_watching_(gsq_database *database) {
-  database->watched_in = 0;
-  database->confirmed_ms = 0;
-}
-
 static void on_head_moved(gsq_server *server, const gsq_watch_event *event) {
   pthread_mutex_lock(&server->mutex);
   for (gsq_database *database = server->databases; database; database = database->next) {
     if (memcmp(&database->id, &event->database, sizeof database->id) != 0) continue;
     pthread_mutex_lock(&database->mutex);
-    if (event->changes.other_history) {
-      /* The next transaction asks, and finds out with what it has. */
-      stop_watching_(database);
-      database->delegated_until_ms = 0;
-    } else {
-      const gsq_have from = {.version = event->from_version};
-      gsq_database_learn_(database, &from, &event->head, &event->changes, 0);
-    }
+    const gsq_have from = {.version = event->from_version};
+    gsq_database_learn_(database, &from, &event->head, &event->changes, 0);
     pthread_mutex_unlock(&database->mutex);
   }
   pthread_mutex_unlock(&server->mutex);
@@ -77,7 +66,8 @@ static void on_dropped(const gsq_watcher *watcher, const gsq_id *id) {
   for (gsq_database *database = server->databases; database; database = database->next) {
     if (memcmp(&database->id, id, sizeof *id) != 0) continue;
     pthread_mutex_lock(&database->mutex);
-    stop_watching_(database);
+    database->watched_in = 0;
+    database->confirmed_ms = 0;
     pthread_mutex_unlock(&database->mutex);
   }
   pthread_mutex_unlock(&server->mutex);

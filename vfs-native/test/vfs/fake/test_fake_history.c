@@ -124,6 +124,38 @@ static void within_a_transaction(void) {
   }
 }
 
+static void within_one_beside_another_writer(void) {
+  CASE("nor does one whose base has the number of the head, and the process the lease");
+  begin();
+  write_some(5);
+  sqlite3 *db = sql_open("main.db");
+  SQL_OK(db, "BEGIN IMMEDIATE; UPDATE t SET a = 7 WHERE id = 1");
+  replace(5);
+  sqlite3 *beside = sql_open("main.db");
+  for (int i = 0; i < 2; i++) CHECK_INT(SQLITE_BUSY, sql_run(beside, "BEGIN IMMEDIATE"));
+  CHECK(sql_run(db, "COMMIT") != SQLITE_OK);
+  sql_run(db, "ROLLBACK");
+  CHECK_STR("5000", sql_get(db, SUM));
+  SQL_OK(db, "UPDATE t SET a = 0");
+  CHECK_STR("0", sql_get(beside, SUM));
+  sqlite3_close(beside);
+  sqlite3_close(db);
+}
+
+static void who_wrote_what_was_lost(void) {
+  CASE(
+      "who wrote the last of the lost versions finds out too, once its lease may be another's");
+  begin();
+  fake_set_ttl_ms(900);
+  sqlite3 *db = sql_open("main.db");
+  for (int i = 1; i <= 5; i++) SQL_OK(db, "UPDATE t SET a = a + 1 WHERE id = 20");
+  CHECK_STR("5", sql_get(db, SUM));
+  replace(5);
+  AWAIT(strcmp("5000", sql_get(db, SUM)) == 0);
+  CHECK_STR("ok", sql_get(db, "PRAGMA integrity_check"));
+  sqlite3_close(db);
+}
+
 static void fixed_versions(void) {
   CASE(
       "a version that was opened is not read on from the other history; opened again, it is "
@@ -151,6 +183,28 @@ static void fixed_versions(void) {
   }
 }
 
+static int is_unasked(sqlite3 *db) {
+  fake_reset_counts();
+  sql_get(db, SUM);
+  return fake_calls(FAKE_REFRESH) == 0;
+}
+
+static void who_may_be_behind(void) {
+  CASE("one that begins without asking, and is told nothing, fails once at most");
+  begin();
+  write_some(5);
+  sqlite3 *db = sql_open("file:main.db?max_staleness_ms=60000");
+  CHECK_STR("0", sql_get(db, "SELECT a FROM t WHERE id = 1"));
+  CHECK(is_unasked(db));
+  sqlite3_close(db);
+  db = sql_open("file:main.db?max_staleness_ms=60000");
+  CHECK_STR("0", sql_get(db, "SELECT a FROM t WHERE id = 1"));
+  replace(5);
+  CHECK(strncmp("error", sql_get(db, SUM), 5) == 0);
+  CHECK_STR("5000", sql_get(db, SUM));
+  sqlite3_close(db);
+}
+
 static void a_watcher(void) {
   CASE("one that begins without asking finds out, and is told of the heads that follow");
   EACH(i) {
@@ -164,6 +218,7 @@ static void a_watcher(void) {
     AWAIT(strcmp(thousands(heads[i]), sql_get(db, SUM)) == 0);
     CHECK_STR("ok", sql_get(db, "PRAGMA integrity_check"));
     AWAIT(fake_streams_with("main.db") == 1);
+    AWAIT((fake_confirm(UINT64_MAX), is_unasked(db)));
     sqlite3 *other = sql_open("file:main.db?token=other");
     SQL_OK(other, "UPDATE t SET a = 0");
     sqlite3_close(other);
@@ -199,6 +254,40 @@ static void the_cache_on_disk(void) {
       sqlite3_close(db);
     }
   }
+}
+
+static void the_cache_on_disk_beside_a_writer(void) {
+  CASE("that what is on disk is of another history does not hide what is new");
+  begin();
+  disk_empty_folder();
+  char uri[300];
+  snprintf(uri, sizeof uri, "file:main.db?cache_dir=%s&cache_dir_mb=16", disk_folder);
+  sqlite3 *db = sql_open(uri);
+  write_some(5);
+  CHECK_STR("5", sql_get(db, SUM));
+  sqlite3_close(db);
+  replace(7);
+  db = sql_open(uri);
+  sqlite3 *other = sql_open("file:main.db?token=other");
+  SQL_OK(other, "UPDATE t SET a = 500 WHERE id = 99");
+  CHECK_STR("7500", sql_get(db, SUM));
+  sqlite3_close(other);
+  sqlite3_close(db);
+
+  CASE("a read delegation does not keep it from asking what to take from the disk");
+  begin();
+  disk_empty_folder();
+  db = sql_open(uri);
+  CHECK_STR("0", sql_get(db, SUM));
+  sqlite3_close(db);
+  write_some(5);
+  fake_set_delegation_ms(60000);
+  fake_reset_counts();
+  db = sql_open(uri);
+  CHECK_STR("5", sql_get(db, SUM));
+  CHECK(fake_calls(FAKE_READ_PAGES) < 20);
+  CHECK_INT(1, fake_calls(FAKE_REFRESH));
+  sqlite3_close(db);
 }
 
 static void a_fixed_version_and_the_cache_on_disk(void) {
@@ -251,9 +340,13 @@ int main(void) {
   a_reader();
   a_writer();
   within_a_transaction();
+  within_one_beside_another_writer();
+  who_wrote_what_was_lost();
+  who_may_be_behind();
   fixed_versions();
   a_watcher();
   the_cache_on_disk();
+  the_cache_on_disk_beside_a_writer();
   a_fixed_version_and_the_cache_on_disk();
   an_unwritten_fork();
   disk_remove_folder();
