@@ -128,9 +128,11 @@ static void within_one_beside_another_writer(void) {
   CASE("nor does one whose base has the number of the head, and the process the lease");
   begin();
   write_some(5);
+  fake_set_ttl_ms(600);
   sqlite3 *db = sql_open("main.db");
   SQL_OK(db, "BEGIN IMMEDIATE; UPDATE t SET a = 7 WHERE id = 1");
   replace(5);
+  await_time(gsq_now_ms() + 700);
   sqlite3 *beside = sql_open("main.db");
   for (int i = 0; i < 2; i++) CHECK_INT(SQLITE_BUSY, sql_run(beside, "BEGIN IMMEDIATE"));
   CHECK(sql_run(db, "COMMIT") != SQLITE_OK);
@@ -270,6 +272,9 @@ static void the_cache_on_disk_beside_a_writer(void) {
   db = sql_open(uri);
   sqlite3 *other = sql_open("file:main.db?token=other");
   SQL_OK(other, "UPDATE t SET a = 500 WHERE id = 99");
+  char head[30];
+  snprintf(head, sizeof head, "%llu", (unsigned long long)fake_head("main.db"));
+  CHECK_STR(head, sql_get(db, "PRAGMA grpsqlite_version"));
   CHECK_STR("7500", sql_get(db, SUM));
   sqlite3_close(other);
   sqlite3_close(db);
