@@ -9,6 +9,7 @@ import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.DatabaseInfo;
 import dev.grpsqlite.server.spi.LeaseState;
 import dev.grpsqlite.server.spi.PageImage;
+import dev.grpsqlite.server.spi.PageSet;
 import dev.grpsqlite.server.spi.SessionId;
 import dev.grpsqlite.server.spi.Snapshot;
 import dev.grpsqlite.server.spi.SnapshotPins;
@@ -21,6 +22,7 @@ import java.time.Clock;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collection;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.Iterator;
@@ -58,6 +60,9 @@ final class MemoryDatabase {
 
   /** Page numbers in the log's entries behind the oldest version: 8 MiB at most. */
   private static final long LOG_PAGES = 1 << 20;
+
+  /** Some of those that changed: bounds what is taken at once. */
+  private static final int PAGES_AT_ONCE = 256;
 
   /** Sessions die, so a database need not hold the stages of very many transactions. */
   private static final int STAGES = 1000;
@@ -424,7 +429,7 @@ final class MemoryDatabase {
   private void collect() {
     long pinned = Math.min(head.number(), pins.oldestPinned(id));
     if (pinned > oldest) {
-      log.subMap(oldest, false, pinned, true).values().forEach(this::collect);
+      dropOlderImages(logged(pinned).snapshot, log.subMap(oldest, false, pinned, true).values());
       oldest = pinned;
     }
     while (log.size() > LOG_VERSIONS && log.firstKey() < oldest) {
@@ -443,32 +448,45 @@ final class MemoryDatabase {
     }
   }
 
-  /** Drops what no version from this one on has. */
-  private void collect(Version version) {
-    long count = version.snapshot.pageCount();
-    long[] pages = version.pages;
-    if (pages != null) {
-      logPages += pages.length;
-      for (long page : pages) {
-        for (Image image = images[(int) page]; image != null; image = image.older) {
-          if (image.page.version() <= version.number()) {
-            image.older = null;
-          }
-        }
+  /**
+   * Drops what no version from this one on has. Looks once at each page, however many of the
+   * versions wrote it: a reader that is long at work leaves very many, with as many images.
+   *
+   * @param collected the versions since the last time, up to this one
+   */
+  private void dropOlderImages(Snapshot from, Collection<Version> collected) {
+    PageSet changed = new PageSet();
+    for (Version version : collected) {
+      if (version.pages != null) {
+        logPages += version.pages.length;
+        changed.addAll(version.pages);
+      }
+      for (long page = version.snapshot.pageCount() + 1; page <= version.pageCountBefore; page++) {
+        changed.add(page);
       }
     }
-    for (long page = count + 1; page <= version.pageCountBefore; page++) {
-      int slot = (int) page;
-      Image image = images[slot];
-      if (image != null && image.page.version() <= version.number()) {
-        images[slot] = null;
-        continue;
+    long[] some = changed.above(0, PAGES_AT_ONCE);
+    while (some.length > 0) {
+      for (long page : some) {
+        dropOlderImages(from, (int) page);
       }
-      for (; image != null; image = image.older) {
-        if (image.older != null && image.older.page.version() <= version.number()) {
-          image.older = null;
-        }
-      }
+      some = changed.above(some[some.length - 1], PAGES_AT_ONCE);
+    }
+  }
+
+  private void dropOlderImages(Snapshot from, int page) {
+    Image newer = null;
+    Image image = images[page];
+    while (image != null && image.page.version() > from.version()) {
+      newer = image;
+      image = image.older;
+    }
+    if (image != null && page <= from.pageCount()) {
+      image.older = null;
+    } else if (newer != null) {
+      newer.older = null;
+    } else {
+      images[page] = null;
     }
   }
 
