@@ -140,6 +140,15 @@ final class VersionedDatabase {
 
   DatabaseInfo info() {
     checkExists();
+    return described();
+  }
+
+  /** Empty if it was dropped, though it was found by its name just before. */
+  Optional<DatabaseInfo> infoIfThere() {
+    return dropped ? Optional.empty() : Optional.of(described());
+  }
+
+  private DatabaseInfo described() {
     long oldestVersion = oldest; // before the head, which is never below it
     Version head = log.head();
     return new DatabaseInfo(

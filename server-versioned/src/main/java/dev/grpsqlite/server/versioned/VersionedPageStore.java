@@ -127,7 +127,8 @@ final class VersionedPageStore implements PageStore {
 
   @Override
   public CompletableFuture<Optional<DatabaseInfo>> find(String name) {
-    return answer(() -> Optional.ofNullable(byName.get(name)).map(VersionedDatabase::info));
+    return answer(
+        () -> Optional.ofNullable(byName.get(name)).flatMap(VersionedDatabase::infoIfThere));
   }
 
   @Override
@@ -158,8 +159,8 @@ final class VersionedPageStore implements PageStore {
           boolean fromPrefix = compareUtf8(after, prefix) < 0;
           return byName.tailMap(fromPrefix ? prefix : after, fromPrefix).values().stream()
               .takeWhile(database -> database.name().startsWith(prefix))
+              .flatMap(database -> database.infoIfThere().stream())
               .limit(limit)
-              .map(VersionedDatabase::info)
               .toList();
         });
   }
