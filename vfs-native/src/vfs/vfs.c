@@ -38,6 +38,13 @@ static const char *unsupported(const char *name) {
   if (sqlite3_uri_boolean(name, "nolock", 0)) {
     return "nolock=1: transactions need locks here; leave it out";
   }
+  /* SQLite tells those that share by their names alone: whoever opens such a name, with whatever server,
+  ** token or version, has what the first one opened. */
+  const char *cache = sqlite3_uri_parameter(name, "cache");
+  if (cache && strcmp(cache, "shared") == 0) {
+    return "cache=shared: SQLite would take databases of one name for one, whatever their "
+           "server and version; leave it out, connections share their pages without it";
+  }
   return NULL;
 }
 

@@ -295,6 +295,7 @@ static void names_and_parameters_are_checked(void) {
       {"file:main.db?at=2026-01-31T10:00:00Z&version=3", "give one of them"},
       {"file:main.db?version=3&mode=rw", "must be ro"},
       {"file:main.db?nolock=1", "nolock"},
+      {"file:main.db?cache=shared", "cache=shared"},
       {"file:main.db?mode=rw", "NO_SUCH_DATABASE"},
       {"file:main.db?mode=ro", "NO_SUCH_DATABASE"},
   };
