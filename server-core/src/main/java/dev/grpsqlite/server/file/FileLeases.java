@@ -136,11 +136,15 @@ final class FileLeases {
             });
   }
 
+  /** Fails with NOT_OWNER before anything is released. */
   CompletableFuture<Void> release(FileLease lease, Caller owner) {
-    // If the server restarted since, the session is not there and the lease is given back here.
-    return store
-        .releaseLease(lease.database(), lease.session(), lease.epoch())
-        .handle((released, error) -> lease.session())
-        .thenCompose(id -> sessions.close(id, owner.identity()));
+    return sessions
+        .close(lease.session(), owner.identity())
+        // If the server restarted since, the session is not there and the lease is given back here.
+        .thenCompose(
+            closed ->
+                store
+                    .releaseLease(lease.database(), lease.session(), lease.epoch())
+                    .exceptionally(error -> null));
   }
 }

@@ -728,6 +728,33 @@ public abstract class AccessContract {
                 .build()));
   }
 
+  /** A refusal that has done it all the same would be none. */
+  @Test
+  void whoIsRefusedToCloseALeaseHasNotReleasedIt() throws Exception {
+    ByteString database = makeDatabase(NAME);
+    openSession("alicealice", id(1));
+    AcquireLeaseResponse granted =
+        (AcquireLeaseResponse)
+            call(
+                    "alicealice",
+                    "grpsqlite.v1.PageStore/AcquireLease",
+                    AcquireLeaseRequest.newBuilder()
+                        .setSessionId(id(1))
+                        .setDatabaseId(database)
+                        .build())
+                .get(0);
+    String lease =
+        HexFormat.of().formatHex(id(1).toByteArray())
+            + "%016x".formatted(granted.getEpoch())
+            + HexFormat.of().formatHex(database.toByteArray());
+    CloseRequest close = CloseRequest.newBuilder().setLeaseId(lease).setFileName(NAME).build();
+    String holder = leaseHolder(database);
+    assertEquals("NOT_ALLOWED", refusal("bobbob", "grpc_vfs.Grpsqlite/Close", close));
+    assertEquals(holder, leaseHolder(database));
+    assertEquals("", refusal("alicealice", "grpc_vfs.Grpsqlite/Close", close));
+    assertEquals("", leaseHolder(database));
+  }
+
   /** Its allow lines stay, and so does whoever has another token of the same identity. */
   @Test
   void whatATokenOpenedEndsWithTheToken() throws Exception {
