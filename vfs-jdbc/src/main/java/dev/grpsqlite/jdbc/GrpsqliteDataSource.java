@@ -70,8 +70,9 @@ public final class GrpsqliteDataSource implements DataSource {
 
   /** The same for another database at the same server. */
   public GrpsqliteDataSource withDatabase(String name) {
-    if (name.isEmpty()) {
-      throw new IllegalArgumentException("a database has a name");
+    String wrong = Target.problemOfName(name);
+    if (!wrong.isEmpty()) {
+      throw new IllegalArgumentException(wrong);
     }
     return new GrpsqliteDataSource(target.withDatabase(name));
   }

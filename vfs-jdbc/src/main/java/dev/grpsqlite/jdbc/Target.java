@@ -87,11 +87,11 @@ record Target(
     int question = rest.indexOf('?');
     String place = question < 0 ? rest : rest.substring(0, question);
     int slash = place.indexOf('/');
+    if (place.substring(0, slash < 0 ? place.length() : slash).indexOf('@') >= 0) {
+      throw hasUser();
+    }
     if (slash < 0) {
       throw problem("the URL names no database: " + PREFIX + "//" + place + "/DATABASE");
-    }
-    if (place.substring(0, slash).indexOf('@') >= 0) {
-      throw problem("a URL has no user; give the token as a property, or as ?token=");
     }
     Map<String, String> given = new LinkedHashMap<>();
     if (question >= 0) {
@@ -117,6 +117,10 @@ record Target(
     if (database.isEmpty()) {
       throw problem("the URL names no database: " + PREFIX + "//HOST[:PORT]/DATABASE");
     }
+    String wrong = problemOfName(database);
+    if (!wrong.isEmpty()) {
+      throw problem(wrong);
+    }
     given.remove("user");
     String password = given.remove(PASSWORD);
     if (password != null && !password.isEmpty()) {
@@ -127,6 +131,7 @@ record Target(
     Map<String, String> sqlite = new TreeMap<>();
     for (Map.Entry<String, String> each : given.entrySet()) {
       if (OF_VFS.contains(each.getKey())) {
+        checkValue(each.getKey(), each.getValue());
         vfs.put(each.getKey(), each.getValue());
       } else if (OF_SQLITE.contains(each.getKey())) {
         sqlite.put(each.getKey(), each.getValue());
@@ -142,10 +147,44 @@ record Target(
     return new Target(server, database, vfs, sqlite);
   }
 
+  /** SQLite, which reads the URI before the VFS does, ends a value at a NUL. */
+  private static void checkValue(String name, String value) throws SQLException {
+    if (value.indexOf('\0') >= 0) {
+      throw problem("the value of " + name + " has a NUL in it");
+    }
+    if (name.equals("mode") && value.equals("memory")) {
+      throw problem("mode=memory would be a database in memory, not one at the server");
+    }
+  }
+
+  /** Why SQLite would open something else by this name; empty if it would not. */
+  static String problemOfName(String database) {
+    if (database.isEmpty()) {
+      return "a database has a name";
+    }
+    if (database.indexOf('\0') >= 0) {
+      return "a database's name has no NUL in it";
+    }
+    if (database.equals(":memory:")) {
+      return "what is called :memory: SQLite keeps in memory, not at the server";
+    }
+    if (!StandardCharsets.UTF_8.newEncoder().canEncode(database)) {
+      return "a database's name is Unicode, and half of a surrogate pair is not";
+    }
+    return "";
+  }
+
+  private static SQLException hasUser() {
+    return problem("a URL has no user; give the token as a property, or as ?token=");
+  }
+
   private static @Nullable String server(String authority, Map<String, String> given)
       throws SQLException {
     String server = given.remove(SERVER);
     String tls = given.remove(TLS);
+    if (server != null && !server.startsWith("unix:") && server.indexOf('@') >= 0) {
+      throw hasUser();
+    }
     if (tls != null && !tls.equals("true") && !tls.equals("false")) {
       throw problem("tls= is true or false");
     }

@@ -57,10 +57,30 @@ class TargetTest {
         "//h/a.db?tokn=secret",
         "//h/a.db?secret",
         "//h/a.db?token=secret%",
+        "//me:secret@h",
+        "///a.db?server=http://me:secret@h",
+        "//h/a.db?token=secret%00",
+        "//h/a.db?mode=memory",
       })
   void whatIsWrongIsSaidWithoutSecrets(String url) {
     SQLException e = assertThrows(SQLException.class, () -> parse(url));
     assertTrue(!String.valueOf(e.getMessage()).contains("secret"), e.toString());
+  }
+
+  /** SQLite takes a NUL for the end, and one name for a database in memory. */
+  @ParameterizedTest
+  @ValueSource(strings = {"a%00b", "a.db%00", ":memory:", ""})
+  void aNameThatWouldOpenSomethingElseIsRefused(String name) throws SQLException {
+    assertThrows(SQLException.class, () -> parse("//h/" + name));
+    GrpsqliteDataSource other = GrpsqliteDataSource.of("jdbc:grpsqlite://h/a.db");
+    String decoded = name.replace("%00", "\0");
+    assertThrows(IllegalArgumentException.class, () -> other.withDatabase(decoded));
+  }
+
+  @Test
+  void aNameThatIsNoUnicodeIsRefused() {
+    GrpsqliteDataSource other = GrpsqliteDataSource.of("jdbc:grpsqlite://h/a.db");
+    assertThrows(IllegalArgumentException.class, () -> other.withDatabase("\uD800"));
   }
 
   @Test
