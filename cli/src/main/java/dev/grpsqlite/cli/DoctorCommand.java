@@ -108,6 +108,9 @@ final class DoctorCommand implements Callable<Integer> {
               List.of(
                   "sqlite3",
                   "-batch",
+                  // Not the user's own, which may print something, or set how rows are shown.
+                  "-init",
+                  "/dev/null",
                   "-cmd",
                   ".load \"" + Home.library() + "\"",
                   ":memory:",

@@ -129,7 +129,7 @@ final class Main implements Runnable {
     CommandLine line = commandLine(Arrays.asList(arguments));
     LOGGING.await();
     line.setCaseInsensitiveEnumValuesAllowed(true)
-        .setParameterExceptionHandler((e, given) -> usageError(e))
+        .setParameterExceptionHandler(this::usageError)
         .setExecutionExceptionHandler((e, command, result) -> failed(e));
     return line.execute(arguments);
   }
@@ -148,7 +148,9 @@ final class Main implements Runnable {
     return line;
   }
 
-  private int usageError(ParameterException e) {
+  private int usageError(ParameterException e, String[] given) {
+    // What is wrong may stand before it, and nothing behind that was looked at.
+    json |= Arrays.stream(given).takeWhile(word -> !word.equals("--")).anyMatch("--json"::equals);
     // What was typed may have a token in it.
     String message = String.valueOf(e.getMessage()).lines().findFirst().orElse("");
     return report(
@@ -199,7 +201,9 @@ final class Main implements Runnable {
 
   @Override
   public void run() {
-    commandLine(List.of()).usage(err);
+    if (!json) {
+      commandLine(List.of()).usage(err);
+    }
     throw new Refusal(Kind.USAGE, "name a command");
   }
 

@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
@@ -55,9 +56,16 @@ final class TargetFile implements AutoCloseable {
         FileChannel.open(part, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE));
   }
 
+  /** A link that leads nowhere is there, too; and a device or a pipe would be gone. */
   private static void refuseIfThere(Path path, boolean replace) {
-    if (!replace && Files.exists(path)) {
+    if (!Files.exists(path, LinkOption.NOFOLLOW_LINKS)) {
+      return;
+    }
+    if (!replace) {
       throw new Refusal(Kind.IN_THE_WAY, path + " exists already; --replace overwrites it");
+    }
+    if (Files.exists(path) && !Files.isRegularFile(path)) {
+      throw new Refusal(Kind.USAGE, path + " is no file that could be overwritten");
     }
   }
 

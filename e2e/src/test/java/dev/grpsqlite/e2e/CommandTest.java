@@ -146,6 +146,67 @@ class CommandTest {
     assertTrue(ill.out().contains("\"ok\": false"), ill.toString());
   }
 
+  /** Wherever {@code --json} stands. */
+  @Test
+  void wrongUsageIsSaidInJsonToo() throws Exception {
+    for (List<String> line :
+        List.of(
+            List.of("--json"),
+            List.of("history", "x", "--limit", "abc", "--json"),
+            List.of("export", "x", "y", "--version=z", "--json"))) {
+      Finished wrong = client.command(line.toArray(new String[0]));
+      assertEquals(2, wrong.exit(), wrong.toString());
+      assertEquals("error kind reason", shape(wrong.err()));
+    }
+  }
+
+  /** Its answer comes too late, at the latest when it is asked for again. */
+  @Test
+  void aRestoreThatIsNotAnsweredMayBeDone() throws Exception {
+    String name = Kind.freshName("unanswered");
+    client.shell(name, "CREATE TABLE t (x);").ok();
+    Finished unknown =
+        client.with("GRPSQLITE_TIMEOUT_MS", "1").command("restore", name, "--version=0", "--json");
+    assertEquals(9, unknown.exit(), unknown.toString());
+    assertEquals("UNKNOWN", value(unknown.err(), "kind"));
+  }
+
+  @Test
+  void anExportOverwritesFilesAlone() throws Exception {
+    String name = Kind.freshName("targets");
+    client.shell(name, "CREATE TABLE t (x);").ok();
+    Path link = Files.createSymbolicLink(folder.resolve("link"), Path.of("nowhere"));
+    assertEquals(5, client.command("export", name, link.toString()).exit());
+    assertTrue(Files.isSymbolicLink(link));
+    Path pipe = folder.resolve("pipe");
+    client.run("", "mkfifo", pipe.toString()).ok();
+    assertEquals(2, client.command("export", "--replace", name, pipe.toString()).exit());
+    assertFalse(Files.isRegularFile(pipe));
+  }
+
+  @Test
+  void namesAreWhatTheyAreWithoutALocale() throws Exception {
+    Client anywhere = client.with("LC_ALL", "C");
+    Path source = folder.resolve("source.db");
+    client.localShell(source, "CREATE TABLE t (x);").ok();
+    String name = Kind.freshName("gr\u00f6\u00dfe");
+    anywhere.command("import", source.toString(), name).ok();
+    assertEquals(name, value(client.command("stat", "--json", name).ok(), "name"));
+  }
+
+  @Test
+  void theDoctorDoesNotMindWhatTheUsersShellShows() throws Exception {
+    Path settings = Files.writeString(folder.resolve("sqliterc"), ".print hello\n.headers on\n");
+    Path program = folder.resolve("bin/sqlite3");
+    Files.createDirectory(program.getParent());
+    String found = client.run("", "bash", "-c", "command -v sqlite3").ok().strip();
+    Files.writeString(program, "#!/bin/sh\nexec " + found + " -init " + settings + " \"$@\"\n");
+    assertTrue(program.toFile().setExecutable(true));
+    String path = program.getParent() + ":" + System.getenv("PATH");
+    assertTrue(
+        client.with("PATH", path).command("doctor").out().contains("ok   extension"), "doctor");
+  }
+
   @Test
   void theDoctorSaysWhatWorks() throws Exception {
     String json = client.command("doctor", "--json").ok();
