@@ -337,6 +337,7 @@ static void begin_other_history_(gsq_database *database, const gsq_snapshot *hea
   gsq_page_cache_clear(database->cache, head->version);
   if (database->disk) gsq_disk_cache_forget(database->disk);
   database->head = *head;
+  database->floor_told = 0;
   database->history++;
   ask_next_(database);
 }
@@ -351,10 +352,6 @@ static int is_of_disk_(const gsq_database *database, const gsq_have *have) {
 
 int gsq_database_learn_(gsq_database *database, const gsq_have *from, const gsq_snapshot *head,
                         const gsq_changes *changes, int64_t known_ms) {
-  if (changes->other_history) {
-    atomic_fetch_add(&database->server->watch_set, 1);
-    gsq_server_wake(database->server);
-  }
   if (changes->other_history && is_of_disk_(database, from)) {
     gsq_disk_cache_forget(database->disk);
     return 0;

@@ -341,6 +341,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
                   delegatedMs ->
                       heads
                           .since(database, have)
+                          .thenApply(move -> begun(session, database, move))
                           .thenApply(
                               move ->
                                   RefreshResponse.newBuilder()
@@ -350,6 +351,14 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
                                       .build()))
               .whenComplete((answer, error) -> forgetViewIfGone(session, database, error));
         });
+  }
+
+  /** Who goes on in another history reads from its head on, whatever floor it told before. */
+  private static Heads.Move begun(Session session, DatabaseId database, Heads.Move move) {
+    if (move.otherHistory()) {
+      session.lowerFloor(database, LIVE_VIEW, move.head().version());
+    }
+    return move;
   }
 
   /** A floor that was told for a database that does not exist is not kept. */
@@ -456,7 +465,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
                     session.checkRoomForLease(database);
                     return leases
                         .acquire(session, database, wish, wait, cancelled)
-                        .thenCompose(answer -> answer(database, answer));
+                        .thenCompose(answer -> answer(session, database, answer));
                   });
         });
   }
@@ -471,7 +480,8 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
     return Duration.ofMillis(millis);
   }
 
-  private CompletableFuture<AcquireLeaseResponse> answer(DatabaseId database, LeaseAnswer answer) {
+  private CompletableFuture<AcquireLeaseResponse> answer(
+      Session session, DatabaseId database, LeaseAnswer answer) {
     Heads.Move move = answer.move();
     if (move == null) {
       return store.head(database).thenApply(head -> notGranted(Outcome.OUTCOME_HELD, head));
@@ -484,7 +494,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
             .setOutcome(Outcome.OUTCOME_GRANTED)
             .setEpoch(answer.state().epoch())
             .setHead(Messages.of(move.head()))
-            .setChanges(Messages.changes(move))
+            .setChanges(Messages.changes(begun(session, database, move)))
             .build());
   }
 

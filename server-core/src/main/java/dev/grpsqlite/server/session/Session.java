@@ -285,11 +285,24 @@ public final class Session {
   }
 
   private void raise(DatabaseId database, ViewState view, long floor) {
+    move(database, view, Math.max(view.floor, floor));
+  }
+
+  /**
+   * Takes a view back to a floor if it has a higher one, which was of a history that the server has
+   * lost: the versions from here on are read, too.
+   */
+  public synchronized void lowerFloor(DatabaseId database, int number, long floor) {
+    ViewState view = viewState(new ViewKey(database, number));
+    move(database, view, Math.min(view.floor, floor));
+  }
+
+  private void move(DatabaseId database, ViewState view, long floor) {
     long before = view.effective();
     view.established = true;
-    view.floor = Math.max(view.floor, floor);
-    if (view.floor != before) {
-      floors.replace(database, before, view.floor);
+    view.floor = floor;
+    if (floor != before) {
+      floors.replace(database, before, floor);
     }
   }
 

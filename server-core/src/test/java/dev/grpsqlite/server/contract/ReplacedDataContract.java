@@ -122,6 +122,10 @@ public abstract class ReplacedDataContract {
   }
 
   private static RefreshResponse refresh(TestClient client, long have, long mark) {
+    return refresh(client, have, mark, 0);
+  }
+
+  private static RefreshResponse refresh(TestClient client, long have, long mark, long floor) {
     return client
         .pages()
         .refresh(
@@ -130,6 +134,7 @@ public abstract class ReplacedDataContract {
                 .setDatabaseId(client.database)
                 .setHaveVersion(have)
                 .setHaveMark(mark)
+                .setFloorVersion(floor)
                 .build());
   }
 
@@ -225,6 +230,26 @@ public abstract class ReplacedDataContract {
       assertFalse(next.getChanges().getOtherHistory());
       assertEquals(List.of(1, 2), next.getChanges().getPagesList());
     }
+  }
+
+  /** It had told that it reads nothing below a version that is lost. */
+  @Test
+  void p6_whoGoesOnReadsTheHeadThatItWasTold() throws Exception {
+    ServedStore served = replaced(Retention.NONE);
+    TestClient writer = writer(served);
+    TestClient reader = client(served);
+    assertOtherHistory(refresh(reader, LOST, marks.get(LOST), LOST).getChanges());
+    for (int i = 0; i < 5; i++) {
+      writer.commit(1, 2);
+      refresh(writer, writer.head, writer.mark, writer.head);
+    }
+    read(reader, COMMON, marks.get(COMMON));
+    refresh(reader, COMMON, marks.get(COMMON), COMMON + 1);
+    writer.commit(1, 2);
+    refused(
+        "SNAPSHOT_TOO_OLD",
+        Status.Code.OUT_OF_RANGE,
+        () -> read(reader, COMMON, marks.get(COMMON)));
   }
 
   /** Nobody can read the version any more whose number is asked about. */

@@ -184,6 +184,10 @@ class SessionTableTest {
     assertEquals(7, table.oldestPinned(DATABASE));
     a.raiseFloor(DATABASE, 0, 2);
     assertEquals(7, table.oldestPinned(DATABASE), "floors only rise");
+    a.lowerFloor(DATABASE, 0, 8);
+    assertEquals(7, table.oldestPinned(DATABASE));
+    a.lowerFloor(DATABASE, 0, 6);
+    assertEquals(6, table.oldestPinned(DATABASE), "but in another history");
     table.close(A, "").join();
     assertEquals(9, table.oldestPinned(DATABASE));
     pass(10_000);
