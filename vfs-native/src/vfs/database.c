@@ -107,6 +107,12 @@ void gsq_database_link_(gsq_database *database, const gsq_id *id) {
   server->databases = database;
 }
 
+gsq_database *gsq_database_by_id_(const gsq_server *server, const gsq_id *id) {
+  gsq_database *database = server->databases;
+  while (database && !gsq_database_is(database, id)) database = database->next;
+  return database;
+}
+
 int gsq_database_unlink_if_unused_(gsq_database *database) {
   if (database->live || database->fixed_views) return 0;
   gsq_database **link = &database->server->databases;
@@ -154,6 +160,7 @@ static void begin_live(gsq_database *database, int is_new, const gsq_open_answer
   if (is_new || answer->snapshot.version >= database->head.version) {
     database->head = answer->snapshot;
   }
+  database->heard_ms = gsq_now_ms();
   delegated_(database, sent_ms, answer->read_delegation_ms);
   pthread_mutex_unlock(&database->mutex);
   pthread_mutex_lock(&server->mutex);
@@ -352,6 +359,7 @@ static int is_of_disk_(const gsq_database *database, const gsq_have *have) {
 
 int gsq_database_learn_(gsq_database *database, const gsq_have *from, const gsq_snapshot *head,
                         const gsq_changes *changes, int64_t known_ms) {
+  database->heard_ms = gsq_now_ms();
   if (changes->other_history && is_of_disk_(database, from)) {
     gsq_disk_cache_forget(database->disk);
     return 0;

@@ -76,6 +76,7 @@ struct gsq_database {
   int committing; /* a commit is under way, which others may see before its answer is here */
   int doubtful;   /* a commit's outcome is unknown: the epoch must not be used again */
   int64_t delegated_until_ms;   /* a read delegation: until then nobody else commits; 0: none */
+  int64_t heard_ms;             /* when something was learnt of its head, or its absence */
   int64_t confirmed_ms;         /* what was acknowledged before that time is known; 0: never */
   int64_t unconfirmed_until_ms; /* what confirms a moment up to this does not count */
   unsigned watchers;            /* connections that have max_staleness_ms, */

@@ -6,6 +6,9 @@
 
 #include "vfs/database.h"
 
+/* Under server->mutex alone: the one that is open and has that id, or NULL. */
+gsq_database *gsq_database_by_id_(const gsq_server *server, const gsq_id *id);
+
 /* The lowest version that anyone here may still read. */
 uint64_t gsq_database_floor_(const gsq_database *database);
 

@@ -81,15 +81,9 @@ void gsq_lease_yield(gsq_database *database) {
   gsq_server_wake(server);
 }
 
-static gsq_database *find_(const gsq_server *server, const gsq_id *id) {
-  gsq_database *database = server->databases;
-  while (database && memcmp(&database->id, id, sizeof *id) != 0) database = database->next;
-  return database;
-}
-
 void gsq_lease_wanted(gsq_server *server, const gsq_id *id, uint64_t epoch) {
   pthread_mutex_lock(&server->mutex);
-  gsq_database *database = find_(server, id);
+  gsq_database *database = gsq_database_by_id_(server, id);
   if (database) {
     pthread_mutex_lock(&database->mutex);
     /* Not of one that went back before; but of one that is being granted this moment. */
@@ -104,7 +98,7 @@ void gsq_lease_wanted(gsq_server *server, const gsq_id *id, uint64_t epoch) {
 
 void gsq_lease_lost(gsq_server *server, const gsq_id *id, uint64_t epoch) {
   pthread_mutex_lock(&server->mutex);
-  gsq_database *database = find_(server, id);
+  gsq_database *database = gsq_database_by_id_(server, id);
   if (database) {
     pthread_mutex_lock(&database->mutex);
     /* Perhaps the answer that grants it has not been looked at yet. */
@@ -136,7 +130,7 @@ static void released(gsq_server *server, const gsq_release *release) {
   server->release_count--;
   memmove(server->releases, server->releases + 1,
           server->release_count * sizeof *server->releases);
-  gsq_database *database = find_(server, &release->database);
+  gsq_database *database = gsq_database_by_id_(server, &release->database);
   if (database) {
     pthread_mutex_lock(&database->mutex);
     if (database->epoch == release->epoch) database->doubtful = 0;
@@ -400,7 +394,7 @@ void gsq_database_lease_lost(gsq_database *database) {
 
 void gsq_database_lease_lost_by_id(gsq_server *server, const gsq_id *id) {
   pthread_mutex_lock(&server->mutex);
-  gsq_database *database = find_(server, id);
+  gsq_database *database = gsq_database_by_id_(server, id);
   if (database) gsq_database_lease_lost(database);
   pthread_mutex_unlock(&server->mutex);
 }

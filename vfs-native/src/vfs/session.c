@@ -2,7 +2,8 @@
 ** The session: opening it, opening it again after the server forgot it, and keeping it alive.
 **
 ** The background thread sends a KeepAlive each third of the TTL, with the floors that rose since
-** the last one that was answered, and the views that were closed; gives leases back (lease.h); and
+** the last one that was answered, and the views that were closed; then asks for the heads of databases that are
+** idle (idle.h); gives leases back (lease.h); and
 ** has the Watch stream, if there is need for one (watch.h), which it leaves for the others as they
 ** are due. It is the only one that calls on the background channel, so that it never waits for a
 ** connection that a transfer occupies.
@@ -19,7 +20,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "vfs/database.h"
+#include "vfs/database_parts.h"
+#include "vfs/idle.h"
 #include "vfs/lease.h"
 #include "vfs/watch.h"
 #include "vfs/views.h"
@@ -111,15 +113,13 @@ static void views_told(gsq_server *server, const gsq_view *views, size_t count) 
   pthread_mutex_lock(&server->mutex);
   for (size_t i = 0; i < count; i++) {
     if (views[i].view != GSQ_LIVE_VIEW) continue;
-    for (gsq_database *database = server->databases; database; database = database->next) {
-      if (memcmp(&database->id, &views[i].database, sizeof database->id) != 0) continue;
-      pthread_mutex_lock(&database->mutex);
-      if (database->floor_told < views[i].floor_version) {
-        database->floor_told = views[i].floor_version;
-      }
-      pthread_mutex_unlock(&database->mutex);
-      break;
+    gsq_database *database = gsq_database_by_id_(server, &views[i].database);
+    if (!database) continue;
+    pthread_mutex_lock(&database->mutex);
+    if (database->floor_told < views[i].floor_version) {
+      database->floor_told = views[i].floor_version;
     }
+    pthread_mutex_unlock(&database->mutex);
   }
   pthread_mutex_unlock(&server->mutex);
 }
@@ -265,6 +265,7 @@ static int64_t tend(void *arg) {
   if (gsq_now_ms() >= it->keep_alive_at_ms) {
     const int64_t wait_ms = keep_alive(server, it->views, it->lost);
     it->keep_alive_at_ms = gsq_now_ms() + wait_ms;
+    gsq_idle_ask(server, gsq_now_ms() + wait_ms / 2);
   }
   gsq_databases_close_late(server);
   const int64_t leases_at_ms = gsq_leases_give_back(server);

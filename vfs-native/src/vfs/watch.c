@@ -33,8 +33,8 @@ static int64_t least(int64_t a, int64_t b) {
 
 static void on_head_moved(gsq_server *server, const gsq_watch_event *event) {
   pthread_mutex_lock(&server->mutex);
-  for (gsq_database *database = server->databases; database; database = database->next) {
-    if (memcmp(&database->id, &event->database, sizeof database->id) != 0) continue;
+  gsq_database *database = gsq_database_by_id_(server, &event->database);
+  if (database) {
     pthread_mutex_lock(&database->mutex);
     const gsq_have from = {.version = event->from_version};
     gsq_database_learn_(database, &from, &event->head, &event->changes, 0);
@@ -63,8 +63,8 @@ static void on_confirmed(const gsq_watcher *watcher, uint64_t elapsed_ms) {
 static void on_dropped(const gsq_watcher *watcher, const gsq_id *id) {
   gsq_server *server = watcher->server;
   pthread_mutex_lock(&server->mutex);
-  for (gsq_database *database = server->databases; database; database = database->next) {
-    if (memcmp(&database->id, id, sizeof *id) != 0) continue;
+  gsq_database *database = gsq_database_by_id_(server, id);
+  if (database) {
     pthread_mutex_lock(&database->mutex);
     database->watched_in = 0;
     database->confirmed_ms = 0;

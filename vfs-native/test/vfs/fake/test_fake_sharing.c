@@ -421,7 +421,7 @@ static void the_background_thread(void) {
   fake_reset_counts();
   CHECK(await(kept_alive));
   CHECK(await(floor_is_two));
-  CHECK_INT(0, fake_calls(FAKE_ANY));
+  CHECK_INT(fake_calls(FAKE_REFRESH), fake_calls(FAKE_ANY)); /* of what is idle */
   sqlite3_close(other);
   CHECK(await(no_view_of_other));
   fake_restart();
@@ -430,6 +430,75 @@ static void the_background_thread(void) {
   CHECK_INT(1, fake_sessions());
   SQL_OK(db, "INSERT INTO t VALUES (2)");
   sqlite3_close(db);
+}
+
+static int kept_alive_more(void) {
+  return fake_calls(FAKE_KEEP_ALIVE) >= 9;
+}
+
+static void who_is_idle_keeps_nothing(void) {
+  CASE(
+      "the floor of a connection that is idle rises with the head, that of one that reads does "
+      "not");
+  fake_reset();
+  fake_set_ttl_ms(300);
+  sqlite3 *writer = sql_open("file:main.db?token=writer");
+  SQL_OK(writer, "CREATE TABLE t(a); INSERT INTO t VALUES (1)");
+  sqlite3 *reader = sql_open("main.db");
+  CHECK_STR("1", sql_get(reader, "SELECT sum(a) FROM t"));
+  for (int i = 0; i < 5; i++) SQL_OK(writer, "INSERT INTO t VALUES (1)");
+  AWAIT(fake_floor("main.db") == fake_head("main.db"));
+
+  SQL_OK(reader, "BEGIN");
+  CHECK_STR("6", sql_get(reader, "SELECT sum(a) FROM t"));
+  const uint64_t read = fake_head("main.db");
+  for (int i = 0; i < 5; i++) SQL_OK(writer, "INSERT INTO t VALUES (1)");
+  fake_reset_counts();
+  CHECK(await(kept_alive_more));
+  CHECK_INT(read, fake_floor("main.db"));
+  CHECK_INT(0, fake_calls(FAKE_REFRESH));
+  CHECK_STR("6", sql_get(reader, "SELECT sum(a) FROM t"));
+  SQL_OK(reader, "COMMIT");
+  AWAIT(fake_floor("main.db") == fake_head("main.db"));
+  CHECK_STR("11", sql_get(reader, "SELECT sum(a) FROM t"));
+  sqlite3_close(reader);
+  sqlite3_close(writer);
+}
+
+#define MANY 6
+
+static int no_floor_lags(void) {
+  for (int i = 0; i < MANY; i++) {
+    char name[20];
+    snprintf(name, sizeof name, "%d.db", i);
+    if (fake_floor(name) != fake_head(name)) return 0;
+  }
+  return 1;
+}
+
+static void many_are_idle(void) {
+  CASE("so of many databases, one after the other, also if one of them is refused");
+  fake_reset();
+  fake_set_ttl_ms(300);
+  sqlite3 *idle[MANY];
+  char uri[60];
+  for (int i = 0; i < MANY; i++) {
+    snprintf(uri, sizeof uri, "file:%d.db?token=writer", i);
+    sqlite3 *writer = sql_open(uri);
+    SQL_OK(writer, "CREATE TABLE t(a)");
+    snprintf(uri, sizeof uri, "%d.db", i);
+    idle[i] = sql_open(uri);
+    CHECK_STR("0", sql_get(idle[i], "SELECT count(*) FROM t"));
+    SQL_OK(writer, "INSERT INTO t VALUES (1)");
+    sqlite3_close(writer);
+  }
+  fake_set_fault((fake_fault){.method = FAKE_REFRESH,
+                              .kind = FAKE_REFUSE,
+                              .code = GSQ_PERMISSION_DENIED,
+                              .reason = "NOT_ALLOWED"});
+  AWAIT(no_floor_lags());
+  CHECK_INT(1, fake_faults());
+  for (int i = 0; i < MANY; i++) sqlite3_close(idle[i]);
 }
 
 static void an_untrusted_lease_is_asked_for_again(void) {
@@ -529,6 +598,8 @@ int main(void) {
       "ATTACH 'file:two.db?token=a' AS two; CREATE TABLE two.u(a)");
   a_refused_commit_is_over();
   the_background_thread();
+  who_is_idle_keeps_nothing();
+  many_are_idle();
   an_untrusted_lease_is_asked_for_again();
   a_lease_of_an_earlier_session_is_not_trusted();
   a_fork_has_content_at_version_0();
