@@ -422,6 +422,7 @@ public abstract class PageServiceContract extends ServedContract {
     }
     AcquireLeaseResponse right = pages().acquireLease(request.setHaveMark(second).build());
     assertEquals(Outcome.OUTCOME_GRANTED, right.getOutcome());
+    assertEquals(writer.epoch + 1, right.getEpoch(), "it was taken for nobody in between");
     assertEquals(changes(), right.getChanges());
     request.setAtAnyVersion(true);
     assertEquals(

@@ -18,12 +18,14 @@ import dev.grpsqlite.server.spi.PageStore;
 import dev.grpsqlite.server.spi.Retention;
 import dev.grpsqlite.server.spi.SnapshotPins;
 import io.grpc.Status;
+import io.grpc.StatusRuntimeException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
@@ -152,6 +154,34 @@ public abstract class ReplacedDataContract {
         .forEachRemaining(part -> assertEquals(1, part.getPagesCount()));
   }
 
+  private static void raiseFloor(TestClient client) {
+    RefreshResponse unused =
+        client
+            .pages()
+            .refresh(
+                RefreshRequest.newBuilder()
+                    .setSessionId(client.session)
+                    .setDatabaseId(client.database)
+                    .setHaveVersion(client.head)
+                    .setFloorVersion(client.head)
+                    .build());
+  }
+
+  private static boolean isReadable(TestClient client, long version) {
+    try {
+      read(client, version, 0);
+      return true;
+    } catch (StatusRuntimeException e) {
+      refused(
+          "SNAPSHOT_TOO_OLD",
+          Status.Code.OUT_OF_RANGE,
+          () -> {
+            throw e;
+          });
+      return false;
+    }
+  }
+
   private static void assertOtherHistory(Changes changes) {
     assertTrue(changes.getAll());
     assertTrue(changes.getOtherHistory());
@@ -221,7 +251,7 @@ public abstract class ReplacedDataContract {
                       TestClient.watched(reader.database, LOST).toBuilder()
                           .setHaveMark(marks.get(LOST)))
                   .build());
-      HeadMoved moved = watch.headMoved();
+      HeadMoved moved = watch.headMovedAtOnce();
       assertOtherHistory(moved.getChanges());
       assertEquals(head, moved.getHead().getVersion());
       writer.commit(1, 2);
@@ -258,6 +288,13 @@ public abstract class ReplacedDataContract {
     TestClient writer = writer(replaced(Retention.NONE));
     for (int i = 0; i < 20; i++) {
       writer.commit(1, 2);
+    }
+    raiseFloor(writer);
+    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
+    while (isReadable(writer, LOST)) {
+      assertTrue(System.nanoTime() < deadline, "nothing is collected");
+      writer.commit(1, 2);
+      raiseFloor(writer);
     }
     for (int have = COMMON + 1; have <= LOST; have++) {
       assertOtherHistory(refresh(writer, have, marks.get(have)).getChanges());

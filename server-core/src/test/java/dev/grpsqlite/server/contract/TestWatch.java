@@ -78,6 +78,13 @@ final class TestWatch extends ClientCall.Listener<WatchResponse> {
     return event;
   }
 
+  /** What comes next is that a head moved. */
+  WatchResponse.HeadMoved headMovedAtOnce() throws InterruptedException {
+    WatchResponse event = next();
+    assertEquals(EventCase.HEAD_MOVED, event.getEventCase());
+    return event.getHeadMoved();
+  }
+
   WatchResponse.HeadMoved headMoved() throws InterruptedException {
     return next(EventCase.HEAD_MOVED).getHeadMoved();
   }

@@ -283,7 +283,7 @@ public abstract class WatchContract extends ServedContract {
     for (long have = 1; have <= 3; have++) {
       TestClient reader = client();
       TestWatch watch = watch(reader, have, mark ^ 1);
-      HeadMoved moved = watch.headMoved();
+      HeadMoved moved = watch.headMovedAtOnce();
       assertEquals(have, moved.getFromVersion());
       assertEquals(2, moved.getHead().getVersion());
       assertEquals(mark, moved.getHead().getMark());
@@ -302,7 +302,7 @@ public abstract class WatchContract extends ServedContract {
     TestClient writer = writer();
     writer.commit(1, 2);
     TestWatch watch = watch(client(), 1, writer.mark + 1);
-    assertTrue(watch.headMoved().getChanges().getOtherHistory());
+    assertTrue(watch.headMovedAtOnce().getChanges().getOtherHistory());
     writer.commit(2);
     HeadMoved moved = watch.headMoved();
     assertEquals(1, moved.getFromVersion());

@@ -2,6 +2,7 @@ package dev.grpsqlite.server.memory;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -16,12 +17,15 @@ import dev.grpsqlite.server.session.ReadDelegations;
 import dev.grpsqlite.server.session.Session;
 import dev.grpsqlite.server.session.SessionLimits;
 import dev.grpsqlite.server.session.SessionTable;
+import dev.grpsqlite.server.spi.Commit;
+import dev.grpsqlite.server.spi.CommitId;
 import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.LeaseState;
 import dev.grpsqlite.server.spi.SessionId;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayDeque;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
@@ -97,6 +101,27 @@ class LeaseRaceTest {
     heldBack.remove().run();
     assertEquals(Outcome.HEAD_MOVED, atHead.join().outcome());
     isTheLease(granted);
+  }
+
+  /** As who waits finds it when the head has moved meanwhile. */
+  @Test
+  void aHeadOfTheNumberWithAnotherMarkIsAnotherHead() {
+    Session a = sessions.open(A, "a", "");
+    long epoch = leases.acquire(a, database, LeaseWish.ANY).join().state().epoch();
+    CommitId id = new CommitId(5, 6);
+    store.commit(new Commit(database, A, epoch, id, 0, 512, 0, null, List.of())).join();
+    leases.release(a, database, epoch).join();
+    Session b = sessions.open(B, "b", "");
+    LeaseAnswer other = leases.acquire(b, database, at(1, 6)).join();
+    assertEquals(Outcome.HEAD_MOVED, other.outcome());
+    assertNull(store.lease(database).join().holder());
+    for (long mark : new long[] {5, 0}) {
+      isTheLease(leases.acquire(b, database, at(1, mark)).join());
+    }
+  }
+
+  private static LeaseWish at(long version, long mark) {
+    return new LeaseWish(Optional.of(new KnownVersion(version, mark)), false);
   }
 
   @Test
