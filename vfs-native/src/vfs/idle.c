@@ -32,7 +32,7 @@ static void insert(idle *all, size_t *count, const idle *one) {
 static size_t collect(gsq_server *server, idle *all) {
   size_t count = 0;
   pthread_mutex_lock(&server->mutex);
-  const int64_t since_ms = gsq_now_ms() - server->info.ttl_ms;
+  const int64_t since_ms = gsq_now_ms() - server->info.ttl_ms / 3;
   for (gsq_database *database = server->databases; database; database = database->next) {
     pthread_mutex_lock(&database->mutex);
     if (is_idle_(database, since_ms)) {

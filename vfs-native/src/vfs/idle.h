@@ -9,7 +9,7 @@
 
 #include "vfs/server.h"
 
-/* Asks for some, those first of which nothing was heard for longest; each at most once in a TTL, and
+/* Asks for some, those first of which nothing was heard for longest; each at most once in a third of the TTL, and
 ** GSQ_MAX_IDLE in one go, so that it costs the same however many are open. Not for longer than half a second in all. */
 #define GSQ_MAX_IDLE 16
 void gsq_idle_ask(gsq_server *server, int64_t deadline_ms);

@@ -10,6 +10,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -60,7 +62,7 @@ final class DataFolder implements AutoCloseable {
     FileChannel lock = null;
     DataFolder folder = null;
     try {
-      Files.createDirectories(path);
+      make(path);
       if (!Files.isReadable(path) || !Files.isWritable(path)) {
         throw refused(path, "it is not readable and writable; give this user access to it", null);
       }
@@ -172,6 +174,26 @@ final class DataFolder implements AutoCloseable {
     return path.resolve("staged");
   }
 
+  /** So that it is there after a loss of power, with the folders that it is in. */
+  private static void make(Path path) throws IOException {
+    List<Path> missing = new ArrayList<>();
+    for (Path each = path.toAbsolutePath();
+        each != null && !Files.exists(each);
+        each = each.getParent()) {
+      missing.add(each);
+    }
+    Files.createDirectories(path);
+    for (Path made : missing) {
+      sync(made.resolveSibling("."));
+    }
+  }
+
+  private static void sync(Path folder) throws IOException {
+    try (FileChannel itself = FileChannel.open(folder)) {
+      itself.force(true);
+    }
+  }
+
   /** Says that there is a database now. */
   void finish() throws StoreOpenException {
     if (!empty) {
@@ -183,9 +205,7 @@ final class DataFolder implements AutoCloseable {
         file.force(true);
       }
       Files.move(unfinished, path.resolve(FORMAT), StandardCopyOption.ATOMIC_MOVE);
-      try (FileChannel itself = FileChannel.open(path)) {
-        itself.force(true);
-      }
+      sync(path);
     } catch (IOException e) {
       throw refused(path, "%s; give this user access to it".formatted(reason(e)), e);
     }

@@ -56,29 +56,42 @@ final class Versions {
           StoreException.Code.NO_SUCH_VERSION,
           "database %s was created at %s, after %s".formatted(state.name, state.createdAt, time));
     }
-    long low = state.oldest; // before the head, which is never below it
-    VersionRecord found = state.head;
-    long high = found.version() - 1;
-    if (isAfter(found, time)) {
-      found = readable(state, low, tier);
-      if (isAfter(found, time)) {
+    while (true) {
+      long oldest = state.oldest; // before the head, which is never below it
+      VersionRecord found = newestUntil(state, time, oldest, tier);
+      if (found != null && found.version() >= state.oldest) {
+        return found;
+      }
+      if (state.oldest == oldest) {
         throw new StoreException(
             StoreException.Code.SNAPSHOT_TOO_OLD,
             "the version of database %s at %s is no longer kept; the oldest is %d"
-                .formatted(state.name, time, low));
+                .formatted(state.name, time, oldest));
       }
-      while (low < high) {
-        long middle = (low + high + 1) >>> 1;
-        VersionRecord record = find(state, middle, tier);
-        if (record != null && isAfter(record, time)) {
-          high = middle - 1;
-        } else {
-          low = middle;
-        }
-      }
-      found = readable(state, low, tier);
+      // Some were collected meanwhile.
     }
-    return found;
+  }
+
+  /** The newest from this version on that was committed by then; null: none, or it is collected. */
+  private @Nullable VersionRecord newestUntil(
+      DatabaseState state, Instant time, long from, Tier tier) throws RocksDBException {
+    VersionRecord head = state.head;
+    if (!isAfter(head, time)) {
+      return head;
+    }
+    long low = from;
+    long high = head.version() - 1;
+    while (low < high) {
+      long middle = (low + high + 1) >>> 1;
+      VersionRecord record = find(state, middle, tier);
+      if (record != null && isAfter(record, time)) {
+        high = middle - 1;
+      } else {
+        low = middle;
+      }
+    }
+    VersionRecord found = find(state, low, tier);
+    return found == null || isAfter(found, time) ? null : found;
   }
 
   private static boolean isAfter(VersionRecord record, Instant time) {

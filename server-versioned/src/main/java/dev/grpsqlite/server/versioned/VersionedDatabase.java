@@ -187,13 +187,25 @@ final class VersionedDatabase {
           Code.NO_SUCH_VERSION,
           name + " was created at " + Instant.ofEpochMilli(createdAtMillis) + ", after " + time);
     }
-    long low = oldest;
-    long high = log.head().number();
-    if (lookUp(low).committedAtMillis() > millis) {
-      throw new StoreException(
-          Code.SNAPSHOT_TOO_OLD,
-          "the version of " + name + " at " + time + " is no longer kept; the oldest is " + low);
+    while (true) {
+      long low = oldest;
+      Version found = newestUntil(millis, low);
+      if (found != null && found.number() >= oldest) {
+        return found.snapshot();
+      }
+      if (oldest == low) {
+        throw new StoreException(
+            Code.SNAPSHOT_TOO_OLD,
+            "the version of " + name + " at " + time + " is no longer kept; the oldest is " + low);
+      }
+      // Some were collected meanwhile.
     }
+  }
+
+  /** The newest from this version on that was committed by then; null: none, or it is collected. */
+  private @Nullable Version newestUntil(long millis, long from) {
+    long low = from;
+    long high = log.head().number();
     while (low < high) {
       long middle = (low + high + 1) >>> 1;
       Version version = log.get(middle);
@@ -203,7 +215,8 @@ final class VersionedDatabase {
         high = middle - 1;
       }
     }
-    return lookUp(low).snapshot();
+    Version found = log.get(low);
+    return found == null || found.committedAtMillis() > millis ? null : found;
   }
 
   List<VersionInfo> history(long below, int limit) {
