@@ -165,6 +165,48 @@ class DiskCacheTest {
     }
   }
 
+  @Test
+  void oneThatWentOnBeyondWhatIsKnownToo() throws Exception {
+    Path home = Files.createDirectory(folder.resolve("server"));
+    Path backup = folder.resolve("backup");
+    try (ServerProcess server = Kind.ROCKSDB.start(home, "--session-ttl-ms", "1500")) {
+      Client plain = new Client(folder, server.url());
+      Client caching = caching(plain);
+      plain.shell(database, FILL).ok();
+      server.kill();
+      copy(home.resolve("data"), backup);
+      server.start();
+      try (Program lives = plain.startPython("session.py", database)) {
+        lives.readTo("--");
+        for (int n = 2; n <= 4; n++) {
+          plain.shell(database, "UPDATE t SET n = " + n + " WHERE id % 7 = " + n + ";").ok();
+        }
+        String lost = ROWS + 286 + 2 * 286 + 3 * 286 + "\n";
+        assertEquals(lost, answer(lives, "SELECT sum(n) FROM t"));
+        scan(caching, ROWS + 286 + 2 * 286 + 3 * 286);
+        server.kill();
+        Folders.delete(home.resolve("data"));
+        copy(backup, home.resolve("data"));
+        server.start();
+        for (int n = 2; n <= 6; n++) {
+          plain.shell(database, "UPDATE t SET n = 9 WHERE id = " + n + ";").ok();
+        }
+        int now = ROWS + 5 * 8;
+        scan(caching, now);
+        assertEquals(now + "\n", answer(lives, "SELECT sum(n) FROM t"));
+        assertEquals("", answer(lives, "UPDATE t SET n = n + 1 WHERE id IN (2, 1000)"));
+        assertEquals("ok\n", answer(lives, "PRAGMA integrity_check"));
+        scan(caching, now + 2);
+        lives.finish().ok();
+      }
+    }
+  }
+
+  private static String answer(Program session, String sql) throws Exception {
+    session.send(sql + "\n");
+    return session.readTo("--");
+  }
+
   private static void copy(Path from, Path to) throws IOException {
     try (Stream<Path> files = Files.walk(from)) {
       for (Path file : files.toList()) {
