@@ -2,9 +2,7 @@
 
 #include "base/clock.h"
 #include "vfs/database_parts.h"
-#include "vfs/lease.h"
 
-/* Others wait for this thread. */
 #define MOST_MS 500
 
 typedef struct idle {
@@ -15,8 +13,8 @@ typedef struct idle {
 /* Under server->mutex and database->mutex: whoever reads is at an older version by right; who has the lease,
 ** or is watching, knows the head. */
 static int is_idle_(const gsq_database *database, int64_t since_ms) {
-  return database->live && !database->pins && !database->watched_in &&
-         !gsq_lease_is_trusted_(database) && database->heard_ms < since_ms;
+  return database->live && !database->pins && !database->watched_in && !database->lease_held &&
+         database->heard_ms < since_ms;
 }
 
 /* Of `all`, by heard_ms, the least of GSQ_MAX_IDLE. */
@@ -29,10 +27,13 @@ static void insert(idle *all, size_t *count, const idle *one) {
   all[at] = *one;
 }
 
-static size_t collect(gsq_server *server, idle *all) {
+/* *deadline_ms: of all calls. */
+static size_t collect(gsq_server *server, idle *all, int64_t *deadline_ms) {
   size_t count = 0;
   pthread_mutex_lock(&server->mutex);
-  const int64_t since_ms = gsq_now_ms() - server->info.ttl_ms / 3;
+  const int64_t now_ms = gsq_now_ms(), since_ms = now_ms - server->info.ttl_ms / 6;
+  const int64_t most_ms = server->info.ttl_ms / 10;
+  *deadline_ms = now_ms + (most_ms < MOST_MS ? most_ms : MOST_MS);
   for (gsq_database *database = server->databases; database; database = database->next) {
     pthread_mutex_lock(&database->mutex);
     if (is_idle_(database, since_ms)) {
@@ -68,18 +69,17 @@ static void learn(gsq_server *server, const idle *one, const gsq_refresh_answer 
   pthread_mutex_unlock(&server->mutex);
 }
 
-void gsq_idle_ask(gsq_server *server, int64_t deadline_ms) {
+void gsq_idle_ask(gsq_server *server) {
   idle all[GSQ_MAX_IDLE];
-  const size_t count = collect(server, all);
-  const int64_t most_ms = gsq_now_ms() + MOST_MS;
-  if (deadline_ms > most_ms) deadline_ms = most_ms;
+  int64_t deadline_ms;
+  const size_t count = collect(server, all, &deadline_ms);
   for (size_t i = 0; i < count && !atomic_load(&server->stopping); i++) {
     gsq_error error = {0};
     gsq_refresh_answer answer;
     const int64_t sent_ms = gsq_now_ms();
     const int code =
         gsq_refresh(&server->background_client, &all[i].request, &answer, deadline_ms, &error);
-    /* The next KeepAlive finds out what there is to be done. */
+    /* The KeepAlive finds out what there is to be done. */
     if (code == GSQ_DEADLINE_EXCEEDED || code == GSQ_UNAVAILABLE ||
         gsq_error_is(&error, "NO_SUCH_SESSION")) {
       return;

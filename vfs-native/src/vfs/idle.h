@@ -9,9 +9,10 @@
 
 #include "vfs/server.h"
 
-/* Asks for some, those first of which nothing was heard for longest; each at most once in a third of the TTL, and
-** GSQ_MAX_IDLE in one go, so that it costs the same however many are open. Not for longer than half a second in all. */
+/* Asks for some, those first of which nothing was heard for longest; each at most once in a sixth of the
+** TTL, and GSQ_MAX_IDLE in one go, so that it costs the same however many are open. Takes half a second, or
+** a tenth of the TTL, at most: what keeps the session waits for it. */
 #define GSQ_MAX_IDLE 16
-void gsq_idle_ask(gsq_server *server, int64_t deadline_ms);
+void gsq_idle_ask(gsq_server *server);
 
 #endif

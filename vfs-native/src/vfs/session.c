@@ -2,8 +2,8 @@
 ** The session: opening it, opening it again after the server forgot it, and keeping it alive.
 **
 ** The background thread sends a KeepAlive each third of the TTL, with the floors that rose since
-** the last one that was answered, and the views that were closed; then asks for the heads of databases that are
-** idle (idle.h); gives leases back (lease.h); and
+** the last one that was answered, and the views that were closed; before it, asks for the heads of databases that
+** are idle (idle.h); gives leases back (lease.h); and
 ** has the Watch stream, if there is need for one (watch.h), which it leaves for the others as they
 ** are due. It is the only one that calls on the background channel, so that it never waits for a
 ** connection that a transfer occupies.
@@ -263,9 +263,9 @@ static int64_t tend(void *arg) {
   if (channel.moves != it->moves) it->keep_alive_at_ms = 0;
   it->moves = channel.moves;
   if (gsq_now_ms() >= it->keep_alive_at_ms) {
+    gsq_idle_ask(server);
     const int64_t wait_ms = keep_alive(server, it->views, it->lost);
     it->keep_alive_at_ms = gsq_now_ms() + wait_ms;
-    gsq_idle_ask(server, gsq_now_ms() + wait_ms / 2);
   }
   gsq_databases_close_late(server);
   const int64_t leases_at_ms = gsq_leases_give_back(server);
