@@ -94,7 +94,7 @@ static enum fake_watching watching;
 static uint32_t delegation_ms;
 static uint32_t last_wait;
 static pthread_cond_t lease_freed = PTHREAD_COND_INITIALIZER; /* or may be */
-static fake_fault fault;
+static fake_fault fault, next_fault;
 static int fault_count;
 static int let_go;
 static pthread_cond_t gone = PTHREAD_COND_INITIALIZER;
@@ -150,7 +150,10 @@ static enum fake_kind strike(enum fake_method method) {
     return FAKE_NO_FAULT;
   }
   enum fake_kind kind = fault.kind;
-  if (!fault.forever) fault.kind = FAKE_NO_FAULT;
+  if (!fault.forever) {
+    fault = next_fault;
+    next_fault.kind = FAKE_NO_FAULT;
+  }
   fault_count++;
   return kind;
 }
@@ -1163,6 +1166,7 @@ uint32_t fake_last_wait(void) {
 void fake_set_fault(fake_fault f) {
   pthread_mutex_lock(&mutex);
   fault = f;
+  next_fault.kind = FAKE_NO_FAULT;
   fault_count = 0;
   pthread_mutex_unlock(&mutex);
 }
@@ -1171,6 +1175,12 @@ void fake_let_go(void) {
   pthread_mutex_lock(&mutex);
   let_go = 1;
   pthread_cond_broadcast(&gone);
+  pthread_mutex_unlock(&mutex);
+}
+
+void fake_set_next_fault(fake_fault f) {
+  pthread_mutex_lock(&mutex);
+  next_fault = f;
   pthread_mutex_unlock(&mutex);
 }
 
@@ -1216,6 +1226,7 @@ void fake_reset(void) {
   memset(databases, 0, sizeof databases);
   memset(sessions, 0, sizeof sessions);
   memset(&fault, 0, sizeof fault);
+  memset(&next_fault, 0, sizeof next_fault);
   let_go = 0;
   memset(calls, 0, sizeof calls);
   page_service = 1;

@@ -56,7 +56,9 @@ void fake_set_around(void (*around)(int begins));
 
 /* Sets the fault; FAKE_NO_FAULT for none. */
 void fake_set_fault(fake_fault fault);
-/* How often it struck. */
+/* The one that takes its place when it has struck, if it is not forever. */
+void fake_set_next_fault(fake_fault fault);
+/* How often they struck. */
 int fake_faults(void);
 /* Lets an answer go that is held, or will be next. */
 void fake_let_go(void);

@@ -463,6 +463,8 @@ int main(void) {
       a_refused_group(journals[j], locks[l], "LEASE_LOST", GSQ_FAILED_PRECONDITION,
                       SQLITE_IOERR_FSYNC);
       a_refused_group(journals[j], locks[l], "QUOTA", GSQ_RESOURCE_EXHAUSTED, SQLITE_FULL);
+      a_refused_group(journals[j], locks[l], "NOT_ALLOWED", GSQ_PERMISSION_DENIED,
+                      SQLITE_READONLY);
     }
     an_unknown_outcome(0, locks[l]);
     an_unknown_outcome(1, locks[l]);

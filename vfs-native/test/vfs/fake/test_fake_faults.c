@@ -112,6 +112,25 @@ static void a_refused_commit(const char *journal, const char *lock, const char *
   sqlite3_close(db);
 }
 
+/* The right to write is taken away, after a sending that may have been applied. */
+static void a_refusal_after_a_lost_answer(int applied, int code, const char *reason) {
+  fprintf(stderr, "- P8: COMMIT refused with %s after a lost answer; applied: %d\n", reason,
+          applied);
+  sqlite3 *db = fresh("main.db");
+  SQL_OK(db, "BEGIN; INSERT INTO t VALUES (2)");
+  fault(FAKE_COMMIT, applied ? FAKE_LOSE_ANSWER : FAKE_REFUSE, 0, GSQ_UNAVAILABLE, "");
+  fake_set_next_fault(
+      (fake_fault){.method = FAKE_COMMIT, .kind = FAKE_REFUSE, .code = code, .reason = reason});
+  CHECK_INT(SQLITE_IOERR, sql_run(db, "COMMIT"));
+  CHECK_INT(2, fake_faults());
+  CHECK_INT(applied ? 3 : 2, fake_head("main.db"));
+  CHECK_HAS("nobody knows", sql_get(db, "SELECT grpsqlite_last_error()"));
+  CHECK_STR(applied ? "1|2" : "1", sql_get(db, "SELECT a FROM t"));
+  SQL_OK(db, "INSERT INTO t VALUES (3)");
+  CHECK_STR(applied ? "1|2|3" : "1|3", sql_get(db, "SELECT a FROM t"));
+  sqlite3_close(db);
+}
+
 static void a_lost_lease_fences_the_writer(void) {
   CASE("P3: a writer that lost its lease cannot commit; the other's commit stays");
   sqlite3 *db = fresh("file:main.db?token=a");
@@ -342,8 +361,15 @@ int main(void) {
       a_refused_commit(journals[j], locks[l], "LEASE_LOST", GSQ_FAILED_PRECONDITION,
                        SQLITE_IOERR_FSYNC);
       a_refused_commit(journals[j], locks[l], "QUOTA", GSQ_RESOURCE_EXHAUSTED, SQLITE_FULL);
+      a_refused_commit(journals[j], locks[l], "NOT_ALLOWED", GSQ_PERMISSION_DENIED,
+                       SQLITE_READONLY);
+      a_refused_commit(journals[j], locks[l], "BAD_TOKEN", GSQ_UNAUTHENTICATED, SQLITE_AUTH);
       staging_fails(journals[j], locks[l]);
     }
+  }
+  for (int applied = 0; applied < 2; applied++) {
+    a_refusal_after_a_lost_answer(applied, GSQ_PERMISSION_DENIED, "NOT_ALLOWED");
+    a_refusal_after_a_lost_answer(applied, GSQ_UNAUTHENTICATED, "BAD_TOKEN");
   }
   a_lost_lease_fences_the_writer();
   a_restart_between_transactions_goes_unnoticed();
