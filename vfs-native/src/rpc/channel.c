@@ -225,8 +225,10 @@ static void give_back(gsq_channel *channel, gsq_connection *connection) {
   if (too_many) close_connection(channel, too_many);
 }
 
+/* Another address may have come into use, or another certificate. */
 static int is_in_use(const gsq_channel *channel, const gsq_connection *connection) {
-  return gsq_connection_address(connection) == gsq_addresses_current(channel->addresses);
+  return gsq_connection_address(connection) == gsq_addresses_current(channel->addresses) &&
+         gsq_connection_is_newest(connection);
 }
 
 /* Connects to one address. */
@@ -357,12 +359,23 @@ static void done_with(gsq_channel *channel, gsq_connection *connection) {
   }
 }
 
-/* *address: where the call went; -1: nowhere. GSQ_PAUSE: *paused is the connection. */
+/* The server knows by its certificate who made a connection. True if there is another one by now:
+** the next connection has that. */
+static int is_renewed(gsq_channel *channel, const gsq_connection *connection) {
+  gsq_error ignored;
+  if (channel->tls) gsq_tls_renew(channel->tls, &ignored);
+  return !gsq_connection_is_newest(connection);
+}
+
+/* *address: where the call went; -1: nowhere. *renewed: it was refused, and would be for a
+** certificate that has been renewed. GSQ_PAUSE: *paused is the connection. */
 static int once(gsq_channel *channel, const gsq_call *call, int shunned, int *address,
-                int *reused, gsq_attempt *attempt, gsq_connection **paused, gsq_error *error) {
+                int *reused, int *renewed, gsq_attempt *attempt, gsq_connection **paused,
+                gsq_error *error) {
   gsq_connection *connection;
   memset(attempt, 0, sizeof *attempt);
   *address = -1;
+  *renewed = 0;
   int code = get_connection(channel, call, shunned, &connection, reused, error);
   if (code != GSQ_OK) return code;
   *address = gsq_connection_address(connection);
@@ -373,6 +386,7 @@ static int once(gsq_channel *channel, const gsq_call *call, int shunned, int *ad
     *paused = connection;
   } else {
     note_flow(channel, connection, attempt);
+    if (code == GSQ_UNAUTHENTICATED) *renewed = is_renewed(channel, connection);
     done_with(channel, connection);
   }
   return code;
@@ -392,11 +406,15 @@ static int call_until(gsq_channel *channel, const gsq_call *call, gsq_attempt *a
       gsq_error_set(error, GSQ_CANCELLED, "shutting down");
       break;
     }
-    int reused, address;
-    int code = once(channel, call, shunned, &address, &reused, attempt, paused, error);
+    int reused, renewed, address;
+    int code =
+        once(channel, call, shunned, &address, &reused, &renewed, attempt, paused, error);
     if (code == GSQ_PAUSE) return code;
     int may_have_been_seen = attempt->sent && !attempt->refused;
-    if (code != GSQ_UNAVAILABLE || attempt->unwanted || (call->flags & GSQ_CALL_NO_RETRY) ||
+    /* Who says that it does not know us did nothing with the call. */
+    if (renewed && attempt->answered) may_have_been_seen = 0;
+    if ((code != GSQ_UNAVAILABLE && !renewed) || attempt->unwanted ||
+        (call->flags & GSQ_CALL_NO_RETRY) ||
         (may_have_been_seen && (call->flags & GSQ_CALL_ONCE))) {
       error->sent_before = sent_before || (may_have_been_seen && !attempt->answered);
       if (code == GSQ_OK) {
@@ -410,7 +428,7 @@ static int call_until(gsq_channel *channel, const gsq_call *call, gsq_attempt *a
     error->sent_before = sent_before;
     /* A connection that broke as it was used again says nothing about the server: try a new one
     ** at once, but only so often. */
-    if (reused && attempt->lost && !attempt->silent && stale++ < MAX_IDLE) {
+    if (renewed || (reused && attempt->lost && !attempt->silent && stale++ < MAX_IDLE)) {
       tries = -1;
     } else if (count > 1 && address >= 0 && ++failed < count) {
       shunned = address;
@@ -461,6 +479,7 @@ int gsq_stream_go_on(gsq_stream *stream, gsq_error *error) {
   count_bytes(stream->channel, &stream->attempt);
   if (code == GSQ_PAUSE) return code;
   note_flow(stream->channel, stream->connection, &stream->attempt);
+  if (code == GSQ_UNAUTHENTICATED) is_renewed(stream->channel, stream->connection);
   done_with(stream->channel, stream->connection);
   free(stream);
   return code;

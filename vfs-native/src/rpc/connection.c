@@ -135,6 +135,10 @@ int gsq_connection_is_local(const gsq_connection *c) {
   return gsq_io_is_local(&c->io);
 }
 
+int gsq_connection_is_newest(const gsq_connection *c) {
+  return gsq_io_is_newest(&c->io);
+}
+
 int gsq_connection_address(const gsq_connection *c) {
   return c->address;
 }

@@ -34,6 +34,9 @@ int gsq_connection_fd(const gsq_connection *connection);
 /* Of which address it is. */
 int gsq_connection_address(const gsq_connection *connection);
 
+/* False if it was made with certificates that have been renewed since. */
+int gsq_connection_is_newest(const gsq_connection *connection);
+
 /* True if the server is on this machine. */
 int gsq_connection_is_local(const gsq_connection *connection);
 

@@ -180,6 +180,14 @@ int gsq_io_has_buffered(const gsq_io *io) {
   return io->tls && gsq_tls_has_buffered(io->tls);
 }
 
+int gsq_io_alert(const gsq_io *io, const gsq_url *url, gsq_error *error) {
+  return io->tls ? gsq_tls_alert(io->tls, url, error) : GSQ_OK;
+}
+
+int gsq_io_is_newest(const gsq_io *io) {
+  return !io->tls || gsq_tls_is_newest(io->tls);
+}
+
 static int is_loopback(const struct in_addr *address) {
   return ntohl(address->s_addr) >> 24 == 127;
 }

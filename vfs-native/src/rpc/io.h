@@ -55,6 +55,10 @@ int64_t gsq_io_write(gsq_io *io, const struct iovec *from, int count);
 /* True if bytes can be read although poll() may not say so. */
 int gsq_io_has_buffered(const gsq_io *io);
 
+/* As gsq_tls_alert and gsq_tls_is_newest; without TLS there is nothing to say, and all is new. */
+int gsq_io_alert(const gsq_io *io, const gsq_url *url, gsq_error *error);
+int gsq_io_is_newest(const gsq_io *io);
+
 /* True if both ends are on this machine: a Unix socket, or one address at both ends. */
 int gsq_io_is_local(const gsq_io *io);
 

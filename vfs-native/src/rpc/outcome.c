@@ -47,6 +47,14 @@ int gsq_outcome_ended_early(gsq_connection *c, int problem) {
     c->attempt->lost = 0;
     return not_http2(c);
   }
+  const int said = gsq_io_alert(&c->io, c->url, c->error);
+  if (said == GSQ_UNAUTHENTICATED) {
+    c->attempt->lost = 0;
+    /* With TLS 1.3 the server judges our certificate when the request is on its way already. It
+    ** looks at none before that: who has not even sent its SETTINGS did nothing with it. */
+    c->attempt->refused = c->first_size == 0;
+  }
+  if (said != GSQ_OK) return said;
   if (problem == 0) {
     return gsq_error_set(
         c->error, GSQ_UNAVAILABLE, "%s closed the connection %s", c->url->text,

@@ -1,3 +1,11 @@
+/*
+** The files may be replaced while connections are made with them: each new connection looks whether
+** they have changed, and reads them again. What cannot be used, since half of it is written or the key
+** is not the certificate's yet, changes nothing: the next connection looks again.
+**
+** Locks: a gsq_tls's mutex is held for a few instructions, never while files are read. Threads that see
+** a change at one time each read it, and one of them has its way.
+*/
 #include "rpc/tls.h"
 
 #include <dlfcn.h>
@@ -8,9 +16,11 @@
 #include <openssl/x509v3.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "rpc/io.h"
 
@@ -38,7 +48,9 @@
                                           X(BIO_get_data) X(BIO_set_init) X(BIO_set_flags)     \
                                               X(BIO_clear_flags) X(SSL_set_cert_cb)            \
                                                   X(SSL_get_certificate) X(X509_get0_notAfter) \
-                                                      X(X509_cmp_current_time)
+                                                      X(X509_cmp_current_time)                 \
+                                                          X(SSL_CTX_up_ref) X(ERR_peek_error)  \
+                                                              X(SSL_alert_desc_string_long)
 
 static struct {
 #define DECLARE(name) __typeof__(&name) name;
@@ -48,14 +60,33 @@ static struct {
   char problem[200]; /* "" if all is well */
 } ssl;
 
+/* What tells one state of a file from another. All zero: it is not there. */
+typedef struct file_state {
+  dev_t device;
+  ino_t inode;
+  off_t size;
+  struct timespec modified, changed;
+} file_state;
+
+enum { CA_FILE, CERT_FILE, KEY_FILE, FILES };
+
 struct gsq_tls {
-  SSL_CTX *context;
+  char *files[FILES]; /* NULL: none */
+  pthread_mutex_t mutex;
+  SSL_CTX *context;            /* protected by mutex */
+  file_state states[FILES];    /* the files that it was made of; protected by mutex */
+  atomic_uint_fast64_t serial; /* of the context; changed under mutex */
 };
 
 struct gsq_tls_stream {
+  const gsq_tls *tls;
+  uint64_t serial; /* of the context that it was made with */
   SSL *ssl;
   int fd;
-  int own_expired; /* the server asked for our certificate, and that has expired */
+  int asked;       /* the server asked for our certificate, … */
+  int own_given;   /* … and we have one, … */
+  int own_expired; /* … which has expired */
+  int alert;       /* with which the server ended the connection; 0: none */
   char record[RECORD_BYTES];
 };
 
@@ -127,6 +158,68 @@ static int no_password(char *to, int size, int for_writing, void *arg) {
   return -1;
 }
 
+static int make_context(char *const *files, SSL_CTX **out, gsq_error *error) {
+  const char *ca_file = files[CA_FILE], *cert_file = files[CERT_FILE];
+  const char *key_file = files[KEY_FILE] ? files[KEY_FILE] : cert_file;
+  ssl.ERR_clear_error();
+  static const uint8_t h2[] = {2, 'h', '2'};
+  SSL_CTX *context = ssl.SSL_CTX_new(ssl.TLS_client_method());
+  if (!context ||
+      !ssl.SSL_CTX_ctrl(context, SSL_CTRL_SET_MIN_PROTO_VERSION, TLS1_2_VERSION, NULL) ||
+      ssl.SSL_CTX_set_alpn_protos(context, h2, sizeof h2) != 0) {
+    gsq_error_set(error, GSQ_NOMEM, "OpenSSL cannot be set up (%s)", openssl_problem());
+    goto fail;
+  }
+  ssl.SSL_CTX_ctrl(context, SSL_CTRL_MODE,
+                   SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER, NULL);
+  ssl.SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
+  ssl.SSL_CTX_set_default_passwd_cb(context, no_password);
+  if (ca_file ? !ssl.SSL_CTX_load_verify_locations(context, ca_file, NULL)
+              : !ssl.SSL_CTX_set_default_verify_paths(context)) {
+    gsq_error_set(error, GSQ_BAD_URL, "the CA file %s cannot be used (%s)",
+                  ca_file ? ca_file : "of the system", openssl_problem());
+    goto fail;
+  }
+  if (cert_file) {
+    if (ssl.SSL_CTX_use_certificate_chain_file(context, cert_file) != 1) {
+      gsq_error_set(error, GSQ_BAD_URL, "the client certificate %s cannot be used (%s)",
+                    cert_file, openssl_problem());
+      goto fail;
+    }
+    if (ssl.SSL_CTX_use_PrivateKey_file(context, key_file, SSL_FILETYPE_PEM) != 1 ||
+        ssl.SSL_CTX_check_private_key(context) != 1) {
+      gsq_error_set(error, GSQ_BAD_URL, "the client's private key %s cannot be used (%s)",
+                    key_file, openssl_problem());
+      goto fail;
+    }
+  }
+  ssl.ERR_clear_error();
+  *out = context;
+  return GSQ_OK;
+
+fail:
+  ssl.ERR_clear_error();
+  if (context) ssl.SSL_CTX_free(context);
+  return error->code;
+}
+
+static void look_at(char *const *files, file_state *states) {
+  memset(states, 0, FILES * sizeof *states);
+  for (int i = 0; i < FILES; i++) {
+    struct stat now;
+    if (!files[i] || stat(files[i], &now) != 0) continue;
+    states[i].device = now.st_dev;
+    states[i].inode = now.st_ino;
+    states[i].size = now.st_size;
+    states[i].modified = now.st_mtim;
+    states[i].changed = now.st_ctim;
+  }
+}
+
+static int same_files(const file_state *a, const file_state *b) {
+  return memcmp(a, b, FILES * sizeof *a) == 0;
+}
+
 int gsq_tls_new(const char *ca_file, const char *cert_file, const char *key_file, gsq_tls **out,
                 gsq_error *error) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -134,42 +227,18 @@ int gsq_tls_new(const char *ca_file, const char *cert_file, const char *key_file
   if (ssl.problem[0]) {
     return gsq_error_set(error, GSQ_BAD_URL, "https needs OpenSSL, but %s", ssl.problem);
   }
+  const char *const files[FILES] = {ca_file, cert_file, cert_file ? key_file : NULL};
   gsq_tls *tls = calloc(1, sizeof *tls);
   if (!tls) return gsq_error_nomem(error);
-  ssl.ERR_clear_error();
-  static const uint8_t h2[] = {2, 'h', '2'};
-  tls->context = ssl.SSL_CTX_new(ssl.TLS_client_method());
-  if (!tls->context ||
-      !ssl.SSL_CTX_ctrl(tls->context, SSL_CTRL_SET_MIN_PROTO_VERSION, TLS1_2_VERSION, NULL) ||
-      ssl.SSL_CTX_set_alpn_protos(tls->context, h2, sizeof h2) != 0) {
-    gsq_error_set(error, GSQ_NOMEM, "OpenSSL cannot be set up (%s)", openssl_problem());
-    goto fail;
-  }
-  ssl.SSL_CTX_ctrl(tls->context, SSL_CTRL_MODE,
-                   SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER, NULL);
-  ssl.SSL_CTX_set_verify(tls->context, SSL_VERIFY_PEER, NULL);
-  ssl.SSL_CTX_set_default_passwd_cb(tls->context, no_password);
-  if (ca_file ? !ssl.SSL_CTX_load_verify_locations(tls->context, ca_file, NULL)
-              : !ssl.SSL_CTX_set_default_verify_paths(tls->context)) {
-    gsq_error_set(error, GSQ_BAD_URL, "the CA file %s cannot be used (%s)",
-                  ca_file ? ca_file : "of the system", openssl_problem());
-    goto fail;
-  }
-  if (cert_file) {
-    if (!key_file) key_file = cert_file;
-    if (ssl.SSL_CTX_use_certificate_chain_file(tls->context, cert_file) != 1) {
-      gsq_error_set(error, GSQ_BAD_URL, "the client certificate %s cannot be used (%s)",
-                    cert_file, openssl_problem());
-      goto fail;
-    }
-    if (ssl.SSL_CTX_use_PrivateKey_file(tls->context, key_file, SSL_FILETYPE_PEM) != 1 ||
-        ssl.SSL_CTX_check_private_key(tls->context) != 1) {
-      gsq_error_set(error, GSQ_BAD_URL, "the client's private key %s cannot be used (%s)",
-                    key_file, openssl_problem());
+  pthread_mutex_init(&tls->mutex, NULL);
+  for (int i = 0; i < FILES; i++) {
+    if (files[i] && !(tls->files[i] = strdup(files[i]))) {
+      gsq_error_nomem(error);
       goto fail;
     }
   }
-  ssl.ERR_clear_error();
+  look_at(tls->files, tls->states);
+  if (make_context(tls->files, &tls->context, error) != GSQ_OK) goto fail;
   *out = tls;
   return GSQ_OK;
 
@@ -181,7 +250,42 @@ fail:
 void gsq_tls_free(gsq_tls *tls) {
   if (!tls) return;
   if (tls->context) ssl.SSL_CTX_free(tls->context);
+  for (int i = 0; i < FILES; i++) free(tls->files[i]);
+  pthread_mutex_destroy(&tls->mutex);
   free(tls);
+}
+
+int gsq_tls_renew(gsq_tls *tls, gsq_error *error) {
+  file_state now[FILES], after[FILES];
+  look_at(tls->files, now);
+  pthread_mutex_lock(&tls->mutex);
+  const uint64_t serial = atomic_load(&tls->serial);
+  const int changed = !same_files(now, tls->states);
+  pthread_mutex_unlock(&tls->mutex);
+  if (!changed) return GSQ_OK;
+  SSL_CTX *context;
+  int code = make_context(tls->files, &context, error);
+  if (code != GSQ_OK) return code;
+  look_at(tls->files, after);
+  if (!same_files(now, after)) {
+    ssl.SSL_CTX_free(context);
+    return gsq_error_set(error, GSQ_UNAVAILABLE, "they change as they are read");
+  }
+  pthread_mutex_lock(&tls->mutex);
+  SSL_CTX *needless = context; /* if another thread was faster */
+  if (atomic_load(&tls->serial) == serial) {
+    needless = tls->context;
+    tls->context = context;
+    memcpy(tls->states, now, sizeof now);
+    atomic_store(&tls->serial, serial + 1);
+  }
+  pthread_mutex_unlock(&tls->mutex);
+  ssl.SSL_CTX_free(needless);
+  return GSQ_OK;
+}
+
+int gsq_tls_is_newest(const gsq_tls_stream *stream) {
+  return stream->serial == atomic_load(&stream->tls->serial);
 }
 
 static int set_expected_peer(SSL *handle, const gsq_url *url) {
@@ -200,18 +304,68 @@ static int set_expected_peer(SSL *handle, const gsq_url *url) {
 static int on_certificate_wanted(SSL *handle, void *arg) {
   gsq_tls_stream *stream = arg;
   const X509 *own = ssl.SSL_get_certificate(handle);
+  stream->asked = 1;
+  stream->own_given = own != NULL;
   stream->own_expired = own && ssl.X509_cmp_current_time(ssl.X509_get0_notAfter(own)) < 0;
   return !stream->own_expired;
 }
 
+/* Keeps the alert that the peer sent, if that is what went wrong. */
+static void note_alert(gsq_tls_stream *stream) {
+  /* OpenSSL 1.1 and 3 have the reason in other bits, but these in common, which are enough. */
+  const int reason = (int)(ssl.ERR_peek_error() & 0xfff);
+  if (reason > SSL_AD_REASON_OFFSET && reason < SSL_AD_REASON_OFFSET + 256) {
+    stream->alert = reason - SSL_AD_REASON_OFFSET;
+  }
+}
+
+static int is_about_our_certificate(const gsq_tls_stream *stream) {
+  if (!stream->asked) return 0;
+  switch (stream->alert) {
+    case SSL_AD_BAD_CERTIFICATE:
+    case SSL_AD_UNSUPPORTED_CERTIFICATE:
+    case SSL_AD_CERTIFICATE_REVOKED:
+    case SSL_AD_CERTIFICATE_EXPIRED:
+    case SSL_AD_CERTIFICATE_UNKNOWN:
+    case SSL_AD_UNKNOWN_CA:
+    case SSL_AD_ACCESS_DENIED:
+    case SSL_AD_CERTIFICATE_REQUIRED:
+      return 1;
+    case SSL_AD_HANDSHAKE_FAILURE: /* with TLS 1.2, that there is none */
+      return !stream->own_given;
+    default:
+      return 0;
+  }
+}
+
+int gsq_tls_alert(const gsq_tls_stream *stream, const gsq_url *url, gsq_error *error) {
+  if (!stream->alert) return GSQ_OK;
+  const char *name = stream->alert == SSL_AD_CERTIFICATE_REQUIRED
+                         ? "certificate required" /* OpenSSL 3 knows the others */
+                         : ssl.SSL_alert_desc_string_long(stream->alert);
+  if (!is_about_our_certificate(stream)) {
+    return gsq_error_set(error, GSQ_UNAVAILABLE, "%s ended the connection (TLS alert %d: %s)",
+                         url->text, stream->alert, name);
+  }
+  if (!stream->own_given) {
+    return gsq_error_set(error, GSQ_UNAUTHENTICATED,
+                         "%s wants a client certificate; name it with cert_file and key_file "
+                         "(GRPSQLITE_CERT_FILE, GRPSQLITE_KEY_FILE)",
+                         url->text);
+  }
+  return gsq_error_set(error, GSQ_UNAUTHENTICATED,
+                       "%s does not accept this client's certificate: %s", url->text, name);
+}
+
 static int handshake_failed(gsq_tls_stream *stream, const gsq_url *url, int how, int problem,
-                            gsq_error *error) {
+                            const gsq_error *renewal, gsq_error *error) {
   long verdict = ssl.SSL_get_verify_result(stream->ssl);
   if (how == SSL_ERROR_SSL && stream->own_expired) {
     return gsq_error_set(error, GSQ_UNAUTHENTICATED,
                          "%s asks for a client certificate, and that of cert_file has expired; "
-                         "renew it",
-                         url->text);
+                         "%s%s",
+                         url->text, renewal->code ? "what is there now: " : "renew it",
+                         renewal->code ? renewal->message : "");
   }
   if (how == SSL_ERROR_SSL && verdict == X509_V_ERR_CERT_HAS_EXPIRED) {
     return gsq_error_set(error, GSQ_BAD_ANSWER,
@@ -224,6 +378,9 @@ static int handshake_failed(gsq_tls_stream *stream, const gsq_url *url, int how,
                          "the certificate of %s is not accepted (%s); if it is right, name its "
                          "CA with ca_file",
                          url->text, ssl.X509_verify_cert_error_string(verdict));
+  }
+  if (how == SSL_ERROR_SSL && is_about_our_certificate(stream)) {
+    return gsq_tls_alert(stream, url, error);
   }
   if (how == SSL_ERROR_SSL && problem != ECONNRESET) {
     return gsq_error_set(error, GSQ_BAD_ANSWER,
@@ -240,9 +397,18 @@ int gsq_tls_connect(gsq_tls *tls, const gsq_url *url, int fd, int cancel_fd,
                     int64_t deadline_ms, gsq_tls_stream **out, gsq_error *error) {
   gsq_tls_stream *stream = calloc(1, sizeof *stream);
   if (!stream) return gsq_error_nomem(error);
+  gsq_error renewal = {0};
+  gsq_tls_renew(tls, &renewal);
+  pthread_mutex_lock(&tls->mutex);
+  SSL_CTX *context = tls->context;
+  ssl.SSL_CTX_up_ref(context);
+  stream->serial = atomic_load(&tls->serial);
+  pthread_mutex_unlock(&tls->mutex);
   ssl.ERR_clear_error();
+  stream->tls = tls;
   stream->fd = fd;
-  stream->ssl = ssl.SSL_new(tls->context);
+  stream->ssl = ssl.SSL_new(context);
+  ssl.SSL_CTX_free(context);
   BIO *bio = stream->ssl ? ssl.BIO_new(ssl.socket_method) : NULL;
   if (!bio) {
     gsq_error_nomem(error);
@@ -265,7 +431,8 @@ int gsq_tls_connect(gsq_tls *tls, const gsq_url *url, int fd, int cancel_fd,
     int problem = errno;
     int how = ssl.SSL_get_error(stream->ssl, result);
     if (how != SSL_ERROR_WANT_READ && how != SSL_ERROR_WANT_WRITE) {
-      handshake_failed(stream, url, how, problem, error);
+      note_alert(stream);
+      handshake_failed(stream, url, how, problem, &renewal, error);
       goto fail;
     }
     int waited = gsq_io_wait(fd, how == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT, cancel_fd, -1,
@@ -301,6 +468,7 @@ fail:
 static int64_t result_of(gsq_tls_stream *stream, int result) {
   int problem = errno;
   int how = ssl.SSL_get_error(stream->ssl, result);
+  if (how == SSL_ERROR_SSL) note_alert(stream);
   ssl.ERR_clear_error();
   switch (how) {
     case SSL_ERROR_WANT_READ:

@@ -118,12 +118,12 @@ static int is_definite(const gsq_error *error) {
          gsq_error_is(error, "QUOTA");
 }
 
-/* "This sending was not applied". An earlier one may have been, before the right or the token was
-** taken away. */
+/* "This sending was not applied". An earlier one may have been, before the right was taken away or
+** the certificate ran out. */
 static int is_refusal_of_sending(const gsq_error *error) {
   return gsq_error_is(error, "INVALID_REQUEST") || gsq_error_is(error, "CHECKSUM_MISMATCH") ||
          gsq_error_is(error, "NO_SUCH_SESSION") || gsq_error_is(error, "NOT_ALLOWED") ||
-         gsq_error_is(error, "BAD_TOKEN");
+         error->code == GSQ_UNAUTHENTICATED;
 }
 
 /* Another sending would be answered the same. */
