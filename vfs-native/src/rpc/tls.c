@@ -86,6 +86,7 @@ struct gsq_tls_stream {
   int asked;       /* the server asked for our certificate, … */
   int own_given;   /* … and we have one, … */
   int own_expired; /* … which has expired */
+  int heard;       /* something came that the server sent after its handshake */
   int alert;       /* with which the server ended the connection; 0: none */
   char record[RECORD_BYTES];
 };
@@ -331,8 +332,13 @@ static int is_about_our_certificate(const gsq_tls_stream *stream) {
     case SSL_AD_ACCESS_DENIED:
     case SSL_AD_CERTIFICATE_REQUIRED:
       return 1;
-    case SSL_AD_HANDSHAKE_FAILURE: /* with TLS 1.2, that there is none */
-      return !stream->own_given;
+    case SSL_AD_HANDSHAKE_FAILURE: /* with TLS 1.2, also that there is none */
+      return !stream->heard;
+    case SSL_AD_DECRYPT_ERROR:
+    case SSL_AD_INTERNAL_ERROR:
+      /* After it asked for the certificate a server has nothing to do but to look at it. BoringSSL
+      ** calls an authority so of which its Java program does not know. */
+      return stream->own_given && !stream->heard;
     default:
       return 0;
   }
@@ -354,7 +360,10 @@ int gsq_tls_alert(const gsq_tls_stream *stream, const gsq_url *url, gsq_error *e
                          url->text);
   }
   return gsq_error_set(error, GSQ_UNAUTHENTICATED,
-                       "%s does not accept this client's certificate: %s", url->text, name);
+                       "%s does not accept this client's certificate: %s%s", url->text, name,
+                       stream->alert == SSL_AD_INTERNAL_ERROR
+                           ? ", as some servers call it that they do not know its authority"
+                           : "");
 }
 
 static int handshake_failed(gsq_tls_stream *stream, const gsq_url *url, int how, int problem,
@@ -490,6 +499,7 @@ int64_t gsq_tls_read(gsq_tls_stream *stream, void *to, size_t size) {
   ssl.ERR_clear_error();
   errno = 0;
   int got = ssl.SSL_read(stream->ssl, to, size > 1 << 30 ? 1 << 30 : (int)size);
+  if (got > 0) stream->heard = 1;
   return got > 0 ? got : result_of(stream, got);
 }
 

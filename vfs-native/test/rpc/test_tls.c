@@ -16,6 +16,13 @@
 #include "rpc/channel.h"
 #include "rpc/peer.h"
 
+/* ThreadSanitizer asks for this. OpenSSL is not built with it, so that it does not see how threads wait
+** for each other within. */
+__attribute__((visibility("default"))) const char *__tsan_default_suppressions(void);
+const char *__tsan_default_suppressions(void) {
+  return "race:libcrypto.so\nrace:libssl.so\n";
+}
+
 static char folder[] = "/tmp/gsq-tls-XXXXXX";
 
 static const char *in_folder(const char *name) {
@@ -59,6 +66,7 @@ typedef struct tls_server {
   const char *certificate;
   int no_alpn, wants_client;
   int version; /* the highest; 0: any */
+  int loses_a_record;
   int (*judge)(int good, X509_STORE_CTX *chain);
   const h2_script *scripts; /* as h2_scripts'; NULL: echoes */
   int script_count;
@@ -114,6 +122,13 @@ static void relay(SSL *ssl, int fd, int inner) {
   }
 }
 
+/* What comes then cannot be decrypted. */
+static void lose_a_record(int fd) {
+  uint8_t header[5], bytes[65536];
+  if (recv(fd, header, sizeof header, MSG_WAITALL) != sizeof header) return;
+  recv(fd, bytes, (size_t)header[3] << 8 | header[4], MSG_WAITALL);
+}
+
 static void note_client(tls_server *how, SSL *ssl) {
   X509 *certificate = SSL_get1_peer_certificate(ssl);
   how->client_name[0] = 0;
@@ -150,6 +165,7 @@ static void tls_script(peer *self, int fd, int index) {
     snprintf(how->server_name, sizeof how->server_name, "%s", asked ? asked : "");
     note_client(how, ssl);
     pthread_mutex_unlock(&self->mutex);
+    if (how->loses_a_record) lose_a_record(fd);
     int pair[2];
     pthread_t thread;
     if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0) {
@@ -256,7 +272,8 @@ static gsq_channel *own_channel(const peer *server, int with_key) {
 
 static int echo(gsq_channel *channel, int flags, gsq_message_fn on_message, void *arg,
                 gsq_error *error) {
-  struct iovec iov = {"hello", 5};
+  static uint8_t bytes[100000];
+  struct iovec iov = {bytes, sizeof bytes};
   gsq_call one = {.method = "/test.Service/Method",
                   .request = &iov,
                   .request_count = 1,
@@ -381,7 +398,7 @@ static void renewed_beside_threads(void) {
   peer_stop(&server);
 }
 
-/* What becomes an internal_error, which is not the certificate's fault. */
+/* What becomes an internal_error, as BoringSSL says for many things. */
 static int fail_to_judge(int good, X509_STORE_CTX *chain) {
   (void)good;
   X509_STORE_CTX_set_error(chain, X509_V_ERR_OUT_OF_MEM);
@@ -405,15 +422,20 @@ static void refused_certificates(void) {
               once(&how, tls_script, "localhost", "ca.pem", "self", 20000, &error));
     CHECK_HAS("does not accept this client's certificate: unknown CA", error.message);
     CHECK_INT(0, error.sent_before);
+    how.judge = fail_to_judge;
+    CHECK_INT(GSQ_UNAUTHENTICATED,
+              once(&how, tls_script, "localhost", "ca.pem", "client", 20000, &error));
+    CHECK_HAS("does not accept this client's certificate: internal error", error.message);
+    CHECK_INT(0, error.sent_before);
     CHECK(gsq_now_ms() - start < 15000);
   }
   CASE("another alert has its name, and the call can be tried again");
   peer server;
-  tls_server how = {.certificate = "good", .wants_client = 1, .judge = fail_to_judge};
+  tls_server how = {.certificate = "good", .wants_client = 1, .loses_a_record = 1};
   peer_start(&server, tls_script, &how, NULL);
   gsq_channel *channel = own_channel(&server, 1);
   CHECK_INT(GSQ_UNAVAILABLE, echo(channel, GSQ_CALL_NO_RETRY, NULL, NULL, &error));
-  CHECK_HAS("TLS alert 80: internal error", error.message);
+  CHECK_HAS("TLS alert 20: bad record mac", error.message);
   gsq_channel_free(channel);
   peer_stop(&server);
 }

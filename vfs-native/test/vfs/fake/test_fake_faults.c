@@ -367,6 +367,8 @@ int main(void) {
       staging_fails(journals[j], locks[l]);
     }
   }
+  /* As when TLS has told the server's mind. */
+  a_refused_commit("delete", "normal", "", GSQ_UNAUTHENTICATED, SQLITE_AUTH);
   for (int applied = 0; applied < 2; applied++) {
     a_refusal_after_a_lost_answer(applied, GSQ_PERMISSION_DENIED, "NOT_ALLOWED");
     a_refusal_after_a_lost_answer(applied, GSQ_UNAUTHENTICATED, "BAD_TOKEN");
