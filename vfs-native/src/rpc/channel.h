@@ -28,7 +28,8 @@ typedef struct gsq_channel_options {
   /* With url: an eventfd that is written to when another address comes into use; 0: none. */
   int moved_fd;
   const char *token; /* sent as "authorization: Bearer <token>"; NULL for none */
-  const char *ca_file, *cert_file, *key_file; /* PEM; NULL: the system's CAs, no client cert */
+  /* PEM; NULL: the system's CAs, no client certificate. Read again when they change. */
+  const char *ca_file, *cert_file, *key_file;
   /* Of one attempt to connect. 0: that of the call; and as long as no connection was ever made,
   ** one that fails is not tried again. */
   int64_t connect_timeout_ms;

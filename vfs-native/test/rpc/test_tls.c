@@ -130,7 +130,7 @@ static void lose_a_record(int fd) {
 }
 
 static void note_client(tls_server *how, SSL *ssl) {
-  X509 *certificate = SSL_get1_peer_certificate(ssl);
+  X509 *certificate = SSL_get_peer_certificate(ssl);
   how->client_name[0] = 0;
   if (!certificate) return;
   X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName,
