@@ -72,9 +72,8 @@ final class NettyTransport implements Transport {
       if (uri.getHost() == null) {
         throw new IllegalArgumentException("'" + url + "' names no host");
       }
-      int port = uri.getPort() < 0 ? (secure ? 443 : 80) : uri.getPort();
       builder =
-          NettyChannelBuilder.forAddress(uri.getHost(), port)
+          NettyChannelBuilder.forAddress(uri.getHost(), uri.getPort())
               .channelType(Epoll.isAvailable() ? EpollSocketChannel.class : NioSocketChannel.class);
       if (secure) {
         secure(builder);

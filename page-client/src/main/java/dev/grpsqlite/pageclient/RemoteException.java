@@ -6,7 +6,11 @@ import com.google.rpc.ErrorInfo;
 import io.grpc.Metadata;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
+import io.grpc.netty.shaded.io.netty.handler.ssl.NotSslRecordException;
 import io.grpc.protobuf.StatusProto;
+import java.security.cert.CertificateException;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 
 /** A call that failed, in the words of {@code page_store.proto}. */
 public final class RemoteException extends RuntimeException {
@@ -55,12 +59,35 @@ public final class RemoteException extends RuntimeException {
         }
       }
     }
-    String text = status.getDescription();
     Throwable cause = status.getCause();
+    Optional<String> insecure = problemOfTls(cause);
+    if (insecure.isPresent()) {
+      return new RemoteException(Status.Code.INTERNAL, reason, insecure.get());
+    }
+    String text = status.getDescription();
     String message =
         (text == null ? status.getCode().name() : text.lines().findFirst().orElse(""))
             + (cause == null ? "" : " (" + deepest(cause) + ")");
     return new RemoteException(status.getCode(), reason, message);
+  }
+
+  /**
+   * What is wrong with the server's TLS, if that is why there was no answer. It is reached then, so
+   * to try again is no use. The code is what the relay says.
+   */
+  private static Optional<String> problemOfTls(@Nullable Throwable cause) {
+    for (Throwable at = cause; at != null; at = at.getCause()) {
+      if (at instanceof CertificateException) {
+        return Optional.of(
+            "the server's certificate is not trusted ("
+                + deepest(at)
+                + "); if it is right, name a file with its CA's in GRPSQLITE_CA_FILE");
+      }
+      if (at instanceof NotSslRecordException) {
+        return Optional.of("the server answers, but not with TLS; is it an http:// server?");
+      }
+    }
+    return Optional.empty();
   }
 
   private static String deepest(Throwable cause) {
