@@ -136,7 +136,13 @@ final class DoctorCommand implements Callable<Integer> {
   }
 
   private void server(Main top) throws IOException {
-    boolean hasToken = top.server().hasToken();
+    boolean hasToken;
+    try {
+      hasToken = top.server().hasToken();
+    } catch (Refusal e) {
+      found("token", false, e.getMessage());
+      return;
+    }
     try (ServerConnection connection = top.server().connect()) {
       try (Session session = Session.open(connection, ServerOptions.clientName())) {
         found("server", true, top.server().url() + ", " + session.serverName());

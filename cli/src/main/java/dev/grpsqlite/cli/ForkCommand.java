@@ -1,6 +1,7 @@
 package dev.grpsqlite.cli;
 
 import dev.grpsqlite.cli.Commands.Choice;
+import dev.grpsqlite.pageclient.Admin;
 import dev.grpsqlite.pageclient.ServerConnection;
 import dev.grpsqlite.proto.v1.DatabaseInfo;
 import java.io.IOException;
@@ -29,7 +30,13 @@ final class ForkCommand implements Callable<Integer> {
   public Integer call() throws IOException {
     Main top = Commands.of(main);
     try (ServerConnection connection = top.server().connect()) {
-      DatabaseInfo fork = connection.admin().fork(name, newName, choice.at());
+      Admin admin = connection.admin();
+      DatabaseInfo fork =
+          Change.of(
+              admin,
+              name,
+              () -> admin.fork(name, newName, choice.at()),
+              before -> "made " + newName + ", and may be at it still; grpsqlite stat tells");
       top.answer(
           Databases.shape(fork),
           "%s: as %s was at version %d".formatted(newName, name, fork.getForkedAtVersion()));

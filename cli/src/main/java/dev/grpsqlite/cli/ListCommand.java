@@ -1,5 +1,6 @@
 package dev.grpsqlite.cli;
 
+import dev.grpsqlite.cli.Refusal.Kind;
 import dev.grpsqlite.pageclient.ServerConnection;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -33,9 +34,17 @@ final class ListCommand implements Callable<Integer> {
       description = "With version, size and time of the last commit.")
   private boolean details;
 
+  @Option(
+      names = {"-0", "--null"},
+      description = "End each name with a NUL: it may have anything else in it, a new line too.")
+  private boolean nul;
+
   @Override
   public Integer call() throws IOException {
     Main top = Commands.of(main);
+    if (nul && (details || top.json())) {
+      throw new Refusal(Kind.USAGE, "--null is for names alone, without --long and --json");
+    }
     List<Map<String, Object>> shapes = new ArrayList<>();
     try (ServerConnection connection = top.server().connect()) {
       connection
@@ -55,9 +64,11 @@ final class ListCommand implements Callable<Integer> {
                           info.getHeadVersion(),
                           Quantity.bytes(Databases.bytes(info)),
                           info.hasCommittedAt() ? Quantity.time(info.getCommittedAt()) : "-",
-                          info.getName());
+                          top.shown(info.getName()));
+                } else if (nul) {
+                  top.out().print(info.getName() + '\0');
                 } else {
-                  top.out().println(info.getName());
+                  top.out().println(top.shown(info.getName()));
                 }
               });
     }

@@ -7,6 +7,7 @@ import dev.grpsqlite.pageclient.ServerConnection;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.AccessDeniedException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
@@ -57,6 +58,11 @@ final class Main implements Runnable {
           BenchCommand.class,
           DoctorCommand.class,
           Completion.class);
+
+  /** Whether what is printed goes to a terminal; the script that starts this looks. */
+  private static final String TERMINAL_OUT = "grpsqlite.terminal";
+
+  private static final String TERMINAL_ERR = "grpsqlite.progress";
 
   /** Is there; it warns if two threads are the first to use it. */
   private static final CountDownLatch LOGGING = new CountDownLatch(1);
@@ -175,6 +181,9 @@ final class Main implements Runnable {
     if (e instanceof FileAlreadyExistsException there) {
       return report(Kind.IN_THE_WAY, "", there.getFile() + " exists already");
     }
+    if (e instanceof AccessDeniedException denied && denied.getReason() == null) {
+      return report(Kind.FAILED, "", denied.getFile() + ": you have not the right to");
+    }
     if (e instanceof FileSystemException file) {
       String reason = file.getReason();
       return report(Kind.FAILED, "", file.getFile() + ": " + (reason == null ? e : reason));
@@ -194,7 +203,8 @@ final class Main implements Runnable {
       error.put("reason", reason);
       err.println(Json.of(error));
     } else {
-      err.println("grpsqlite: " + message);
+      err.println(
+          "grpsqlite: " + (Boolean.getBoolean(TERMINAL_ERR) ? Terminal.shown(message) : message));
     }
     return kind.exitCode;
   }
@@ -228,8 +238,13 @@ final class Main implements Runnable {
     out.println(json ? Json.of(shape) : text);
   }
 
+  /** As {@link Terminal#shown}, if a terminal gets it; anything else gets it as it is. */
+  String shown(String text) {
+    return Boolean.getBoolean(TERMINAL_OUT) ? Terminal.shown(text) : text;
+  }
+
   Progress progress(String what, long bytes) {
-    return new Progress(what, bytes, err, Boolean.getBoolean("grpsqlite.progress"));
+    return new Progress(what, bytes, err, Boolean.getBoolean(TERMINAL_ERR));
   }
 
   static String version() {

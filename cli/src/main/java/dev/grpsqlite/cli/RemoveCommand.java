@@ -1,6 +1,7 @@
 package dev.grpsqlite.cli;
 
 import dev.grpsqlite.cli.Refusal.Kind;
+import dev.grpsqlite.pageclient.Admin;
 import dev.grpsqlite.pageclient.ServerConnection;
 import java.io.BufferedReader;
 import java.io.IOException;
@@ -45,7 +46,15 @@ final class RemoveCommand implements Callable<Integer> {
       }
     }
     try (ServerConnection connection = top.server().connect()) {
-      connection.admin().drop(name);
+      Admin admin = connection.admin();
+      Change.of(
+          admin,
+          name,
+          () -> {
+            admin.drop(name);
+            return true;
+          },
+          before -> "removed " + name + ", and may be at it still; grpsqlite stat tells");
       Map<String, Object> shape = new LinkedHashMap<>();
       shape.put("name", name);
       shape.put("removed", true);

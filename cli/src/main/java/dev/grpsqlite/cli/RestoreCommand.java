@@ -2,10 +2,8 @@ package dev.grpsqlite.cli;
 
 import dev.grpsqlite.cli.Commands.Choice;
 import dev.grpsqlite.cli.Refusal.Kind;
-import dev.grpsqlite.pageclient.RemoteException;
+import dev.grpsqlite.pageclient.Admin;
 import dev.grpsqlite.pageclient.ServerConnection;
-import dev.grpsqlite.proto.v1.DatabaseInfo;
-import io.grpc.Status;
 import java.io.IOException;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -34,35 +32,23 @@ final class RestoreCommand implements Callable<Integer> {
     }
     Main top = Commands.of(main);
     try (ServerConnection connection = top.server().connect()) {
-      long version = restore(connection);
+      Admin admin = connection.admin();
+      long version =
+          Change.of(
+              admin,
+              name,
+              () -> admin.restore(name, choice.at()),
+              before ->
+                  "restored "
+                      + name
+                      + ", and may be at it still; grpsqlite history tells: then there is a version"
+                      + " above "
+                      + before.getHeadVersion());
       Map<String, Object> shape = new LinkedHashMap<>();
       shape.put("name", name);
       shape.put("version", version);
       top.answer(shape, name + ": restored, as version " + version);
     }
     return 0;
-  }
-
-  /**
-   * It takes the longer, the more differs. The first call of all gets the time for finding out
-   * whether there is a server; so that is another one.
-   */
-  private long restore(ServerConnection connection) {
-    DatabaseInfo before = connection.admin().stat(name);
-    try {
-      return connection.admin().restore(name, choice.at());
-    } catch (RemoteException e) {
-      throw e.code() == Status.Code.DEADLINE_EXCEEDED || e.code() == Status.Code.UNAVAILABLE
-          ? new Refusal(
-              Kind.UNKNOWN,
-              "the server did not say whether it restored "
-                  + name
-                  + ", and may be at it still; grpsqlite history tells: then there is a version above "
-                  + before.getHeadVersion()
-                  + " ("
-                  + e.getMessage()
-                  + ")")
-          : e;
-    }
   }
 }

@@ -7,6 +7,7 @@ import dev.grpsqlite.pageclient.ServerConnection;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.LinkedHashMap;
@@ -22,15 +23,18 @@ import picocli.CommandLine.ScopeType;
 final class ServerOptions {
   private static final Logger GRPC = Logger.getLogger("io.grpc");
   private static final String DEFAULT_URL = "http://127.0.0.1:50051";
+  private static final String CONNECT_TIMEOUT = "GRPSQLITE_CONNECT_TIMEOUT_MS";
+  private static final String TIMEOUT = "GRPSQLITE_TIMEOUT_MS";
   private static final int CONNECT_TIMEOUT_MS = 5000;
   private static final int TIMEOUT_MS = 30_000;
+  private static final int DAY_MS = 24 * 60 * 60 * 1000;
 
   @Option(
       names = "--server",
       paramLabel = "URL",
       scope = ScopeType.INHERIT,
       description =
-          "http://HOST:PORT, https://HOST:PORT or unix:PATH, or several with commas, of servers"
+          "http://HOST[:PORT], https://HOST[:PORT] or unix:PATH, or several with commas, of servers"
               + " that have one store. Else GRPSQLITE_URL, else "
               + DEFAULT_URL
               + ".")
@@ -94,7 +98,7 @@ final class ServerOptions {
     return there == null ? DEFAULT_URL : there;
   }
 
-  private @Nullable String token() throws IOException {
+  private @Nullable String token() {
     if (token != null) {
       return token;
     }
@@ -106,10 +110,21 @@ final class ServerOptions {
     if (file == null) {
       return null;
     }
-    return Files.readString(file, StandardCharsets.UTF_8).lines().findFirst().orElse("").strip();
+    try {
+      return Files.readString(file, StandardCharsets.UTF_8).lines().findFirst().orElse("").strip();
+    } catch (NoSuchFileException e) {
+      throw new Refusal(Kind.NOT_FOUND, "there is no token file " + file);
+    } catch (IOException e) {
+      throw new Refusal(
+          Kind.FAILED,
+          "the token file "
+              + file
+              + " cannot be read"
+              + (Files.isDirectory(file) ? ": it is a folder" : " (" + e.getMessage() + ")"));
+    }
   }
 
-  boolean hasToken() throws IOException {
+  boolean hasToken() {
     return token() != null;
   }
 
@@ -118,16 +133,28 @@ final class ServerOptions {
     return token == null || token.isEmpty() ? message : message.replace(token, "…");
   }
 
-  private static Duration milliseconds(String variable, int otherwise) {
-    String value = environment(variable, null);
-    try {
-      return Duration.ofMillis(value == null ? otherwise : Integer.parseInt(value));
-    } catch (NumberFormatException e) {
-      throw new Refusal(Kind.USAGE, variable + ": '" + value + "' is not a number");
+  /** What the extension takes, and no other. */
+  static Duration milliseconds(String variable, @Nullable String value, int least, int otherwise) {
+    if (value == null) {
+      return Duration.ofMillis(otherwise);
     }
+    boolean isNumber = value.matches("0*[0-9]{1,9}");
+    int ms = isNumber ? Integer.parseInt(value) : -1;
+    if (ms < least || ms > DAY_MS) {
+      throw new Refusal(
+          Kind.USAGE,
+          variable + " is '" + value + "'; it must be a number from " + least + " to " + DAY_MS);
+    }
+    return Duration.ofMillis(ms);
   }
 
-  Endpoint endpoint() throws IOException {
+  /** 0 is the default without waiting for a server that refuses, as no command does. */
+  static Duration connectTimeout(@Nullable String value) {
+    Duration given = milliseconds(CONNECT_TIMEOUT, value, 0, CONNECT_TIMEOUT_MS);
+    return given.isZero() ? Duration.ofMillis(CONNECT_TIMEOUT_MS) : given;
+  }
+
+  Endpoint endpoint() {
     try {
       return new Endpoint(
           url(),
@@ -136,8 +163,8 @@ final class ServerOptions {
               file(authorities, "GRPSQLITE_CA_FILE"),
               file(certificate, "GRPSQLITE_CERT_FILE"),
               file(key, "GRPSQLITE_KEY_FILE")),
-          milliseconds("GRPSQLITE_CONNECT_TIMEOUT_MS", CONNECT_TIMEOUT_MS),
-          milliseconds("GRPSQLITE_TIMEOUT_MS", TIMEOUT_MS));
+          connectTimeout(environment(CONNECT_TIMEOUT, null)),
+          milliseconds(TIMEOUT, environment(TIMEOUT, null), 1, TIMEOUT_MS));
     } catch (IllegalArgumentException e) {
       throw new Refusal(Kind.USAGE, String.valueOf(e.getMessage()));
     }
@@ -167,7 +194,7 @@ final class ServerOptions {
   }
 
   /** The same settings for a program with the extension, which has them in its environment. */
-  Map<String, String> forTheExtension() throws IOException {
+  Map<String, String> forTheExtension() {
     Endpoint endpoint = endpoint();
     Map<String, String> variables = new LinkedHashMap<>();
     variables.put("GRPSQLITE_URL", endpoint.url());

@@ -2,6 +2,7 @@ package dev.grpsqlite.cli;
 
 import dev.grpsqlite.cli.Refusal.Kind;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -45,7 +46,8 @@ final class ShellCommand implements Callable<Integer> {
     List<String> command = new ArrayList<>(List.of("sqlite3"));
     command.addAll(List.of("-cmd", ".load " + quoted(library.toString())));
     command.addAll(
-        List.of("-cmd", ".open " + (readOnly ? "--readonly " : "") + quoted(name), ":memory:"));
+        List.of(
+            "-cmd", ".open " + (readOnly ? "--readonly " : "") + quoted(uri(name)), ":memory:"));
     command.addAll(arguments); // sqlite3 takes options behind the database too.
     try {
       return Child.run(command, top.server().forTheExtension());
@@ -58,10 +60,36 @@ final class ShellCommand implements Callable<Integer> {
     }
   }
 
+  /**
+   * The database of that name and no other, whatever the name: as it is, a dash would begin an
+   * option, and SQLite has its own idea of what {@code file:} is.
+   */
+  static String uri(String name) {
+    if (name.isEmpty()) {
+      throw new Refusal(Kind.USAGE, "a database has a name");
+    }
+    if (name.equals(":memory:")) {
+      throw new Refusal(
+          Kind.USAGE, "what is called :memory: SQLite keeps in memory, not at the server");
+    }
+    StringBuilder uri = new StringBuilder("file:");
+    for (byte each : name.getBytes(StandardCharsets.UTF_8)) {
+      char c = (char) Byte.toUnsignedInt(each);
+      boolean isItself =
+          (c >= 'a' && c <= 'z')
+              || (c >= 'A' && c <= 'Z')
+              || (c >= '0' && c <= '9')
+              || "-._~".indexOf(c) >= 0
+              || (c == '/' && !uri.toString().equals("file:")); // what follows // would be a host
+      uri.append(isItself ? String.valueOf(c) : String.format("%%%02X", (int) c));
+    }
+    return uri.append("?vfs=grpsqlite").toString();
+  }
+
   /** As the shell reads a word of a dot-command. */
   private static String quoted(String text) {
     if (text.chars().anyMatch(c -> c < ' ')) {
-      throw new Refusal(Kind.USAGE, "a name with control characters cannot be given to sqlite3");
+      throw new Refusal(Kind.USAGE, "a path with control characters cannot be given to sqlite3");
     }
     return "\"" + text.replace("\\", "\\\\").replace("\"", "\\\"") + "\"";
   }

@@ -3,7 +3,6 @@ package dev.grpsqlite.cli;
 import dev.grpsqlite.cli.Refusal.Kind;
 import dev.grpsqlite.pageclient.Relay;
 import java.io.Closeable;
-import java.io.EOFException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -137,6 +136,9 @@ final class SourceFile implements Closeable {
         if (pageCount == 0) {
           throw noDatabase(path + " has no page");
         }
+        if (wal == null && file.size() < pageCount * header.pageSize) {
+          throw tooShort(path, pageCount);
+        }
         return new SourceFile(path, file, walChannel, sqlite, header, wal, pageCount);
       }
     } catch (SQLException e) {
@@ -178,6 +180,10 @@ final class SourceFile implements Closeable {
 
   private static Refusal noDatabase(String message) {
     return new Refusal(Kind.NO_DATABASE, message);
+  }
+
+  private static Refusal tooShort(Path path, long pageCount) {
+    return noDatabase(path + " is damaged: it is shorter than its " + pageCount + " pages");
   }
 
   /** SQLite's primary result codes; see sqlite.org/rescode.html. */
@@ -253,7 +259,7 @@ final class SourceFile implements Closeable {
       if (wal != null && wal.has(page)) {
         wal.overlay(page, to, i * pageSize);
       } else if (i >= read) {
-        throw new EOFException(path + " is shorter than its " + pageCount + " pages");
+        throw tooShort(path, pageCount);
       }
     }
   }

@@ -25,7 +25,10 @@ final class StatCommand implements Callable<Integer> {
       String text =
           shape.entrySet().stream()
               .filter(entry -> entry.getValue() != null)
-              .map(entry -> String.format("%-18s %s", entry.getKey(), entry.getValue()))
+              .map(
+                  entry ->
+                      String.format(
+                          "%-18s %s", entry.getKey(), top.shown(String.valueOf(entry.getValue()))))
               .collect(Collectors.joining(System.lineSeparator()));
       top.answer(shape, text);
     }

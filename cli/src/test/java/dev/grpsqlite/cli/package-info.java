@@ -1,0 +1,4 @@
+@NullMarked
+package dev.grpsqlite.cli;
+
+import org.jspecify.annotations.NullMarked;
