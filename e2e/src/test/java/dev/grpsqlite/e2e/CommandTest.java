@@ -111,7 +111,7 @@ class CommandTest {
 
   @Test
   void theShellIsTheStockOne() throws Exception {
-    String name = Kind.freshName("a \"shell");
+    String name = Kind.freshName("file:a \"shell?x");
     assertEquals("3\n", client.command("shell", name, "CREATE TABLE t (x); SELECT 1 + 2;").ok());
     assertEquals(
         "1;2\n", client.command("shell", name, "--", "-separator", ";", "SELECT 1, 2;").ok());
@@ -123,6 +123,7 @@ class CommandTest {
     assertEquals(1, failed.exit(), failed.toString());
     assertTrue(
         client.command("shell", "--readonly", name, "DROP TABLE t;").failed().contains("readonly"));
+    assertEquals(name + "\0\n", client.command("ls", "-0", name).ok()); // what it reads ends so
   }
 
   @Test
@@ -162,13 +163,19 @@ class CommandTest {
 
   /** Its answer comes too late, at the latest when it is asked for again. */
   @Test
-  void aRestoreThatIsNotAnsweredMayBeDone() throws Exception {
+  void aChangeThatIsNotAnsweredMayBeDone() throws Exception {
     String name = Kind.freshName("unanswered");
     client.shell(name, "CREATE TABLE t (x);").ok();
-    Finished unknown =
-        client.with("GRPSQLITE_TIMEOUT_MS", "1").command("restore", name, "--version=0", "--json");
-    assertEquals(9, unknown.exit(), unknown.toString());
-    assertEquals("UNKNOWN", value(unknown.err(), "kind"));
+    for (List<String> line :
+        List.of(
+            List.of("restore", name, "--version=0", "--json"),
+            List.of("fork", name, name + "-fork", "--json"),
+            List.of("rm", name, "--force", "--json"))) {
+      Finished unknown =
+          client.with("GRPSQLITE_TIMEOUT_MS", "1").command(line.toArray(new String[0]));
+      assertEquals(9, unknown.exit(), unknown.toString());
+      assertEquals("UNKNOWN", value(unknown.err(), "kind"));
+    }
   }
 
   @Test
@@ -239,6 +246,10 @@ class CommandTest {
       assertFalse(wrong.toString().contains("not-the-secret"), wrong.toString());
       Finished ill = known.command("doctor", "--token-file=" + token);
       assertTrue(ill.out().contains("BAD  token"), ill.toString());
+      Finished none = known.command("doctor", "--token-file=missing");
+      assertEquals(1, none.exit(), none.toString());
+      assertTrue(
+          none.out().contains("BAD  token       there is no token file missing"), none.out());
     }
   }
 

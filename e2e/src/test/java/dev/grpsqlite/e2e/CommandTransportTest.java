@@ -57,7 +57,9 @@ class CommandTransportTest {
               .with("GRPSQLITE_KEY_FILE", made.key("alice").toString()),
           source);
       Finished refused = nobody.command("ls");
-      assertEquals(3, refused.exit(), refused.toString());
+      assertEquals(1, refused.exit(), refused.toString());
+      assertTrue(refused.err().contains("certificate is not trusted"), refused.toString());
+      assertTrue(refused.err().contains("GRPSQLITE_CA_FILE"), refused.toString());
     }
   }
 
@@ -81,6 +83,16 @@ class CommandTransportTest {
     assertTrue(shown.contains("progress.db: "), shown);
     Finished plain = client.command("import", "--replace", source.toString(), "progress.db");
     assertFalse((plain.ok() + plain.err()).contains("importing ["), plain.toString());
+  }
+
+  @Test
+  void aTerminalIsShownNoNameThatItWouldObey() throws Exception {
+    Client client = Kind.ROCKSDB.client(folder);
+    String name = Kind.freshName("bell\u0007\n");
+    client.command("shell", name, "CREATE TABLE t (x);").ok();
+    String command = Dist.command() + " ls bell";
+    String shown = client.run("", "script", "-qec", command, "/dev/null").ok();
+    assertTrue(shown.contains(name.replace("\u0007\n", "\\u0007\\u000a")), shown);
   }
 
   @Test
