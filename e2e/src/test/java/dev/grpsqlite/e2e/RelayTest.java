@@ -139,7 +139,7 @@ class RelayTest {
           away.getMessage().startsWith("no server at " + NOBODY + " (connection refused)"),
           away::getMessage);
     }
-    try (ServerConnection connection = connect("http://")) {
+    try (ServerConnection connection = connect("unix:/" + "long".repeat(50))) {
       RemoteException wrong =
           assertThrows(RemoteException.class, () -> Session.open(connection, "test"));
       assertEquals(Relay.BAD_URL, wrong.reason());
