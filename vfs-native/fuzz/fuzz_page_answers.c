@@ -17,6 +17,7 @@ static int on_page(void *arg, uint32_t number, uint64_t version, int asked, cons
 }
 
 static void check_changes(gsq_changes *changes) {
+  if (changes->other_history && !changes->all) abort();
   for (size_t i = 0; i < changes->count; i++) {
     if (changes->pages[i] == 0 || (i > 0 && changes->pages[i] <= changes->pages[i - 1]))
       abort();
@@ -57,17 +58,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
       break;
     }
     case 3: {
-      const gsq_refresh_request request = {.have_version = 1, .read_delegation_ms = 100};
+      const gsq_refresh_request request = {.have = {1, 7}, .read_delegation_ms = 100};
       gsq_refresh_answer answer;
       if (gsq_decode_refresh(data, size, &request, &answer, &error) == GSQ_OK) {
         if (answer.read_delegation_ms > 100) abort();
+        if (answer.head.version < 1 && !answer.changes.other_history) abort();
         check_changes(&answer.changes);
       }
       break;
     }
     case 4: {
+      const gsq_have have = {1, 7};
       gsq_lease_answer answer;
-      if (gsq_decode_lease(data, size, 1, 1, &answer, &error) == GSQ_OK) {
+      if (gsq_decode_lease(data, size, &have, 1, &answer, &error) == GSQ_OK) {
         check_changes(&answer.changes);
       }
       break;

@@ -79,10 +79,15 @@ public final class Statuses {
     return StatusProto.toStatusRuntimeException(
         com.google.rpc.Status.newBuilder()
             .setCode(reason.code().value())
-            .setMessage(message)
+            .setMessage(header(message))
             .addDetails(
                 Any.pack(ErrorInfo.newBuilder().setDomain(DOMAIN).setReason(reason.name()).build()))
             .build());
+  }
+
+  /** A header has no blank at either end, but a name in a message may: HTTP/2 would refuse it. */
+  private static String header(String message) {
+    return message.equals(message.strip()) ? message : '"' + message + '"';
   }
 
   private static String message(RuntimeException e) {
