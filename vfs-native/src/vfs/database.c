@@ -307,9 +307,15 @@ int gsq_database_is_past(const gsq_database *database, const gsq_pin *pin) {
   return pin->history != atomic_load_explicit(&database->history, memory_order_relaxed);
 }
 
-gsq_have gsq_database_have_(const gsq_database *database) {
+/* What the cache in memory is of. */
+static gsq_have in_memory_(const gsq_database *database) {
   gsq_have have = {.version = gsq_page_cache_version(database->cache)};
   if (have.version == database->head.version) have.mark = database->head.mark;
+  return have;
+}
+
+gsq_have gsq_database_have_(const gsq_database *database) {
+  gsq_have have = in_memory_(database);
   if (database->disk && gsq_disk_cache_waits(database->disk, have.version)) {
     gsq_disk_cache_have(database->disk, &have);
   }
@@ -349,19 +355,24 @@ static void begin_other_history_(gsq_database *database, const gsq_snapshot *hea
   ask_next_(database);
 }
 
-/* Whether it is of the cache on disk alone that the server was told. */
+/* Whether the server was told of what is in memory. It is not if another answer has come first, which may have
+** begun another history already. */
+static int is_of_memory_(const gsq_database *database, const gsq_have *have) {
+  const gsq_have mine = in_memory_(database);
+  return have->version == mine.version && (have->mark == mine.mark || have->mark == 0);
+}
+
 static int is_of_disk_(const gsq_database *database, const gsq_have *have) {
-  gsq_have on_disk;
-  return database->disk && gsq_disk_cache_have(database->disk, &on_disk) &&
-         on_disk.version == have->version && on_disk.mark == have->mark &&
-         (have->version != database->head.version || have->mark != database->head.mark);
+  gsq_have mine;
+  return database->disk && gsq_disk_cache_have(database->disk, &mine) &&
+         have->version == mine.version && have->mark == mine.mark;
 }
 
 int gsq_database_learn_(gsq_database *database, const gsq_have *from, const gsq_snapshot *head,
                         const gsq_changes *changes, int64_t known_ms) {
   database->heard_ms = gsq_now_ms();
-  if (changes->other_history && is_of_disk_(database, from)) {
-    gsq_disk_cache_forget(database->disk);
+  if (changes->other_history && !is_of_memory_(database, from)) {
+    if (is_of_disk_(database, from)) gsq_disk_cache_forget(database->disk);
     return 0;
   }
   if (changes->other_history) begin_other_history_(database, head);

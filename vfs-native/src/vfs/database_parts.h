@@ -16,9 +16,9 @@ uint64_t gsq_database_floor_(const gsq_database *database);
 gsq_have gsq_database_have_(const gsq_database *database);
 
 /* Learns of a version, which was the head at known_ms or later (0: unknown), and what changed
-** between `from` and it. Answers may come in any order: an older one has nothing to say. Returns 0 if all
-** that was learnt is that the cache on disk is of another history: to be asked again, with what is
-** here then. */
+** between `from` and it. Answers may come in any order: an older one has nothing to say. Returns 0 if nothing
+** was learnt, but that another history began for what is on disk, or for what was here before: to be asked
+** again, with what is here then. */
 int gsq_database_learn_(gsq_database *database, const gsq_have *from, const gsq_snapshot *head,
                         const gsq_changes *changes, int64_t known_ms);
 

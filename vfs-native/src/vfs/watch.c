@@ -31,13 +31,20 @@ static int64_t least(int64_t a, int64_t b) {
 
 /* What it says. */
 
+static void stop_watching_(gsq_database *database) {
+  database->watched_in = 0;
+  database->confirmed_ms = 0;
+}
+
 static void on_head_moved(gsq_server *server, const gsq_watch_event *event) {
   pthread_mutex_lock(&server->mutex);
   gsq_database *database = gsq_database_by_id_(server, &event->database);
   if (database) {
     pthread_mutex_lock(&database->mutex);
     const gsq_have from = {.version = event->from_version};
-    gsq_database_learn_(database, &from, &event->head, &event->changes, 0);
+    if (!gsq_database_learn_(database, &from, &event->head, &event->changes, 0)) {
+      stop_watching_(database); /* the next transaction asks */
+    }
     pthread_mutex_unlock(&database->mutex);
   }
   pthread_mutex_unlock(&server->mutex);
@@ -66,8 +73,7 @@ static void on_dropped(const gsq_watcher *watcher, const gsq_id *id) {
   gsq_database *database = gsq_database_by_id_(server, id);
   if (database) {
     pthread_mutex_lock(&database->mutex);
-    database->watched_in = 0;
-    database->confirmed_ms = 0;
+    stop_watching_(database);
     pthread_mutex_unlock(&database->mutex);
   }
   pthread_mutex_unlock(&server->mutex);

@@ -2,6 +2,8 @@
 ** A server whose data were replaced by an older copy, and that went on from there: it numbers other
 ** versions the same. Nobody gets to see what was lost, and nothing of it gets into what is there now.
 */
+#include <pthread.h>
+
 #include "vfs/disk_test.h"
 #include "vfs/fake/await.h"
 #include "vfs/fake/fake_server.h"
@@ -326,6 +328,40 @@ static void a_fixed_version_and_the_cache_on_disk(void) {
   }
 }
 
+#define THREADS 4
+static _Atomic int expected, failures; /* what there is now; transactions that failed */
+
+static int sees_it(sqlite3 *db) {
+  const char *sum = sql_get(db, SUM);
+  failures += strncmp("error", sum, 5) == 0;
+  return atoi(sum) == expected;
+}
+
+static void *look_for_it(void *arg) {
+  AWAIT(sees_it(arg));
+  CHECK_STR("ok", sql_get(arg, "PRAGMA integrity_check"));
+  return NULL;
+}
+
+static void many_find_out_at_once(void) {
+  CASE("connections that find out at the same time fail once each at most");
+  begin();
+  sqlite3 *db[THREADS];
+  for (int i = 0; i < THREADS; i++) db[i] = sql_open("main.db");
+  for (int round = 0; round < 25; round++) {
+    fake_go_back("main.db", copied);
+    fake_restart();
+    write_some(1 + round % 5);
+    expected = 1 + round % 5;
+    failures = 0;
+    pthread_t threads[THREADS];
+    for (int i = 0; i < THREADS; i++) pthread_create(&threads[i], NULL, look_for_it, db[i]);
+    for (int i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
+    CHECK(failures <= THREADS);
+  }
+  for (int i = 0; i < THREADS; i++) sqlite3_close(db[i]);
+}
+
 static void an_unwritten_fork(void) {
   CASE("version 0 of a fork, opened as such, and then as it is");
   begin();
@@ -353,6 +389,7 @@ int main(void) {
   the_cache_on_disk();
   the_cache_on_disk_beside_a_writer();
   a_fixed_version_and_the_cache_on_disk();
+  many_find_out_at_once();
   an_unwritten_fork();
   disk_remove_folder();
   return check_done();
