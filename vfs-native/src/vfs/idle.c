@@ -11,10 +11,10 @@ typedef struct idle {
 } idle;
 
 /* Under server->mutex and database->mutex: whoever reads is at an older version by right; who has the lease,
-** or is watching, knows the head. */
+** or was told just now that nothing is new, knows the head. */
 static int is_idle_(const gsq_database *database, int64_t since_ms) {
-  return database->live && !database->pins && !database->watched_in && !database->lease_held &&
-         database->heard_ms < since_ms;
+  return database->live && !database->pins && !database->lease_held &&
+         database->heard_ms < since_ms && database->confirmed_ms < since_ms;
 }
 
 /* Of `all`, by heard_ms, the least of GSQ_MAX_IDLE. */

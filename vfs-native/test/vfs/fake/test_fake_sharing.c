@@ -465,6 +465,25 @@ static void who_is_idle_keeps_nothing(void) {
   sqlite3_close(writer);
 }
 
+static void who_was_watched_is_idle(void) {
+  CASE("so does that of one that was watched by another connection, which is closed");
+  fake_reset();
+  fake_set_ttl_ms(300);
+  fake_set_watch(FAKE_WATCHES);
+  sqlite3 *writer = sql_open("file:main.db?token=writer");
+  SQL_OK(writer, "CREATE TABLE t(a); INSERT INTO t VALUES (1)");
+  sqlite3 *idle = sql_open("main.db");
+  CHECK_STR("1", sql_get(idle, "SELECT sum(a) FROM t"));
+  sqlite3 *watcher = sql_open("file:main.db?max_staleness_ms=60000");
+  AWAIT(fake_streams_with("main.db") == 1);
+  sqlite3_close(watcher);
+  AWAIT(fake_streams_with("main.db") == 0);
+  for (int i = 0; i < 5; i++) SQL_OK(writer, "INSERT INTO t VALUES (1)");
+  AWAIT(fake_floor("main.db") == fake_head("main.db"));
+  sqlite3_close(idle);
+  sqlite3_close(writer);
+}
+
 #define MANY 6
 
 static int no_floor_lags(void) {
@@ -599,6 +618,7 @@ int main(void) {
   a_refused_commit_is_over();
   the_background_thread();
   who_is_idle_keeps_nothing();
+  who_was_watched_is_idle();
   many_are_idle();
   an_untrusted_lease_is_asked_for_again();
   a_lease_of_an_earlier_session_is_not_trusted();
