@@ -161,8 +161,7 @@ static int read_changes(const gsq_field *changes, uint32_t *pages, gsq_changes *
 }
 
 static int is_elsewhere(const gsq_snapshot *head, const gsq_have *have) {
-  const gsq_snapshot at = {.version = have->version, .mark = have->mark};
-  return gsq_is_other(head, &at);
+  return gsq_is_other(gsq_have_of(head), *have);
 }
 
 /* Finds the field `number` in the answer. Without it, "nothing changed" is believed only of a

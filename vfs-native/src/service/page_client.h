@@ -47,17 +47,21 @@ static inline uint64_t gsq_mark_of(const gsq_id *commit) {
   return mark;
 }
 
-/* Whether one is not the other: of another number, or of another history, as far as both marks are
-** known. */
-static inline int gsq_is_other(const gsq_snapshot *one, const gsq_snapshot *other) {
-  return one->version != other->version ||
-         (one->mark != 0 && other->mark != 0 && one->mark != other->mark);
-}
-
 /* The version that a client has, and its mark, as in gsq_snapshot. */
 typedef struct gsq_have {
   uint64_t version, mark;
 } gsq_have;
+
+static inline gsq_have gsq_have_of(const gsq_snapshot *snapshot) {
+  return (gsq_have){.version = snapshot->version, .mark = snapshot->mark};
+}
+
+/* Whether one is not the other: of another number, or of another history, as far as both marks are
+** known. */
+static inline int gsq_is_other(gsq_have one, gsq_have other) {
+  return one.version != other.version ||
+         (one.mark != 0 && other.mark != 0 && one.mark != other.mark);
+}
 
 typedef struct gsq_changes {
   int all;           /* forget everything, */

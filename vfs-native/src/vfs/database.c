@@ -627,7 +627,7 @@ void gsq_database_committed(gsq_database *database, gsq_pin *pin, const gsq_snap
   }
   gsq_page_cache_advance(database->cache, next->version, all, changed, changed_count);
   if (database->disk) {
-    const gsq_have base = {.version = pin->snapshot.version, .mark = pin->snapshot.mark};
+    const gsq_have base = gsq_have_of(&pin->snapshot);
     gsq_disk_cache_learn(database->disk, &base, next, all, changed, changed_count);
   }
   if (next->version > database->head.version) database->head = *next;

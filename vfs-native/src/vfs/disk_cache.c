@@ -32,14 +32,13 @@ struct gsq_disk_cache {
 
 /* Under cache->mutex: whether a version of the number known.through is not the one that is known. */
 static int is_other_(const gsq_disk_cache *cache, const gsq_have *version) {
-  const gsq_snapshot known = {.version = cache->known.through, .mark = cache->known.mark};
-  const gsq_snapshot other = {.version = version->version, .mark = version->mark};
-  return gsq_is_other(&known, &other);
+  const gsq_have known = {.version = cache->known.through, .mark = cache->known.mark};
+  return gsq_is_other(known, *version);
 }
 
 gsq_disk_cache *gsq_disk_cache_open(const char *path, int64_t max_bytes, const gsq_id *database,
                                     const gsq_snapshot *seen, gsq_error *error) {
-  const gsq_have have = {.version = seen->version, .mark = seen->mark};
+  const gsq_have have = gsq_have_of(seen);
   gsq_disk_cache *cache = calloc(1, sizeof *cache);
   if (!cache) {
     gsq_error_nomem(error);

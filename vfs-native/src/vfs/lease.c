@@ -233,8 +233,7 @@ static int acquire(gsq_database *database, const gsq_snapshot *at, uint32_t wait
   int code = await_release(server, &database->id, deadline_ms, error);
   if (code != GSQ_OK) return code;
   pthread_mutex_lock(&database->mutex);
-  const gsq_have have =
-      at ? (gsq_have){.version = at->version, .mark = at->mark} : gsq_database_have_(database);
+  const gsq_have have = at ? gsq_have_of(at) : gsq_database_have_(database);
   const uint64_t floor = gsq_database_floor_(database);
   const uint64_t epoch_before = database->epoch;
   pthread_mutex_unlock(&database->mutex);

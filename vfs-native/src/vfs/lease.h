@@ -21,7 +21,8 @@
 int gsq_lease_is_trusted_(const gsq_database *database);
 
 /* Asks for the lease, and waits wait_ms at most for another client to yield it; if `at` is not NULL, only
-** as long as that is the head. The caller has RESERVED, or has counted itself in database->asking. GSQ_OK with the outcome in *outcome. */
+** as long as that is the head. The caller has RESERVED, or has counted itself in database->asking.
+** GSQ_OK with the outcome in *outcome. */
 int gsq_lease_acquire(gsq_database *database, const gsq_snapshot *at, uint32_t wait_ms,
                       enum gsq_lease_outcome *outcome, int64_t deadline_ms, gsq_error *error);
 

@@ -322,7 +322,7 @@ static void mask_wal(uint8_t *to, int size, sqlite3_int64 offset) {
 ** are a page count, and no database has 2^32-1 pages; SQLite itself marks "unknown" with 16 such
 ** bytes, so not all of them may be. */
 static void deny_cache(gsq_remote_file *file, uint8_t *to) {
-  if (gsq_is_other(&file->cached, &file->pin.snapshot)) {
+  if (gsq_is_other(gsq_have_of(&file->cached), gsq_have_of(&file->pin.snapshot))) {
     memset(to, 0, CHANGE_COUNTER_BYTES);
     memset(to + 4, 0xff, 4);
   }

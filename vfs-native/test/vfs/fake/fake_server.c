@@ -251,9 +251,8 @@ static gsq_snapshot snapshot_at(const database *d, uint64_t at) {
 static int is_of_other_history(const database *d, const gsq_have *have) {
   if (have->version > d->head) return 1;
   if (have->version < d->oldest) return 0; /* nobody knows */
-  const gsq_snapshot seen = {.version = have->version, .mark = have->mark};
   const gsq_snapshot there = snapshot_at(d, have->version);
-  return gsq_is_other(&seen, &there);
+  return gsq_is_other(*have, gsq_have_of(&there));
 }
 
 static const image *page_at(const database *d, uint32_t number, uint64_t at) {

@@ -1244,13 +1244,7 @@ public abstract class PageServiceContract extends ServedContract {
   }
 
   private RefreshResponse refresh(ByteString database, long have) {
-    return pages()
-        .refresh(
-            RefreshRequest.newBuilder()
-                .setSessionId(session)
-                .setDatabaseId(database)
-                .setHaveVersion(have)
-                .build());
+    return refresh(database, have, 0);
   }
 
   private RefreshResponse refresh(ByteString database, long have, long mark) {
