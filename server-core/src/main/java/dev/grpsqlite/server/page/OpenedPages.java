@@ -2,6 +2,7 @@ package dev.grpsqlite.server.page;
 
 import dev.grpsqlite.proto.v1.Page;
 import dev.grpsqlite.server.predict.Predictor;
+import dev.grpsqlite.server.session.KnownVersion;
 import dev.grpsqlite.server.spi.Changes;
 import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.PageImage;
@@ -39,7 +40,7 @@ final class OpenedPages {
 
   /** As of a version; none of them is changed. */
   private record Kept(
-      long version, Map<Long, PageImage> pages, long bytes, @Nullable Answer answer) {}
+      KnownVersion at, Map<Long, PageImage> pages, long bytes, @Nullable Answer answer) {}
 
   /**
    * All that an open of the version was answered with, ready to be sent again.
@@ -74,16 +75,16 @@ final class OpenedPages {
   /** Begins an open of this snapshot. Never fails: what can't be known is read. */
   CompletableFuture<Reading> of(DatabaseId database, Snapshot snapshot) {
     Kept before = find(database);
-    if (before == null || before.version > snapshot.version()) {
+    if (before == null || before.at.version() > snapshot.version()) {
       return CompletableFuture.completedFuture(
           new Reading(database, snapshot, Map.of(), null, false));
     }
-    if (before.version == snapshot.version()) {
+    if (before.at.is(snapshot)) {
       return CompletableFuture.completedFuture(
           new Reading(database, snapshot, before.pages, before.answer, true));
     }
-    return CompletableFuture.completedFuture(before.version)
-        .thenCompose(version -> store.changes(database, version, snapshot.version(), MOST_CHANGES))
+    return CompletableFuture.completedFuture(before.at)
+        .thenCompose(at -> changes(database, at, snapshot.version()))
         .handle(
             (changes, error) ->
                 new Reading(
@@ -92,6 +93,16 @@ final class OpenedPages {
                     error == null ? unchanged(before.pages, changes) : Map.of(),
                     null,
                     false));
+  }
+
+  /** All, if what the version was is lost and it is another one now. */
+  private CompletableFuture<Changes> changes(DatabaseId database, KnownVersion at, long upTo) {
+    CompletableFuture<Changes> changes = store.changes(database, at.version(), upTo, MOST_CHANGES);
+    return at.mark() == 0
+        ? changes
+        : store
+            .mark(database, at.version())
+            .thenCombine(changes, (here, found) -> here == at.mark() ? found : Changes.ALL);
   }
 
   private static Map<Long, PageImage> unchanged(Map<Long, PageImage> pages, Changes changes) {
@@ -117,7 +128,7 @@ final class OpenedPages {
 
   private synchronized void keep(DatabaseId database, Kept added) {
     Kept before = kept.get(database);
-    if ((before != null && before.version > added.version) || added.bytes > mostBytes) {
+    if ((before != null && before.at.version() > added.at.version()) || added.bytes > mostBytes) {
       return;
     }
     kept.put(database, added);
@@ -201,7 +212,7 @@ final class OpenedPages {
       Map<Long, PageImage> all = isKept ? had : withUsed();
       if (!all.isEmpty()) {
         long bytes = bytesOf(all) + (answer == null ? 0 : answer.bytes());
-        OpenedPages.this.keep(database, new Kept(snapshot.version(), all, bytes, answer));
+        OpenedPages.this.keep(database, new Kept(KnownVersion.of(snapshot), all, bytes, answer));
       }
     }
 

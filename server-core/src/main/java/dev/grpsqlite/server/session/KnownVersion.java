@@ -10,7 +10,7 @@ import dev.grpsqlite.server.spi.Snapshot;
  * @param mark the version's (see {@link Snapshot}); 0 if it is not known, and then not compared
  */
 public record KnownVersion(long version, long mark) {
-  static KnownVersion of(Snapshot snapshot) {
+  public static KnownVersion of(Snapshot snapshot) {
     return new KnownVersion(snapshot.version(), snapshot.mark());
   }
 

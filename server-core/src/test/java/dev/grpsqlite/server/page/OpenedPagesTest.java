@@ -24,6 +24,7 @@ class OpenedPagesTest {
 
   private final List<String> calls = new ArrayList<>();
   private CompletableFuture<Changes> changes = new CompletableFuture<>();
+  private long mark;
   private final PageStore store =
       (PageStore)
           Proxy.newProxyInstance(
@@ -33,6 +34,9 @@ class OpenedPagesTest {
                 if (method.getName().equals("changes")) {
                   calls.add("changes " + of[1] + " " + of[2]);
                   return changes;
+                }
+                if (method.getName().equals("mark")) {
+                  return CompletableFuture.completedFuture(mark);
                 }
                 assertEquals("read", method.getName());
                 long[] pages = (long[]) of[2];
@@ -49,7 +53,7 @@ class OpenedPagesTest {
   /** The versions of the images that an open reads. */
   private List<Long> open(DatabaseId database, long version, long... pages) {
     OpenedPages.Reading reading =
-        opened.of(database, new Snapshot(version, PAGE_SIZE, 100, 0)).join();
+        opened.of(database, new Snapshot(version, PAGE_SIZE, 100, mark)).join();
     List<PageImage> images = new ArrayList<>(reading.read(pages).join());
     reading.keep(null);
     images.sort((a, b) -> Long.compare(a.number(), b.number()));
@@ -94,6 +98,22 @@ class OpenedPagesTest {
     assertEquals(List.of(5L), open(DATABASE, 5, 1));
     assertEquals(List.of(7L), open(DATABASE, 7, 1));
     assertEquals(List.of("read 7 [1]", "read 5 [1]"), calls());
+  }
+
+  @Test
+  void p6_noneAreTakenOfAHistoryThatIsLost() {
+    mark = 1;
+    assertEquals(List.of(7L), open(DATABASE, 7, 1));
+    assertEquals(List.of(7L), open(OTHER, 7, 1));
+    changes = CompletableFuture.completedFuture(Changes.NONE);
+    calls();
+    mark = 2;
+    assertEquals(List.of(7L), open(DATABASE, 7, 1));
+    assertEquals(List.of("changes 7 7", "read 7 [1]"), calls());
+    assertEquals(List.of(9L), open(OTHER, 9, 1));
+    assertEquals(List.of("changes 7 9", "read 9 [1]"), calls());
+    assertEquals(List.of(9L), open(OTHER, 9, 1));
+    assertEquals(List.of(), calls());
   }
 
   @Test
