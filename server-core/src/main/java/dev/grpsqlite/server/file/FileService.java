@@ -257,7 +257,7 @@ public final class FileService extends GrpsqliteGrpc.GrpsqliteImplBase {
 
   private long checkedTime(long millis) {
     if (millis < 0) {
-      throw new RequestException(Reason.INVALID_REQUEST, "time_millis is " + millis);
+      throw RequestException.invalid("time_millis is " + millis);
     }
     if (millis != 0 && !pointInTimeReads()) {
       throw new RequestException(
@@ -358,8 +358,7 @@ public final class FileService extends GrpsqliteGrpc.GrpsqliteImplBase {
         },
         (lease, file) -> {
           if (!file.isEmpty()) {
-            throw new RequestException(
-                Reason.INVALID_REQUEST, "a batch is for the database's own file, not " + file);
+            throw RequestException.invalid("a batch is for the database's own file, not " + file);
           }
           List<MainFile.Write> writes =
               request.getWritesList().stream()
@@ -467,14 +466,14 @@ public final class FileService extends GrpsqliteGrpc.GrpsqliteImplBase {
 
   private static long checkedOffset(long bytes) {
     if (bytes < 0 || bytes > MAX_FILE_BYTES) {
-      throw new RequestException(Reason.INVALID_REQUEST, bytes + " is no offset or size of a file");
+      throw RequestException.invalid(bytes + " is no offset or size of a file");
     }
     return bytes;
   }
 
   private int checkedLength(long length) {
     if (length < 0) {
-      throw new RequestException(Reason.INVALID_REQUEST, "length is " + length);
+      throw RequestException.invalid("length is " + length);
     }
     if (length > maxReadBytes) {
       throw new RequestException(

@@ -107,8 +107,7 @@ final class ServerPragmas {
     } catch (NumberFormatException e) {
       // Told below, as a negative number is.
     }
-    throw new RequestException(
-        Reason.INVALID_REQUEST,
+    throw RequestException.invalid(
         "PRAGMA grpsqlite_restore=N takes the number of a version; \"" + value + "\" is none");
   }
 

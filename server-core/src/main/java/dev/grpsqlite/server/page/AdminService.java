@@ -138,7 +138,7 @@ public final class AdminService extends AdminGrpc.AdminImplBase {
     try {
       return Long.parseLong(token);
     } catch (NumberFormatException e) {
-      throw invalid("page_token is not from an answer of ListVersions");
+      throw RequestException.invalid("page_token is not from an answer of ListVersions");
     }
   }
 
@@ -198,7 +198,8 @@ public final class AdminService extends AdminGrpc.AdminImplBase {
               switch (request.getAtCase()) {
                 case AT_VERSION -> Choice.number(Fields.version(request.getAtVersion()));
                 case AT_TIME -> Choice.at(Fields.time("at_time", request.getAtTime()));
-                case AT_NOT_SET -> throw invalid("neither at_version nor at_time is set");
+                case AT_NOT_SET ->
+                    throw RequestException.invalid("neither at_version nor at_time is set");
               };
           return find(request.getName(), Right.WRITE)
               .thenCompose(info -> restored(info, choice, id, request, caller))
@@ -249,10 +250,10 @@ public final class AdminService extends AdminGrpc.AdminImplBase {
         || duration.getSeconds() > MAX_DURATION_SECONDS
         || duration.getNanos() < 0
         || duration.getNanos() > 999_999_999) {
-      throw invalid("duration is negative or no duration");
+      throw RequestException.invalid("duration is negative or no duration");
     }
     if (message.getVersions() < 0) {
-      throw invalid(
+      throw RequestException.invalid(
           "versions " + Long.toUnsignedString(message.getVersions()) + " is out of range");
     }
     return new Retention(
@@ -279,10 +280,6 @@ public final class AdminService extends AdminGrpc.AdminImplBase {
 
   private static RequestException leaseHeld(String name) {
     return new RequestException(Reason.LEASE_HELD, "somebody may be writing to " + name);
-  }
-
-  private static RequestException invalid(String message) {
-    return new RequestException(Reason.INVALID_REQUEST, message);
   }
 
   private static int limit(int asked) {

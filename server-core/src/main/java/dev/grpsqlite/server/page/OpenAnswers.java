@@ -127,7 +127,7 @@ final class OpenAnswers {
               reading.keep(
                   ahead.all()
                       ? new OpenedPages.Answer(
-                          credit, lz4, pages, bytesOf(all), predictor.asOpened(shape, all))
+                          credit, lz4, pages, PageImage.bytes(all), predictor.asOpened(shape, all))
                       : null);
               return pages;
             });
@@ -135,11 +135,7 @@ final class OpenAnswers {
 
   private List<Page> outgoing(List<PageImage> images, boolean lz4) {
     OutgoingPages outgoing = new OutgoingPages(lz4);
-    traffic.pagesRead(images.size(), bytesOf(images));
+    traffic.pagesRead(images.size(), PageImage.bytes(images));
     return images.stream().map(outgoing::of).toList();
-  }
-
-  private static long bytesOf(List<PageImage> pages) {
-    return pages.stream().mapToLong(page -> page.data().remaining()).sum();
   }
 }

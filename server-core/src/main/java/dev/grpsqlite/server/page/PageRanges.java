@@ -33,13 +33,12 @@ final class PageRanges {
       PageRange range = ranges.get(i);
       long count = Integer.toUnsignedLong(range.getCount());
       if (count == 0) {
-        throw new RequestException(Reason.INVALID_REQUEST, "a range of no pages");
+        throw RequestException.invalid("a range of no pages");
       }
       first[i] = Pages.checkedNumber(range.getFirst());
       last[i] = first[i] + count - 1;
       if (last[i] > Pages.MAX_PAGE_NUMBER) {
-        throw new RequestException(
-            Reason.INVALID_REQUEST, "page number " + last[i] + " is out of range");
+        throw RequestException.invalid("page number " + last[i] + " is out of range");
       }
       ascending &= first[i] > highest;
       highest = Math.max(highest, last[i]);
@@ -62,8 +61,7 @@ final class PageRanges {
     Arrays.sort(lasts);
     for (int i = 1; i < firsts.length; i++) {
       if (firsts[i] <= lasts[i - 1]) {
-        throw new RequestException(
-            Reason.INVALID_REQUEST, "page " + firsts[i] + " is asked for twice");
+        throw RequestException.invalid("page " + firsts[i] + " is asked for twice");
       }
     }
   }

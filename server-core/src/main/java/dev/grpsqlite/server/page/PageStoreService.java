@@ -43,11 +43,8 @@ import dev.grpsqlite.server.session.Session;
 import dev.grpsqlite.server.session.Session.PendingView;
 import dev.grpsqlite.server.session.SessionTable;
 import dev.grpsqlite.server.session.Watches;
-import dev.grpsqlite.server.spi.Commit;
-import dev.grpsqlite.server.spi.CommitGroups;
 import dev.grpsqlite.server.spi.DatabaseId;
 import dev.grpsqlite.server.spi.DatabaseInfo;
-import dev.grpsqlite.server.spi.PageImage;
 import dev.grpsqlite.server.spi.PageStore;
 import dev.grpsqlite.server.spi.Snapshot;
 import dev.grpsqlite.server.spi.StageId;
@@ -90,20 +87,15 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
   /** What is left of a call's deadline for its answer to arrive. */
   private static final long ANSWER_MS = 20;
 
-  private static final int LIVE_VIEW = 0;
-
-  /** What a staged page takes beside its content, which for a page of zeros is all. */
-  private static final int STAGED_PAGE_BYTES = 64;
-
   private final PageStore store;
   private final SessionTable sessions;
   private final Leases leases;
   private final Heads heads;
   private final Watches watches;
   private final PageServiceLimits limits;
-  private final RequestArrays arrays;
   private final Traffic traffic;
   private final OpenAnswers openAnswers;
+  private final Writes writes;
   private final String serverName;
 
   public PageStoreService(
@@ -122,9 +114,9 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
     this.heads = heads;
     this.watches = watches;
     this.limits = limits;
-    this.arrays = arrays;
     this.traffic = traffic;
     this.openAnswers = new OpenAnswers(store, traffic);
+    this.writes = new Writes(store, leases, limits, arrays, traffic);
     this.serverName = serverName;
   }
 
@@ -136,8 +128,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
         () -> {
           String name = request.getClientName();
           if (name.getBytes(StandardCharsets.UTF_8).length > MAX_CLIENT_NAME_BYTES) {
-            throw new RequestException(
-                Reason.INVALID_REQUEST,
+            throw RequestException.invalid(
                 "client_name has more than " + MAX_CLIENT_NAME_BYTES + " bytes");
           }
           Caller caller = Callers.current();
@@ -256,8 +247,9 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
               if (!store.capabilities().timeTravel()) {
                 throw unsupported("this server's storage keeps no old versions to open");
               }
-              if (request.getView() == LIVE_VIEW) {
-                throw invalid("view 0 is the live one; a fixed version needs another");
+              if (request.getView() == Session.LIVE_VIEW) {
+                throw RequestException.invalid(
+                    "view 0 is the live one; a fixed version needs another");
               }
             }
             case AT_NOT_SET -> {}
@@ -297,7 +289,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
   private CompletableFuture<OpenDatabaseResponse> open(
       Session session, DatabaseId database, OpenDatabaseRequest request) {
     PendingView view = session.enterView(database, request.getView());
-    int wishedMs = request.getView() == LIVE_VIEW ? request.getReadDelegationMs() : 0;
+    int wishedMs = request.getView() == Session.LIVE_VIEW ? request.getReadDelegationMs() : 0;
     CompletableFuture<OpenDatabaseResponse> answer =
         leases
             .whenNotBeingDropped(database)
@@ -334,7 +326,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
               .require(store, database, Right.READ)
               .thenCompose(
                   allowed -> {
-                    session.raiseFloor(database, LIVE_VIEW, floor);
+                    session.raiseFloor(database, Session.LIVE_VIEW, floor);
                     return leases.delegateReads(session, database, request.getReadDelegationMs());
                   })
               .thenCompose(
@@ -356,7 +348,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
   /** Who goes on in another history reads from its head on, whatever floor it told before. */
   private static Heads.Move begun(Session session, DatabaseId database, Heads.Move move) {
     if (move.otherHistory()) {
-      session.lowerFloor(database, LIVE_VIEW, move.head().version());
+      session.lowerFloor(database, Session.LIVE_VIEW, move.head().version());
     }
     return move;
   }
@@ -365,7 +357,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
   private static void forgetViewIfGone(
       Session session, DatabaseId database, @Nullable Throwable error) {
     if (isNoSuchDatabase(error)) {
-      session.closeView(database, LIVE_VIEW);
+      session.closeView(database, Session.LIVE_VIEW);
     }
   }
 
@@ -399,7 +391,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
                       stream.fail(otherHistory(database, version));
                     } else if (stage == null && ranges.highest() > snapshot.pageCount()) {
                       stream.fail(
-                          invalid(
+                          RequestException.invalid(
                               "page "
                                   + ranges.highest()
                                   + " does not exist: version "
@@ -458,7 +450,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
               .thenCompose(allowed -> store.head(database))
               .thenCompose(
                   head -> {
-                    session.raiseFloor(database, LIVE_VIEW, floor);
+                    session.raiseFloor(database, Session.LIVE_VIEW, floor);
                     if (!have.is(head) && !request.getAtAnyVersion()) {
                       return done(notGranted(Outcome.OUTCOME_HEAD_MOVED, head));
                     }
@@ -528,41 +520,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
         observer,
         () -> {
           Caller caller = Callers.current();
-          Session session = session(caller, request.getSessionId());
-          DatabaseId database = Ids.database(request.getDatabaseId());
-          StageId stage = Ids.stage(request.getStageId());
-          long call = Fields.call(request.getCall());
-          int pageSize = Pages.checkedPageSize(request.getPageSize());
-          List<PageImage> pages = Pages.incoming(request.getPagesList(), pageSize);
-          long bytes = bytes(pages);
-          long counted = bytes + Math.max(1, pages.size()) * (long) STAGED_PAGE_BYTES;
-          return caller
-              .require(store, database, Right.WRITE)
-              .thenCompose(
-                  allowed -> {
-                    session.addStaged(database, stage, counted, limits.stagedBytesPerSession());
-                    long epoch = request.getEpoch();
-                    return request.getBulk()
-                        ? store.stageInBulk(
-                            database, session.id(), epoch, stage, call, pageSize, pages)
-                        : store.stage(database, session.id(), epoch, stage, call, pageSize, pages);
-                  })
-              .handle(
-                  (staged, error) -> {
-                    if (error != null) {
-                      if (isRefusal(error)) {
-                        session.takeBackStaged(database, stage, counted);
-                      }
-                      noteLost(session, database, request.getEpoch(), error);
-                      throw Statuses.of(error);
-                    }
-                    noteHeld(session, database, request.getEpoch());
-                    traffic.pagesWritten(pages.size(), bytes);
-                    if (request.getBulk()) {
-                      arrays.giveBack(pages); // the store is done with them
-                    }
-                    return StagePagesResponse.getDefaultInstance();
-                  });
+          return writes.stage(caller, session(caller, request.getSessionId()), request);
         });
   }
 
@@ -570,19 +528,7 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
   public void dropStage(DropStageRequest request, StreamObserver<DropStageResponse> observer) {
     Calls.answer(
         observer,
-        () -> {
-          Caller caller = Callers.current();
-          Session session = session(caller, request.getSessionId());
-          DatabaseId database = Ids.database(request.getDatabaseId());
-          StageId stage = Ids.stage(request.getStageId());
-          return store
-              .dropStage(database, session.id(), stage)
-              .thenApply(
-                  dropped -> {
-                    session.dropStaged(database, stage);
-                    return DropStageResponse.getDefaultInstance();
-                  });
-        });
+        () -> writes.dropStage(session(Callers.current(), request.getSessionId()), request));
   }
 
   @Override
@@ -591,80 +537,8 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
         observer,
         () -> {
           Caller caller = Callers.current();
-          Session session = session(caller, request.getSessionId());
-          Commit commit = checkedCommit(session, request);
-          long floor = Fields.version(request.getFloorVersion());
-          return caller
-              .require(store, commit.database(), Right.WRITE)
-              .thenCompose(allowed -> store.commit(commit))
-              .handle(
-                  (version, error) -> {
-                    if (error != null) {
-                      noteLost(session, commit.database(), commit.epoch(), error);
-                      throw Statuses.of(error);
-                    }
-                    noteCommitted(session, commit, floor);
-                    return CommitResponse.newBuilder().setVersion(version).build();
-                  });
+          return writes.commit(caller, session(caller, request.getSessionId()), request);
         });
-  }
-
-  private static Commit checkedCommit(Session session, CommitRequest request) {
-    int pageSize = Pages.checkedPageSize(request.getPageSize());
-    long pageCount = Integer.toUnsignedLong(request.getPageCount());
-    if (pageCount > Pages.MAX_PAGE_NUMBER) {
-      throw invalid("page_count " + pageCount + " is more than a database can have");
-    }
-    List<PageImage> pages = Pages.incoming(request.getPagesList(), pageSize);
-    for (PageImage page : pages) {
-      if (page.number() > pageCount) {
-        throw invalid("page " + page.number() + " is above the page_count " + pageCount);
-      }
-    }
-    return new Commit(
-        Ids.database(request.getDatabaseId()),
-        session.id(),
-        request.getEpoch(),
-        Ids.commit(request.getCommitId()),
-        Fields.version(request.getBaseVersion()),
-        pageSize,
-        pageCount,
-        request.getStageId().isEmpty() ? null : Ids.stage(request.getStageId()),
-        pages);
-  }
-
-  private void noteCommitted(Session session, Commit commit, long floor) {
-    noteHeld(session, commit.database(), commit.epoch());
-    if (commit.stage() != null) {
-      session.dropStaged(commit.database(), commit.stage());
-    }
-    session.raiseFloor(commit.database(), LIVE_VIEW, floor);
-    traffic.pagesWritten(commit.pages().size(), bytes(commit.pages()));
-    traffic.committed();
-  }
-
-  private static void noteLost(Session session, DatabaseId database, long epoch, Throwable error) {
-    if (isLeaseLost(error)) {
-      session.leaseLost(database, epoch);
-    }
-  }
-
-  /** The store says no, and has done nothing. */
-  private static boolean isRefusal(Throwable error) {
-    Code code = StoreException.codeOf(error);
-    return code != null && code != Code.STORE_FAILED && code != Code.OUTCOME_UNKNOWN;
-  }
-
-  private static boolean isLeaseLost(Throwable error) {
-    return StoreException.codeOf(error) == Code.LEASE_LOST;
-  }
-
-  /** A server that restarted learns so of a lease that was granted before. */
-  private void noteHeld(Session session, DatabaseId database, long epoch) {
-    if (!session.leaseUsed(database, epoch)) {
-      // The session ended in the meantime; what it staged goes with the lease.
-      CompletableFuture<Void> unused = leases.release(session, database, epoch);
-    }
   }
 
   @Override
@@ -677,77 +551,14 @@ public final class PageStoreService extends PageStoreGrpc.PageStoreImplBase {
             throw unsupported("this server's storage cannot commit several databases together");
           }
           Caller caller = Callers.current();
-          Session session = session(caller, request.getSessionId());
-          if (request.getCommitsCount() > CommitGroups.MAX_COMMITS) {
-            throw invalid(
-                "a group of %d commits; %d are the most"
-                    .formatted(request.getCommitsCount(), CommitGroups.MAX_COMMITS));
-          }
-          List<Commit> commits = new ArrayList<>();
-          List<Long> floors = new ArrayList<>();
-          for (CommitRequest each : request.getCommitsList()) {
-            if (!each.getSessionId().isEmpty()
-                && !each.getSessionId().equals(request.getSessionId())) {
-              throw invalid("a group is of one session");
-            }
-            commits.add(checkedCommit(session, each));
-            floors.add(Fields.version(each.getFloorVersion()));
-          }
-          return mayWriteAll(caller, commits)
-              .thenCompose(allowed -> store.commitGroup(commits))
-              .handle(
-                  (versions, error) -> {
-                    if (error != null) {
-                      if (isLeaseLost(error)) {
-                        commits.forEach(commit -> noteIfLost(session, commit));
-                      }
-                      throw Statuses.of(error);
-                    }
-                    for (int i = 0; i < commits.size(); i++) {
-                      noteCommitted(session, commits.get(i), floors.get(i));
-                    }
-                    return CommitGroupResponse.newBuilder().addAllVersions(versions).build();
-                  });
+          return writes.commitGroup(caller, session(caller, request.getSessionId()), request);
         });
-  }
-
-  /** Complete when it is clear that nothing in the group is of a database it may not write. */
-  private CompletableFuture<Void> mayWriteAll(Caller caller, List<Commit> commits) {
-    return CompletableFuture.allOf(
-        commits.stream()
-            .map(commit -> caller.require(store, commit.database(), Right.WRITE))
-            .toArray(CompletableFuture<?>[]::new));
-  }
-
-  /** One of a group's leases is lost; looks whether it is this commit's. */
-  private void noteIfLost(Session session, Commit commit) {
-    CompletableFuture<Void> unused =
-        store
-            .lease(commit.database())
-            .thenAccept(
-                lease -> {
-                  if (lease.epoch() != commit.epoch() || !session.id().equals(lease.holder())) {
-                    session.leaseLost(commit.database(), commit.epoch());
-                  }
-                });
   }
 
   @Override
   public void watch(WatchRequest request, StreamObserver<WatchResponse> observer) {
     new WatchCall((ServerCallStreamObserver<WatchResponse>) observer, store, watches)
         .open(request, sessions);
-  }
-
-  private static long bytes(List<PageImage> pages) {
-    long bytes = 0;
-    for (PageImage page : pages) {
-      bytes += page.data().remaining();
-    }
-    return bytes;
-  }
-
-  private static RequestException invalid(String message) {
-    return new RequestException(Reason.INVALID_REQUEST, message);
   }
 
   private static RequestException unsupported(String message) {

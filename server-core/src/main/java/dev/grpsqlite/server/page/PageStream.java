@@ -244,12 +244,10 @@ final class PageStream {
 
   private void send(List<PageImage> pages) {
     ReadPagesResponse.Builder message = ReadPagesResponse.newBuilder();
-    long bytes = 0;
     for (PageImage page : pages) {
       message.addPages(outgoing.of(page));
-      bytes += page.data().remaining();
     }
-    traffic.pagesRead(pages.size(), bytes);
+    traffic.pagesRead(pages.size(), PageImage.bytes(pages));
     call.onNext(message.build());
   }
 

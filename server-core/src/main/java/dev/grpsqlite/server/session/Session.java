@@ -22,6 +22,9 @@ import org.jspecify.annotations.Nullable;
  * Thread-safe by its monitor, under which nothing is called that waits.
  */
 public final class Session {
+  /** The number of the view that follows the head. */
+  public static final int LIVE_VIEW = 0;
+
   /** Open databases and fixed versions of one session; each takes some 200 bytes. */
   static final int MAX_VIEWS = 65_536;
 
@@ -236,7 +239,7 @@ public final class Session {
     if (view != null) {
       floors.remove(database, view.effective());
       countViews(-1);
-      if (number == 0 && predictors.remove(database) != null) {
+      if (number == LIVE_VIEW && predictors.remove(database) != null) {
         all.predictors.decrementAndGet();
       }
     }

@@ -1,6 +1,7 @@
 package dev.grpsqlite.server.spi;
 
 import java.nio.ByteBuffer;
+import java.util.List;
 
 /**
  * One page. Whoever made it gives it away: neither side changes the bytes after it was handed over,
@@ -23,5 +24,14 @@ public record PageImage(long number, long version, long checksum, ByteBuffer dat
     ByteBuffer bytes = ByteBuffer.allocate(data.remaining());
     bytes.put(data.duplicate()).flip();
     return new PageImage(number, version, checksum, bytes);
+  }
+
+  /** Bytes of data of all of these. */
+  public static long bytes(List<PageImage> pages) {
+    long bytes = 0;
+    for (PageImage page : pages) {
+      bytes += page.data.remaining();
+    }
+    return bytes;
   }
 }

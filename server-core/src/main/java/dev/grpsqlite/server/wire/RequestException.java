@@ -17,7 +17,7 @@ public final class RequestException extends RuntimeException {
     return reason;
   }
 
-  static RequestException invalid(String message) {
+  public static RequestException invalid(String message) {
     return new RequestException(Reason.INVALID_REQUEST, message);
   }
 }

@@ -34,11 +34,7 @@ final class CommitPart {
   }
 
   long bytes() {
-    long bytes = 0;
-    for (PageImage page : commit.pages()) {
-      bytes += page.data().remaining();
-    }
-    return bytes;
+    return PageImage.bytes(commit.pages());
   }
 
   /** Fails if this can't be what comes next (P3, P4). */

@@ -22,11 +22,7 @@ final class Shrinking {
    * of which nothing is stored.
    */
   static boolean isWorthIt(List<PageImage> pages) {
-    long bytes = 0;
-    for (PageImage page : pages) {
-      bytes += page.data().remaining();
-    }
-    int step = (int) Math.max(1, bytes / SAMPLE_BYTES);
+    int step = (int) Math.max(1, PageImage.bytes(pages) / SAMPLE_BYTES);
     byte[] out = new byte[SAMPLE_BYTES];
     long sampled = 0;
     long shrunk = 0;

@@ -110,7 +110,7 @@ final class StagedTables {
       }
       before = page.number();
     }
-    return next(stage, pages) != null || bytes(pages) >= LEAST_RUN_BYTES;
+    return next(stage, pages) != null || PageImage.bytes(pages) >= LEAST_RUN_BYTES;
   }
 
   private @Nullable Table next(Stage stage, List<PageImage> pages) {
@@ -120,14 +120,6 @@ final class StagedTables {
       }
     }
     return null;
-  }
-
-  private static long bytes(List<PageImage> pages) {
-    long bytes = 0;
-    for (PageImage page : pages) {
-      bytes += page.data().remaining();
-    }
-    return bytes;
   }
 
   /**
@@ -155,7 +147,7 @@ final class StagedTables {
     table.elsewhere = 0;
     open.add(table);
     table.lastPage = pages.get(pages.size() - 1).number();
-    table.bytes += bytes(pages);
+    table.bytes += PageImage.bytes(pages);
     Engine.TableWriter writer = table.writer;
     CompletableFuture<Void> written = later(table.thread, () -> put(stage, writer, pages));
     table.written = written.exceptionally(failure -> null);

@@ -104,10 +104,7 @@ final class Stages {
       int pageSize,
       boolean bulk,
       List<PageImage> pages) {
-    long bytes = 0;
-    for (PageImage page : pages) {
-      bytes += page.data().remaining();
-    }
+    long bytes = PageImage.bytes(pages);
     if (waitingBytes.addAndGet(bytes) > WAITING_BYTES) {
       waitingBytes.addAndGet(-bytes);
       return CompletableFuture.failedFuture(
