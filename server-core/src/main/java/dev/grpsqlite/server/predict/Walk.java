@@ -328,10 +328,8 @@ final class Walk implements Plan {
       if (nextCount > 0) {
         return true;
       }
-      if (missing || blocked || !hand.look(page)) {
-        if (!missing) {
-          hand.look(page);
-        }
+      boolean isHere = !missing && hand.look(page);
+      if (!isHere || blocked) {
         blocked = true;
         // An entry of which something is missing stands for all that it leads to.
         ahead += page == SKIPPED ? 1 + ways : 1;
