@@ -232,7 +232,7 @@ static void after_fork(void) {
   CHECK_STR("0", sql_get(db, "SELECT sum(a) FROM t WHERE id < 100"));
   SQL_OK(db, "UPDATE t SET a = 2 WHERE id = 300");
   fflush(NULL);
-  const pid_t child = fork();
+  const pid_t child = fork_among_sleepers();
   if (child == 0) {
     /* The fake server is a copy of the parent's. */
     char own[400];

@@ -205,7 +205,7 @@ static void a_forked_child_starts_anew(void) {
   sqlite3 *db = fresh("main.db");
   SQL_OK(db, "BEGIN; INSERT INTO t VALUES (2)");
   fflush(NULL);
-  pid_t child = fork();
+  pid_t child = fork_among_sleepers();
   if (child == 0) {
     /* The fake server is a copy too, so that only the child's own behaviour is seen here. */
     int failures = 0;
