@@ -7,12 +7,17 @@
 ** is asked for comes as a line, and behind it bytes:
 **
 **   call NUMBER MILLISECONDS METHOD URL-SIZE SIZE             the URL, then the request
+**   last NUMBER MILLISECONDS METHOD URL-SIZE SIZE             the same, for later
 **   upload NUMBER SESSION DATABASE STAGE EPOCH PAGE-SIZE PAGE-COUNT MOST-MESSAGE-BYTES MILLISECONDS
 **       DEVICE INODE URL-SIZE SIZE                            the URLs, then the file's path
 **
 ** NUMBER is the asker's own. SESSION, DATABASE, STAGE are 32 hexadecimal digits each, all else is decimal.
 ** MILLISECONDS are those of each message. Several things may be asked for at once. It says "ready" when it
 ** runs; the answers: relay/answers.h. A call is made once, whatever comes of it: who asked knows whether to ask again.
+**
+** Who asked may be killed with a session open, whose lease would keep others waiting until the server gives it up. So
+** what was asked for as the last is done when the input ends, and nobody hears of it. Signals that are sent to a whole
+** group of programs are for who asked: this ends after it.
 */
 #include <errno.h>
 #include <fcntl.h>
@@ -42,8 +47,9 @@ typedef struct peer {
   gsq_channel *channel;
 } peer;
 
-/* What was asked for. Its thread's, which frees it. */
+/* What was asked for. Its thread's, which frees it; before there is one, the main thread's. */
 typedef struct job {
+  struct job *next; /* of those for the end */
   uint64_t number;
   int64_t timeout_ms;
   char method[128];
@@ -54,6 +60,12 @@ typedef struct job {
   char *body; /* request or path; ends with a 0 */
   gsq_channel *channel;
 } job;
+
+/* The main thread's. */
+typedef struct relay {
+  peer *peers;
+  job *last; /* for when the input ends, the newest first */
+} relay;
 
 static void free_job(job *j) {
   free(j->url);
@@ -125,8 +137,8 @@ static const char *setting(const char *name) {
 }
 
 /* The channel to these; the main thread's. */
-static int find_channel(peer **peers, const char *url, gsq_channel **out, gsq_error *error) {
-  for (const peer *each = *peers; each; each = each->next) {
+static int find_channel(relay *r, const char *url, gsq_channel **out, gsq_error *error) {
+  for (const peer *each = r->peers; each; each = each->next) {
     if (strcmp(each->url, url) == 0) {
       *out = each->channel;
       return GSQ_OK;
@@ -147,8 +159,8 @@ static int find_channel(peer **peers, const char *url, gsq_channel **out, gsq_er
     gsq_channel_free(*out);
     return gsq_error_nomem(error);
   }
-  *found = (peer){.next = *peers, .url = copy, .channel = *out};
-  *peers = found;
+  *found = (peer){.next = r->peers, .url = copy, .channel = *out};
+  r->peers = found;
   return GSQ_OK;
 }
 
@@ -160,13 +172,14 @@ static int read_id(const char *hex, gsq_id *out) {
 }
 
 /* Returns what runs it, or NULL if it is nothing that can be asked for. */
-static void *(*read_line(const char *line, job *j))(void *) {
-  char session[34] = "", database[34] = "", stage[34] = "";
+static void *(*read_line(const char *line, job *j, int *is_last))(void *) {
+  char kind[5] = "", session[34] = "", database[34] = "", stage[34] = "";
   gsq_upload *u = &j->upload;
   u->fd = -1;
-  if (sscanf(line, "call %" SCNu64 " %" SCNd64 " %127s %zu %zu", &j->number, &j->timeout_ms,
-             j->method, &j->url_size, &j->size) == 5) {
-    return run_call;
+  if (sscanf(line, "%4[a-z] %" SCNu64 " %" SCNd64 " %127s %zu %zu", kind, &j->number,
+             &j->timeout_ms, j->method, &j->url_size, &j->size) == 6) {
+    *is_last = strcmp(kind, "last") == 0;
+    return *is_last || strcmp(kind, "call") == 0 ? run_call : NULL;
   }
   if (sscanf(line,
              "upload %" SCNu64 " %32[0-9a-f] %32[0-9a-f] %32[0-9a-f] %" SCNu64 " %" SCNu32
@@ -192,11 +205,12 @@ static char *read_bytes(size_t size) {
 }
 
 /* Returns 0 if nothing more is asked for, or what is cannot be understood. */
-static int take(peer **peers) {
+static int take(relay *r) {
   char line[MOST_LINE_BYTES];
   if (!fgets(line, sizeof line, stdin)) return 0;
   job *j = calloc(1, sizeof *j);
-  void *(*run)(void *) = j ? read_line(line, j) : NULL;
+  int is_last = 0;
+  void *(*run)(void *) = j ? read_line(line, j, &is_last) : NULL;
   if (!run || j->url_size > MOST_URL_BYTES || j->size > MOST_REQUEST_BYTES) {
     fprintf(stderr, "grpsqlite_relay: this is started by grpsqlite alone\n");
     free(j);
@@ -209,7 +223,12 @@ static int take(peer **peers) {
     return 0;
   }
   gsq_error error = {0};
-  int code = find_channel(peers, j->url, &j->channel, &error);
+  int code = find_channel(r, j->url, &j->channel, &error);
+  if (code == GSQ_OK && is_last) {
+    j->next = r->last;
+    r->last = j;
+    return 1;
+  }
   pthread_t thread;
   if (code == GSQ_OK && pthread_create(&thread, NULL, run, j) != 0) {
     code = gsq_error_set(&error, GSQ_NOMEM, "no thread can be started");
@@ -223,11 +242,24 @@ static int take(peer **peers) {
   return 1;
 }
 
-int main(void) {
-  peer *peers = NULL;
-  (void)signal(SIGPIPE, SIG_IGN);
-  gsq_answer_ready();
-  while (take(&peers)) {
+static void do_last(relay *r) {
+  while (r->last) {
+    job *j = r->last;
+    r->last = j->next;
+    (void)run_call(j);
   }
-  _exit(feof(stdin) ? 0 : 1); /* Whatever is under way, nobody waits for it any more. */
+}
+
+int main(void) {
+  relay r = {0};
+  static const int not_ours[] = {SIGPIPE, SIGINT, SIGQUIT, SIGHUP, SIGTERM};
+  for (size_t i = 0; i < sizeof not_ours / sizeof *not_ours; i++) {
+    (void)signal(not_ours[i], SIG_IGN);
+  }
+  gsq_answer_ready();
+  while (take(&r)) {
+  }
+  const int ended = feof(stdin);
+  do_last(&r);
+  _exit(ended ? 0 : 1); /* Whatever is under way, nobody waits for it any more. */
 }

@@ -117,13 +117,7 @@ final class ImportCommand implements Callable<Integer> {
         .find(name)
         .ifPresent(info -> refuseIfThere(info.getHeadVersion(), info.getPageCount()));
     Opened database = session.openToWrite(name);
-    Lease lease =
-        session
-            .acquire(database, Duration.ofSeconds(waitSeconds))
-            .orElseThrow(
-                () ->
-                    new Refusal(
-                        Kind.IN_THE_WAY, "another is writing to " + name + "; nothing was done"));
+    Lease lease = acquire(top, session, database);
     try {
       Snapshot head = lease.head();
       refuseIfThere(head.getVersion(), head.getPageCount());
@@ -146,6 +140,20 @@ final class ImportCommand implements Callable<Integer> {
     } finally {
       release(session, lease);
     }
+  }
+
+  private Lease acquire(Main top, Session session, Opened database) {
+    return session
+        .acquire(database, Duration.ZERO)
+        .or(
+            () -> {
+              top.note("another is writing to " + name + "; waiting up to " + waitSeconds + " s");
+              return session.acquire(database, Duration.ofSeconds(waitSeconds));
+            })
+        .orElseThrow(
+            () ->
+                new Refusal(
+                    Kind.IN_THE_WAY, "another is writing to " + name + "; nothing was done"));
   }
 
   private static void stage(SourceFile source, Upload upload, Progress progress)

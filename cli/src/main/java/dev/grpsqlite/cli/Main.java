@@ -247,6 +247,13 @@ final class Main implements Runnable {
     return new Progress(what, bytes, err, Boolean.getBoolean(TERMINAL_ERR));
   }
 
+  /** Says why nothing seems to happen, on a terminal alone. */
+  void note(String text) {
+    if (Boolean.getBoolean(TERMINAL_ERR)) {
+      err.println(Terminal.shown(text));
+    }
+  }
+
   static String version() {
     String version = Main.class.getPackage().getImplementationVersion();
     return version == null ? "unpackaged" : version;

@@ -51,7 +51,7 @@ final class Children {
     throw new IOException("no VmHWM of process " + process.pid());
   }
 
-  static void signal(Process process, String name) throws IOException, InterruptedException {
+  static void signal(ProcessHandle process, String name) throws IOException, InterruptedException {
     int exit =
         new ProcessBuilder("/bin/kill", "-" + name, Long.toString(process.pid()))
             .inheritIO()

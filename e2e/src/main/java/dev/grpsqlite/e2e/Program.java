@@ -140,7 +140,15 @@ public final class Program implements AutoCloseable {
   }
 
   public void signal(String signal) throws Exception {
-    Children.signal(process, signal);
+    Children.signal(process.toHandle(), signal);
+  }
+
+  /** Sends it to what this has started, and to this, as a terminal does. */
+  public void signalAll(String signal) throws Exception {
+    for (ProcessHandle child : children()) {
+      Children.signal(child, signal);
+    }
+    signal(signal);
   }
 
   public boolean isAlive() {

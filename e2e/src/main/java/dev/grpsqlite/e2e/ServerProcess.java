@@ -180,7 +180,7 @@ public final class ServerProcess implements AutoCloseable {
   }
 
   public void signal(String signal) throws Exception {
-    Children.signal(process(), signal);
+    Children.signal(process().toHandle(), signal);
   }
 
   public boolean isAlive() {

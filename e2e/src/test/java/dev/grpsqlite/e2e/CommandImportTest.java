@@ -16,6 +16,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -296,12 +297,12 @@ class CommandImportTest {
     }
   }
 
-  /** Nor a name, once the session of who was killed is over. */
+  /** Nor a name, nor a session whose lease others would have to wait for: its relay ends that. */
   @ParameterizedTest
-  @EnumSource(names = {"MEMORY", "ROCKSDB"})
-  void killedInTheMiddleItLeavesNoName(Kind kind) throws Exception {
+  @CsvSource({"MEMORY, KILL", "ROCKSDB, KILL", "ROCKSDB, INT"})
+  void killedInTheMiddleItLeavesNoNameAndNoLease(Kind kind, String signal) throws Exception {
     try (ServerProcess server =
-        kind.start(folder, "--session-ttl-ms=1000", "--metrics-listen=127.0.0.1:0")) {
+        kind.start(folder, "--session-ttl-ms=600000", "--metrics-listen=127.0.0.1:0")) {
       Client client = new Client(folder, server.url());
       make(client, 24 * 350);
       String name = "";
@@ -314,7 +315,12 @@ class CommandImportTest {
               Duration.ofMinutes(1),
               () -> server.metric("grpsqlite_staged_bytes", "") > 2 << 20 || !program.isAlive(),
               server::log);
-          program.kill();
+          if (signal.equals("KILL")) {
+            program.kill();
+          } else {
+            program.signalAll(signal);
+            Finished unused = program.finish();
+          }
         }
         // Until then the name is there, without content. Afterwards it is there if all is.
         Await.until(

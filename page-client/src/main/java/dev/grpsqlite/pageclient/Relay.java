@@ -45,6 +45,9 @@ public final class Relay implements Transport {
   /** What the program says first. */
   private static final String READY = "ready";
 
+  /** For a call that is made when nobody waits for it any more. */
+  private static final long LAST_CALL_MS = 2000;
+
   /** What Java itself calls files by. */
   private static final Charset PATHS =
       Charset.forName(System.getProperty("sun.jnu.encoding", "UTF-8"));
@@ -136,6 +139,20 @@ public final class Relay implements Transport {
   @Override
   public Channel another(String url) {
     return channel(url);
+  }
+
+  /** The program makes it, which goes on for a moment when this process is killed. */
+  @Override
+  public <Q> void callIfKilled(String urls, MethodDescriptor<Q, ?> method, Q request) {
+    ask(
+        "last "
+            + numbers.incrementAndGet()
+            + " "
+            + LAST_CALL_MS
+            + " /"
+            + method.getFullMethodName(),
+        urls,
+        RelayedCall.bytes(method, request));
   }
 
   /**

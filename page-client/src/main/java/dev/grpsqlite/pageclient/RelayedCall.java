@@ -63,7 +63,14 @@ final class RelayedCall<Q, A> extends ClientCall<Q, A> implements Relay.Asked {
 
   @Override
   public void sendMessage(Q request) {
-    byte[] bytes;
+    long ms = deadline == null ? Long.MAX_VALUE / 2 : deadline.timeRemaining(TimeUnit.MILLISECONDS);
+    relay.ask(
+        "call " + number + " " + Math.max(0, ms) + " /" + method.getFullMethodName(),
+        url,
+        bytes(method, request));
+  }
+
+  static <Q> byte[] bytes(MethodDescriptor<Q, ?> method, Q request) {
     ByteArrayOutputStream content = new ByteArrayOutputStream();
     try (InputStream from = method.streamRequest(request)) {
       if (from instanceof Drainable drainable) {
@@ -71,13 +78,10 @@ final class RelayedCall<Q, A> extends ClientCall<Q, A> implements Relay.Asked {
       } else {
         from.transferTo(content);
       }
-      bytes = content.toByteArray();
     } catch (IOException e) {
       throw new IllegalStateException(e); // it is in memory
     }
-    long ms = deadline == null ? Long.MAX_VALUE / 2 : deadline.timeRemaining(TimeUnit.MILLISECONDS);
-    relay.ask(
-        "call " + number + " " + Math.max(0, ms) + " /" + method.getFullMethodName(), url, bytes);
+    return content.toByteArray();
   }
 
   @Override

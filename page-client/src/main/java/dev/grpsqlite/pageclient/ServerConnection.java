@@ -2,6 +2,7 @@ package dev.grpsqlite.pageclient;
 
 import dev.grpsqlite.proto.file.GrpsqliteGrpc;
 import dev.grpsqlite.proto.v1.AdminGrpc;
+import dev.grpsqlite.proto.v1.CloseSessionRequest;
 import dev.grpsqlite.proto.v1.PageStoreGrpc;
 import dev.grpsqlite.proto.v1.StagePagesResponse;
 import io.grpc.Channel;
@@ -127,6 +128,11 @@ public final class ServerConnection implements AutoCloseable {
 
   PageStoreGrpc.PageStoreBlockingStub pages() {
     return ready(PageStoreGrpc.newBlockingStub(channel()));
+  }
+
+  /** See {@link Transport#callIfKilled}. */
+  void closeIfKilled(CloseSessionRequest request) {
+    transport.callIfKilled(urls(), PageStoreGrpc.getCloseSessionMethod(), request);
   }
 
   /**

@@ -63,6 +63,7 @@ public final class Session implements AutoCloseable {
               thread.setDaemon(true);
               return thread;
             });
+    connection.closeIfKilled(closing());
     long everyMs = Math.max(1, opened.getTtlMs() / 3);
     ScheduledFuture<?> unused =
         heart.scheduleWithFixedDelay(this::beat, everyMs, everyMs, TimeUnit.MILLISECONDS);
@@ -289,12 +290,15 @@ public final class Session implements AutoCloseable {
         .build();
   }
 
+  private CloseSessionRequest closing() {
+    return CloseSessionRequest.newBuilder().setSessionId(id).build();
+  }
+
   @Override
   public void close() {
     heart.shutdownNow();
-    CloseSessionRequest request = CloseSessionRequest.newBuilder().setSessionId(id).build();
     try {
-      connection.pages().closeSession(request);
+      connection.pages().closeSession(closing());
     } catch (StatusRuntimeException e) {
       // It ends by itself then.
     }
