@@ -85,12 +85,7 @@ final class ExportCommand implements Callable<Integer> {
             target.write(buffer, pages * pageSize, (first - 1) * pageSize);
           });
       target.finish(replace);
-      answer(
-          top,
-          database.snapshot().getVersion(),
-          pageSize,
-          database.pageCount(),
-          progress.seconds());
+      answer(top, database.snapshot().getVersion(), pageSize, database.pageCount(), progress.end());
     }
   }
 
@@ -129,7 +124,7 @@ final class ExportCommand implements Callable<Integer> {
         progress.add(piece.length);
       }
       target.finish(replace);
-      answer(top, null, pageSize, pageSize == 0 ? 0 : offset / pageSize, progress.seconds());
+      answer(top, null, pageSize, pageSize == 0 ? 0 : offset / pageSize, progress.end());
     }
   }
 

@@ -122,14 +122,15 @@ final class ImportCommand implements Callable<Integer> {
       Snapshot head = lease.head();
       refuseIfThere(head.getVersion(), head.getPageCount());
       Upload upload = new Upload(session, lease, source.pageSize());
+      long version;
       double seconds;
       try (Progress progress = top.progress("importing", source.bytes())) {
         stage(source, upload, progress);
-        long version = commit(upload, source);
-        seconds = progress.seconds();
-        verify(top, session, source, version);
-        answer(top, source, version, seconds);
+        version = commit(upload, source);
+        seconds = progress.end();
       }
+      verify(top, session, source, version);
+      answer(top, source, version, seconds);
       return true;
     } catch (RemoteException e) {
       // The server restarted, and what it had of this is gone. Nothing was committed.

@@ -5,6 +5,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
@@ -23,6 +24,7 @@ final class Progress implements AutoCloseable {
   private final boolean shown;
   private final long begun = System.nanoTime();
   private final AtomicLong done = new AtomicLong();
+  private final AtomicBoolean ended = new AtomicBoolean();
   private final ScheduledExecutorService painter =
       Executors.newSingleThreadScheduledExecutor(
           task -> {
@@ -52,7 +54,7 @@ final class Progress implements AutoCloseable {
     done.addAndGet(bytes);
   }
 
-  double seconds() {
+  private double seconds() {
     return (System.nanoTime() - begun) / NANOS;
   }
 
@@ -80,6 +82,14 @@ final class Progress implements AutoCloseable {
         + left;
   }
 
+  /** Ends the line, and returns how long it took. */
+  double end() {
+    double seconds = seconds();
+    close();
+    return seconds;
+  }
+
+  /** Clears the line, so that what is printed next stands where it was. */
   @Override
   public void close() {
     painter.shutdownNow();
@@ -88,7 +98,7 @@ final class Progress implements AutoCloseable {
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
-    if (shown) {
+    if (shown && !ended.getAndSet(true)) {
       out.print(CLEAR);
       out.flush();
     }

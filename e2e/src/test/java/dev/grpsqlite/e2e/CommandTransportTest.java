@@ -80,7 +80,11 @@ class CommandTransportTest {
     String command = Dist.command() + " import --replace " + source + " progress.db";
     String shown = client.run("", "script", "-qec", command, "/dev/null").ok();
     assertTrue(shown.contains("importing ["), shown);
-    assertTrue(shown.contains("progress.db: "), shown);
+    assertTrue(shown.contains("\u001b[Kprogress.db: "), shown); // where the bar was
+    Path copy = folder.resolve("copy.db");
+    String export = Dist.command() + " export progress.db " + copy;
+    shown = client.run("", "script", "-qec", export, "/dev/null").ok();
+    assertTrue(shown.contains("\u001b[K" + copy), shown);
     Finished plain = client.command("import", "--replace", source.toString(), "progress.db");
     assertFalse((plain.ok() + plain.err()).contains("importing ["), plain.toString());
   }
