@@ -1,5 +1,7 @@
 package dev.grpsqlite.server.fdb;
 
+import static dev.grpsqlite.server.fdb.Futures.get;
+
 import com.apple.foundationdb.KeyValue;
 import com.apple.foundationdb.Range;
 import com.apple.foundationdb.Transaction;
@@ -16,9 +18,6 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.TimeoutException;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -55,7 +54,6 @@ final class Collector {
   private static final long LOOK_AGAIN_MS = 30_000;
   private static final Duration LONGEST = Duration.ofDays(1_000_000_000);
   private static final int MOST_WAITING = 100_000;
-  private static final long TRANSACTION_SECONDS = 60;
 
   private final Transactions transactions;
   private final Databases databases;
@@ -579,14 +577,6 @@ final class Collector {
               transaction.options().setPriorityBatch();
               return work.apply(transaction);
             }));
-  }
-
-  private static <T> T get(CompletableFuture<T> future) throws InterruptedException {
-    try {
-      return future.get(TRANSACTION_SECONDS, TimeUnit.SECONDS);
-    } catch (ExecutionException | TimeoutException e) {
-      throw FdbErrors.of(e);
-    }
   }
 
   /** Runs, and tries again another time if that fails. */

@@ -19,6 +19,7 @@ import dev.grpsqlite.server.spi.SnapshotPins;
 import dev.grpsqlite.server.spi.StageId;
 import dev.grpsqlite.server.spi.StoreCapabilities;
 import dev.grpsqlite.server.spi.StoreException;
+import dev.grpsqlite.server.spi.StoreOpenException;
 import dev.grpsqlite.server.spi.VersionInfo;
 import java.security.SecureRandom;
 import java.time.Clock;
@@ -116,12 +117,14 @@ final class FdbPageStore implements PageStore {
    * Opens a store; the database is its own from here on, also if this fails.
    *
    * @throws StoreException if the cluster does not answer
+   * @throws StoreOpenException if what is there is of another layout
    */
   static FdbPageStore open(Database database, Settings settings, SnapshotPins sessions, Clock clock)
-      throws InterruptedException {
+      throws InterruptedException, StoreOpenException {
     FdbPageStore store = new FdbPageStore(database, settings, sessions, clock);
     boolean ready = false;
     try {
+      Layout.claim(store.transactions, store.databases.keys, settings.prefix());
       store.presence.beat();
       store.repeat(store::beat, settings.beat());
       store.repeat(store.collector::runQuietly, settings.collectEvery());

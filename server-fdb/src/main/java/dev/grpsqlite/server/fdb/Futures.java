@@ -3,11 +3,30 @@ package dev.grpsqlite.server.fdb;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.function.Supplier;
 
 /** What the JDK's futures lack. */
 final class Futures {
+  /** Longer than any transaction lasts, with all its attempts. */
+  private static final long TRANSACTION_SECONDS = 60;
+
   private Futures() {}
+
+  /**
+   * Waits for a transaction, as the background alone may, and who opens a store.
+   *
+   * @throws StoreException if it failed
+   */
+  static <T> T get(CompletableFuture<T> future) throws InterruptedException {
+    try {
+      return future.get(TRANSACTION_SECONDS, TimeUnit.SECONDS);
+    } catch (ExecutionException | TimeoutException e) {
+      throw FdbErrors.of(e);
+    }
+  }
 
   static <T> CompletableFuture<T> done(T value) {
     return CompletableFuture.completedFuture(value);

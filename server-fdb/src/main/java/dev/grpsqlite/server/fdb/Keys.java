@@ -34,6 +34,11 @@ final class Keys {
 
   // ---- Of the store
 
+  /** Which layout all others have. */
+  byte[] layout() {
+    return buffer('L', 0).array();
+  }
+
   byte[] name(String name) {
     return utf8((byte) 'N', name);
   }

@@ -1,17 +1,14 @@
 package dev.grpsqlite.server.fdb;
 
+import static dev.grpsqlite.server.fdb.Futures.get;
+
 import com.apple.foundationdb.KeyValue;
-import dev.grpsqlite.server.spi.StoreException;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.TimeoutException;
 import java.util.function.LongSupplier;
 
 /**
@@ -21,8 +18,6 @@ import java.util.function.LongSupplier;
  * <p>Not thread-safe: the background's own.
  */
 final class Presence {
-  private static final long TRANSACTION_SECONDS = 30;
-
   private final Transactions transactions;
   private final Databases databases;
   private final Keys keys;
@@ -114,14 +109,5 @@ final class Presence {
                             transaction.clear(keys.bell(dead));
                           }
                         })));
-  }
-
-  private static <T> T get(CompletableFuture<T> future) throws InterruptedException {
-    try {
-      return future.get(TRANSACTION_SECONDS, TimeUnit.SECONDS);
-    } catch (ExecutionException | TimeoutException e) {
-      StoreException failure = FdbErrors.of(e);
-      throw failure;
-    }
   }
 }

@@ -37,6 +37,7 @@
  * and of the store
  *
  * <pre>
+ * L → the number of this layout, made with the first key
  * N name → id                                     Q id: there is something to collect
  * G session, id, stage: it has that stage         H process; B process → a count, while it lives
  * P process, id → a version; its sessions may read that one and later ones

@@ -135,6 +135,7 @@ class KeysTest {
 
   private static List<byte[]> ofStore(Keys keys) {
     return List.of(
+        keys.layout(),
         keys.name("a"),
         keys.todo(DATABASE),
         keys.stagedBy(new SessionId(1, 1), DATABASE, new StageId(1, 1)),

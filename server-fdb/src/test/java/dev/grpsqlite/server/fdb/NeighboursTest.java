@@ -30,6 +30,7 @@ import dev.grpsqlite.server.launch.ListenAddress;
 import dev.grpsqlite.server.launch.StorageServer;
 import dev.grpsqlite.server.spi.Retention;
 import dev.grpsqlite.server.spi.StageCalls;
+import dev.grpsqlite.server.spi.StoreOpenException;
 import dev.grpsqlite.server.wire.Pages;
 import io.grpc.ManagedChannel;
 import io.grpc.Status;
@@ -96,7 +97,7 @@ class NeighboursTest {
                                 Clock.systemUTC());
                         stores.add(opened);
                         return opened;
-                      } catch (InterruptedException e) {
+                      } catch (InterruptedException | StoreOpenException e) {
                         throw new AssertionError(e);
                       }
                     })
