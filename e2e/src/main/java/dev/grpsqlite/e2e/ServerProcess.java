@@ -130,6 +130,11 @@ public final class ServerProcess implements AutoCloseable {
     return server;
   }
 
+  /** From the next start on, in addition to this process's own. */
+  public void environment(Map<String, String> variables) {
+    environment.putAll(variables);
+  }
+
   /** Starts it, again on the port that it had. Returns when it listens. */
   public void start() throws Exception {
     launch();

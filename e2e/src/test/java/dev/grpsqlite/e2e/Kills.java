@@ -16,6 +16,11 @@ final class Kills {
   private final Program writer;
   private long acknowledged;
 
+  /** What happens to a server's data while it is dead. */
+  interface Aftermath {
+    void happen() throws Exception;
+  }
+
   private Kills(Program writer) {
     this.writer = writer;
   }
@@ -35,6 +40,19 @@ final class Kills {
       Random random,
       String context)
       throws Exception {
+    return ofServer(server, writer, kills, mostPauseMs, random, context, () -> {});
+  }
+
+  /** The same, with this after each kill. */
+  static long ofServer(
+      ServerProcess server,
+      Program writer,
+      int kills,
+      int mostPauseMs,
+      Random random,
+      String context,
+      Aftermath aftermath)
+      throws Exception {
     Kills run = new Kills(writer);
     for (int kill = 0; kill < kills; kill++) {
       run.awaitProgress();
@@ -42,6 +60,7 @@ final class Kills {
       Thread.sleep(random.nextInt(mostPauseMs));
       server.kill();
       run.note(writer.drain());
+      aftermath.happen();
       server.start();
     }
     run.awaitProgress();
