@@ -118,12 +118,17 @@ static int is_definite(const gsq_error *error) {
          gsq_error_is(error, "QUOTA");
 }
 
-/* "This sending was not applied". An earlier one may have been, before the right was taken away or
-** the certificate ran out. */
+/* The storage takes no writes. That may take long to mend. */
+static int is_refusal_of_store(const gsq_error *error) {
+  return gsq_error_is(error, "STORE_FULL") || gsq_error_is(error, "STORE_READ_ONLY");
+}
+
+/* "This sending was not applied". An earlier one may have been, before the right was taken away, the
+** certificate ran out, or the storage took no more. */
 static int is_refusal_of_sending(const gsq_error *error) {
   return gsq_error_is(error, "INVALID_REQUEST") || gsq_error_is(error, "CHECKSUM_MISMATCH") ||
          gsq_error_is(error, "NO_SUCH_SESSION") || gsq_error_is(error, "NOT_ALLOWED") ||
-         error->code == GSQ_UNAUTHENTICATED;
+         error->code == GSQ_UNAUTHENTICATED || is_refusal_of_store(error);
 }
 
 /* Another sending would be answered the same. */
@@ -161,8 +166,8 @@ static enum gsq_commit_outcome send_until_known(gsq_server *server,
     }
     if (error->code == GSQ_NOMEM) memory_tries++;
     /* A sending for which there is no time would say nothing but that. */
-    if (is_hopeless(error) || memory_tries == MAX_MEMORY_TRIES ||
-        !pause_before_resend(&pause_ms, deadline_ms)) {
+    if (is_hopeless(error) || (is_refusal_of_store(error) && !may_be_applied) ||
+        memory_tries == MAX_MEMORY_TRIES || !pause_before_resend(&pause_ms, deadline_ms)) {
       return may_be_applied ? GSQ_COMMIT_UNKNOWN : GSQ_COMMIT_REFUSED;
     }
   }

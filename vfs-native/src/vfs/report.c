@@ -26,7 +26,7 @@ int gsq_result_code(const gsq_error *error, enum gsq_operation operation) {
     default:
       break;
   }
-  if (gsq_error_is(error, "QUOTA")) return SQLITE_FULL;
+  if (gsq_error_is(error, "QUOTA") || gsq_error_is(error, "STORE_FULL")) return SQLITE_FULL;
   switch (operation) {
     case GSQ_OPENING:
       return SQLITE_CANTOPEN;

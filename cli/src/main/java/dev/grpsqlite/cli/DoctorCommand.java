@@ -149,6 +149,7 @@ final class DoctorCommand implements Callable<Integer> {
         versions(session.serverName());
         found("token", true, hasToken ? "accepted" : "none, and the server lets you in");
         roundTrips(session);
+        connection.health().takesWrites().ifPresent(this::storage);
       } catch (RemoteException e) {
         if (e.code() != Status.Code.UNIMPLEMENTED) {
           throw e;
@@ -182,6 +183,15 @@ final class DoctorCommand implements Callable<Integer> {
         same
             ? "the server's is this one's"
             : "this is " + Main.version() + "; others work together as far as both can");
+  }
+
+  private void storage(boolean takesWrites) {
+    found(
+        "storage",
+        takesWrites,
+        takesWrites
+            ? "takes writes"
+            : "takes no writes at present: its disk is full, or failed; the server's log says more");
   }
 
   private void roundTrips(Session session) {

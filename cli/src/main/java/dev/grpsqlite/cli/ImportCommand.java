@@ -18,6 +18,7 @@ import java.time.Duration;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -144,17 +145,13 @@ final class ImportCommand implements Callable<Integer> {
   }
 
   private Lease acquire(Main top, Session session, Opened database) {
-    return session
-        .acquire(database, Duration.ZERO)
-        .or(
-            () -> {
-              top.note("another is writing to " + name + "; waiting up to " + waitSeconds + " s");
-              return session.acquire(database, Duration.ofSeconds(waitSeconds));
-            })
-        .orElseThrow(
-            () ->
-                new Refusal(
-                    Kind.IN_THE_WAY, "another is writing to " + name + "; nothing was done"));
+    Optional<Lease> lease = session.acquire(database, Duration.ZERO);
+    if (lease.isEmpty() && waitSeconds > 0) {
+      top.note("another is writing to " + name + "; waiting up to " + waitSeconds + " s");
+      lease = session.acquire(database, Duration.ofSeconds(waitSeconds));
+    }
+    return lease.orElseThrow(
+        () -> new Refusal(Kind.IN_THE_WAY, "another is writing to " + name + "; nothing was done"));
   }
 
   private static void stage(SourceFile source, Upload upload, Progress progress)

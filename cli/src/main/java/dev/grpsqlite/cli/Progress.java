@@ -5,12 +5,11 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
  * A line that shows how far long work is, at what rate, and how long it will still take; on a
- * terminal alone. {@link #add} may be called by any thread.
+ * terminal alone. {@link #add} may be called by any thread, the rest by the one that made it.
  */
 final class Progress implements AutoCloseable {
   private static final int BAR = 24;
@@ -24,7 +23,7 @@ final class Progress implements AutoCloseable {
   private final boolean shown;
   private final long begun = System.nanoTime();
   private final AtomicLong done = new AtomicLong();
-  private final AtomicBoolean ended = new AtomicBoolean();
+  private boolean ended;
   private final ScheduledExecutorService painter =
       Executors.newSingleThreadScheduledExecutor(
           task -> {
@@ -98,7 +97,8 @@ final class Progress implements AutoCloseable {
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
-    if (shown && !ended.getAndSet(true)) {
+    if (shown && !ended) {
+      ended = true;
       out.print(CLEAR);
       out.flush();
     }

@@ -8,6 +8,7 @@ import dev.grpsqlite.proto.v1.StagePagesResponse;
 import io.grpc.Channel;
 import io.grpc.ClientInterceptor;
 import io.grpc.Metadata;
+import io.grpc.MethodDescriptor;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.stub.AbstractStub;
@@ -142,9 +143,17 @@ public final class ServerConnection implements AutoCloseable {
    *     goes out in large frames, and at the server others than its neighbours' thread take it
    */
   StagePagesResponse stagePages(StageMessage message, int lane) {
-    PageStoreGrpc.PageStoreBlockingStub stub = ready(PageStoreGrpc.newBlockingStub(lane(lane)));
-    return ClientCalls.blockingUnaryCall(
-        stub.getChannel(), StageMessage.METHOD, stub.getCallOptions(), message);
+    return unary(StageMessage.METHOD, message, lane(lane));
+  }
+
+  /** Makes a call that no stub has. */
+  <Q, A> A unary(MethodDescriptor<Q, A> method, Q request) {
+    return unary(method, request, channel());
+  }
+
+  private <Q, A> A unary(MethodDescriptor<Q, A> method, Q request, Channel channel) {
+    PageStoreGrpc.PageStoreBlockingStub stub = ready(PageStoreGrpc.newBlockingStub(channel));
+    return ClientCalls.blockingUnaryCall(stub.getChannel(), method, stub.getCallOptions(), request);
   }
 
   private Channel lane(int number) {
@@ -170,6 +179,11 @@ public final class ServerConnection implements AutoCloseable {
   /** How the databases are looked after. */
   public Admin admin() {
     return new Admin(this);
+  }
+
+  /** How the server is. */
+  public Health health() {
+    return new Health(this);
   }
 
   private <S extends AbstractStub<S>> S ready(S stub) {

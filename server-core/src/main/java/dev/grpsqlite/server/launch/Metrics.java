@@ -10,6 +10,7 @@ import dev.grpsqlite.server.session.SessionLimits;
 import dev.grpsqlite.server.session.SessionTable;
 import dev.grpsqlite.server.session.Watches;
 import dev.grpsqlite.server.spi.EngineFigure;
+import dev.grpsqlite.server.spi.PageStore;
 import dev.grpsqlite.server.wire.Traffic;
 import io.grpc.ForwardingServerCall.SimpleForwardingServerCall;
 import io.grpc.ForwardingServerCallListener.SimpleForwardingServerCallListener;
@@ -25,7 +26,6 @@ import io.prometheus.metrics.core.metrics.GaugeWithCallback;
 import io.prometheus.metrics.core.metrics.Histogram;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.function.DoubleSupplier;
@@ -177,9 +177,15 @@ final class Metrics implements Traffic, Refusals, ServerInterceptor {
     limits.forEach((of, most) -> shown.labelValues(of).set(most));
   }
 
-  /** Shows figures of the storage engine. */
-  void show(List<EngineFigure> figures) {
-    figures.forEach(figure -> gauge(figure.name(), figure.help(), figure.value()));
+  /** Shows how the storage engine is. */
+  void show(PageStore store) {
+    gauge(
+        "grpsqlite_store_refuses_writes",
+        "1 while the storage takes no writes; the log says why.",
+        () -> store.refusesWrites().isPresent() ? 1 : 0);
+    for (EngineFigure figure : store.figures()) {
+      gauge(figure.name(), figure.help(), figure.value());
+    }
   }
 
   @Override

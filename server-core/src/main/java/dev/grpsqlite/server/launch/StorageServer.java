@@ -61,6 +61,8 @@ public final class StorageServer implements AutoCloseable {
 
   private static final long STALLED_PERIOD_MS = 1000;
 
+  private static final long HEALTH_PERIOD_MS = 500;
+
   /** Opens a store, given what it may not collect. */
   @FunctionalInterface
   public interface StoreOpener {
@@ -76,6 +78,7 @@ public final class StorageServer implements AutoCloseable {
   private final Watches watches;
   private final Metrics metrics;
   private final HealthStatusManager health = new HealthStatusManager();
+  private final List<String> dataServices = new ArrayList<>();
   private final List<ServerServiceDefinition> services = new ArrayList<>();
   private final Listeners listeners;
   private final Connections connections;
@@ -111,7 +114,7 @@ public final class StorageServer implements AutoCloseable {
     connections = new Connections(options.admission(), metrics);
     callsUnderWay = new CallsUnderWay(options.admission(), metrics, connections, System::nanoTime);
     metrics.show(connections, callsUnderWay, options);
-    metrics.show(store.figures());
+    metrics.show(store);
     listeners = new Listeners(options, security, connections);
     Versions versions = new Versions(store, sessions, leases, ticker);
     RequestArrays arrays = new RequestArrays();
@@ -155,8 +158,9 @@ public final class StorageServer implements AutoCloseable {
       Callers callers = new Callers(security.access(), service instanceof FileService);
       services.add(
           ServerInterceptors.intercept(UnreadableRequests.refused(definition), callers, metrics));
-      health.setStatus(definition.getServiceDescriptor().getName(), ServingStatus.SERVING);
+      dataServices.add(definition.getServiceDescriptor().getName());
     }
+    showHealth();
     services.add(health.getHealthService().bindService());
     services.add(
         ServerInterceptors.intercept(
@@ -190,6 +194,16 @@ public final class StorageServer implements AutoCloseable {
     ScheduledFuture<?> unusedThree =
         ticker.scheduleWithFixedDelay(
             this::endStalledCalls, STALLED_PERIOD_MS, STALLED_PERIOD_MS, TimeUnit.MILLISECONDS);
+    ScheduledFuture<?> unusedFour =
+        ticker.scheduleWithFixedDelay(
+            this::showHealth, HEALTH_PERIOD_MS, HEALTH_PERIOD_MS, TimeUnit.MILLISECONDS);
+  }
+
+  /** The server as a whole is well as long as it answers; a service, as long as it takes writes. */
+  private void showHealth() {
+    ServingStatus status =
+        store.refusesWrites().isEmpty() ? ServingStatus.SERVING : ServingStatus.NOT_SERVING;
+    dataServices.forEach(service -> health.setStatus(service, status));
   }
 
   private void endStalledCalls() {

@@ -167,6 +167,11 @@ public abstract class ForwardingPageStore implements PageStore {
   }
 
   @Override
+  public Optional<String> refusesWrites() {
+    return store.refusesWrites();
+  }
+
+  @Override
   public List<EngineFigure> figures() {
     return store.figures();
   }

@@ -163,8 +163,9 @@ public interface PageStore extends AutoCloseable {
    * can be only as the version after its base.
    *
    * @return the new version. Fails with NO_SUCH_DATABASE, LEASE_LOST, HEAD_MOVED, NO_SUCH_STAGE,
-   *     QUOTA, INVALID_REQUEST (nothing was applied, and never will be), OUTCOME_UNKNOWN, and
-   *     STORE_FAILED (not known)
+   *     QUOTA, INVALID_REQUEST (nothing was applied, and never will be), STORE_FULL,
+   *     STORE_READ_ONLY (nothing was applied by this call), OUTCOME_UNKNOWN, and STORE_FAILED (not
+   *     known)
    */
   CompletableFuture<Long> commit(Commit commit);
 
@@ -244,6 +245,11 @@ public interface PageStore extends AutoCloseable {
   /** What is worth watching of the engine. The same ones at any time, and cheap to look at. */
   default List<EngineFigure> figures() {
     return List.of();
+  }
+
+  /** Why no writes are taken at present, for the operator; empty: they are. Cheap to look at. */
+  default Optional<String> refusesWrites() {
+    return Optional.empty();
   }
 
   /** The other servers that have the same engine open. */

@@ -34,6 +34,10 @@ public final class StoreException extends RuntimeException {
     LIMIT,
     /** This store cannot; see {@link PageStore#capabilities}. */
     UNSUPPORTED,
+    /** The storage has no room; nothing was applied. It takes writes again when it has some. */
+    STORE_FULL,
+    /** The storage takes no writes until its operator has mended it; nothing was applied. */
+    STORE_READ_ONLY,
     /** The storage failed. Whether the operation took effect is not known. */
     STORE_FAILED
   }

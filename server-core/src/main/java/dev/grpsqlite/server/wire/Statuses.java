@@ -120,6 +120,8 @@ public final class Statuses {
       case QUOTA -> Reason.QUOTA;
       case LIMIT -> Reason.LIMIT;
       case UNSUPPORTED -> Reason.UNSUPPORTED;
+      case STORE_FULL -> Reason.STORE_FULL;
+      case STORE_READ_ONLY -> Reason.STORE_READ_ONLY;
       case STORE_FAILED -> Reason.STORE_FAILED;
     };
   }

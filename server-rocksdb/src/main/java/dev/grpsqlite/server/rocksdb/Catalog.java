@@ -194,6 +194,11 @@ final class Catalog {
     }
 
     @Override
+    public boolean needsRoom() {
+      return true;
+    }
+
+    @Override
     public long bytes() {
       return name.length();
     }
@@ -231,6 +236,11 @@ final class Catalog {
       this.name = name;
       this.id = id;
       this.answer = answer;
+    }
+
+    @Override
+    public boolean needsRoom() {
+      return true;
     }
 
     @Override

@@ -9,6 +9,11 @@ interface Change {
   /** How much it adds to a batch, about. */
   long bytes();
 
+  /** Whether there is more than before when it is written. */
+  default boolean needsRoom() {
+    return false;
+  }
+
   /** What must not be touched twice by one group, or null. */
   default @Nullable Object alone() {
     return null;

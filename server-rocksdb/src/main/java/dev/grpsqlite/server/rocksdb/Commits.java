@@ -138,6 +138,11 @@ final class Commits {
     }
 
     @Override
+    public boolean needsRoom() {
+      return true;
+    }
+
+    @Override
     public @Nullable Object alone() {
       return part.restores ? new Restored(part.before.number, part.commit.id()) : null;
     }

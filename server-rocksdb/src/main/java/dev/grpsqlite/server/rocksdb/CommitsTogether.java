@@ -148,6 +148,11 @@ final class CommitsTogether {
     }
 
     @Override
+    public boolean needsRoom() {
+      return true;
+    }
+
+    @Override
     public long bytes() {
       long bytes = 0;
       for (Member member : members) {

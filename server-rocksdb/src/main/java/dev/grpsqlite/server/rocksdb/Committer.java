@@ -1,10 +1,13 @@
 package dev.grpsqlite.server.rocksdb;
 
 import dev.grpsqlite.server.spi.StoreException;
+import dev.grpsqlite.server.spi.StoreException.Code;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
 import org.rocksdb.RocksDBException;
@@ -20,7 +23,9 @@ import org.slf4j.LoggerFactory;
  * <p>A group is decided on in memory, change after change, each seeing what those before it
  * decided; then written as one batch, synced if any of them asks for it; then published to the
  * readers; then answered. If the write fails nobody knows what became of it: all are told so, and
- * the databases concerned are read anew.
+ * the databases concerned are read anew. While {@link WriteGuard} says that nothing can be written,
+ * changes are decided on one by one, for some only have to be answered, and those that would be
+ * written are refused.
  */
 final class Committer {
   private static final Logger log = LoggerFactory.getLogger(Committer.class);
@@ -36,9 +41,13 @@ final class Committer {
 
   private static final long GROUP_BYTES = 8 << 20;
 
+  /** How soon it is noticed that writes can be taken again, or not, when none come. */
+  private static final long LOOK_EVERY_MS = 1000;
+
   private final Engine engine;
   private final Databases databases;
   private final SyncMark mark;
+  private final WriteGuard guard;
   private final Engine.PageWriter pageWriter;
   private final BlockingQueue<Change> queue = new ArrayBlockingQueue<>(WAITING);
   private final AtomicLong waitingBytes = new AtomicLong();
@@ -46,10 +55,11 @@ final class Committer {
   private final Object closing = new Object();
   private boolean closed; // protected by closing
 
-  Committer(Engine engine, Databases databases, SyncMark mark) {
+  Committer(Engine engine, Databases databases, SyncMark mark, WriteGuard guard) {
     this.engine = engine;
     this.databases = databases;
     this.mark = mark;
+    this.guard = guard;
     this.pageWriter = engine.new PageWriter();
     this.thread = new Thread(this::run, "rocksdb-commit");
   }
@@ -83,8 +93,14 @@ final class Committer {
     Change held = null;
     while (held != Stop.STOP) {
       try {
-        held = commitGroup(held == null ? queue.take() : held);
-        databases.makeRoom();
+        if (held == null) {
+          held = queue.poll(LOOK_EVERY_MS, TimeUnit.MILLISECONDS);
+        }
+        guard.look();
+        if (held != null) {
+          held = commitGroup(held);
+          databases.makeRoom();
+        }
       } catch (InterruptedException e) {
         log.warn("the commit thread was interrupted, and goes on"); // nobody of ours does that
       }
@@ -93,6 +109,8 @@ final class Committer {
 
   /** Returns a change that has to wait for this group, if there is one. */
   private @Nullable Change commitGroup(Change first) {
+    Optional<StoreException> refusal = guard.refusal();
+    int most = refusal.isPresent() ? 1 : GROUP;
     List<Change> changes = new ArrayList<>();
     List<Runnable> after = new ArrayList<>();
     Change held = first;
@@ -104,14 +122,16 @@ final class Committer {
           waitingBytes.addAndGet(-held.bytes());
           changes.add(held);
           after.add(decide(held, group));
-          held = changes.size() < GROUP && batch.getDataSize() < GROUP_BYTES ? queue.poll() : null;
+          held = changes.size() < most && batch.getDataSize() < GROUP_BYTES ? queue.poll() : null;
         }
-        write(group);
+        write(group, refusal.filter(why -> first.needsRoom() || guard.hasFailed()));
         written = true;
       } catch (RocksDBException | RuntimeException e) {
-        log.error("a group of {} changes failed", changes.size(), e);
-        group.touched().forEach(databases::readAgain);
         StoreException why = RocksErrors.of(e);
+        if (why.code() == Code.STORE_FAILED) {
+          log.error("a group of {} changes failed", changes.size(), e);
+        }
+        group.touched().forEach(databases::readAgain);
         changes.forEach(change -> change.fail(why));
       }
       if (written) {
@@ -129,18 +149,26 @@ final class Committer {
     }
   }
 
-  private void write(Group group) throws RocksDBException {
+  private void write(Group group, Optional<StoreException> refusal) {
     int count = group.batch.count();
     if (count == 0) {
       return;
     }
-    if (group.isDurable()) {
-      // Writes get consecutive numbers, so the batch ends at this one or, with others, behind it.
-      long end = engine.sequence() + count;
-      engine.writeSynced(group.batch);
-      mark.synced(end);
-    } else {
-      engine.writeUnsynced(group.batch);
+    if (refusal.isPresent()) {
+      throw refusal.get();
+    }
+    try {
+      if (group.isDurable()) {
+        // Writes get consecutive numbers, so the batch ends at this one or, with others, behind it.
+        long end = engine.sequence() + count;
+        engine.writeSynced(group.batch);
+        mark.synced(end);
+      } else {
+        engine.writeUnsynced(group.batch);
+      }
+    } catch (RocksDBException e) {
+      guard.failed(e);
+      throw RocksErrors.unknown(e);
     }
   }
 

@@ -272,6 +272,15 @@ final class Engine implements AutoCloseable {
     return db.getLatestSequenceNumber();
   }
 
+  /** How often work of RocksDB's own threads has failed. */
+  long backgroundFailures() {
+    try {
+      return db.getLongProperty("rocksdb.background-errors");
+    } catch (RocksDBException e) {
+      throw new IllegalStateException(e); // there is no such property
+    }
+  }
+
   /**
    * Writes and syncs the log, and with it all that was written before: a synced write syncs every
    * log file that is not synced yet (RocksDB's {@code DBImpl::PreprocessWrite} marks all of {@code

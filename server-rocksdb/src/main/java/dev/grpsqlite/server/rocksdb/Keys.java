@@ -40,6 +40,9 @@ final class Keys {
 
   static final byte[] BOOT = {STORE, 'b'};
 
+  /** Never there. */
+  static final byte[] NOTHING = {STORE, '0'};
+
   /** The kinds of all that belongs to one database, begins with its number and goes with it. */
   static final byte[] OF_A_DATABASE = {
     DATABASE,

@@ -16,12 +16,26 @@ final class RocksErrors {
       return known;
     }
     if (thrown instanceof RocksDBException rocks) {
+      if (isOutOfSpace(rocks)) {
+        return new StoreException(Code.STORE_FULL, "the server's disk is full", rocks);
+      }
       // RocksDB's messages name files of the server, so only the kind of error travels.
       Status status = rocks.getStatus();
       String kind = status == null ? "unknown error" : status.getCode().name();
       return new StoreException(Code.STORE_FAILED, "RocksDB failed (" + kind + ")", rocks);
     }
     return new StoreException(Code.STORE_FAILED, "the store failed: " + thrown, thrown);
+  }
+
+  /** Of a commit that RocksDB was given. */
+  static StoreException unknown(RocksDBException e) {
+    return new StoreException(
+        Code.STORE_FAILED, "a write to RocksDB failed; it may be there after a restart", e);
+  }
+
+  static boolean isOutOfSpace(RocksDBException e) {
+    Status status = e.getStatus();
+    return status != null && status.getSubCode() == Status.SubCode.NoSpace;
   }
 
   /** Whether an in-memory read has to be done again with the disk. */

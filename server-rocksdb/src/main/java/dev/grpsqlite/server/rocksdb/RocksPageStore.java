@@ -16,6 +16,7 @@ import dev.grpsqlite.server.spi.Snapshot;
 import dev.grpsqlite.server.spi.SnapshotPins;
 import dev.grpsqlite.server.spi.StageId;
 import dev.grpsqlite.server.spi.StoreCapabilities;
+import dev.grpsqlite.server.spi.StoreException;
 import dev.grpsqlite.server.spi.StoreOpenException;
 import dev.grpsqlite.server.spi.VersionInfo;
 import java.io.IOException;
@@ -93,6 +94,7 @@ final class RocksPageStore implements PageStore {
   private final Versions versions;
   private final PageReader pageReader;
   private final Background background;
+  private final WriteGuard guard;
   private final Stages stages;
   private final Committer committer;
   private final Commits commits;
@@ -110,6 +112,7 @@ final class RocksPageStore implements PageStore {
       SyncMark mark,
       Engine engine,
       StagedTables tables,
+      DiskRoom room,
       Settings settings,
       SnapshotPins pins,
       Clock clock) {
@@ -121,8 +124,11 @@ final class RocksPageStore implements PageStore {
     versions = new Versions(engine);
     pageReader = new PageReader(engine, databases, versions);
     background = new Background(engine);
-    stages = new Stages(engine, databases, readers, background, tables, settings.stagedSetBytes());
-    committer = new Committer(engine, databases, mark);
+    guard = new WriteGuard(engine, room);
+    stages =
+        new Stages(
+            engine, databases, readers, background, tables, guard, settings.stagedSetBytes());
+    committer = new Committer(engine, databases, mark, guard);
     commits = new Commits(databases, readers, versions, stages, committer, clock);
     commitsTogether = new CommitsTogether(databases, readers, versions, stages, committer, clock);
     leases = new Leases(databases, readers, committer, stages);
@@ -168,7 +174,8 @@ final class RocksPageStore implements PageStore {
       folder.finish();
       StagedTables tables = new StagedTables(engine, folder.staged());
       RocksPageStore store =
-          new RocksPageStore(folder, mark, engine, tables, settings, pins, clock);
+          new RocksPageStore(
+              folder, mark, engine, tables, new DiskRoom(folder.path()), settings, pins, clock);
       store.start(settings);
       ready = true;
       return store;
@@ -230,6 +237,11 @@ final class RocksPageStore implements PageStore {
   @Override
   public StoreCapabilities capabilities() {
     return new StoreCapabilities(true, true, true);
+  }
+
+  @Override
+  public Optional<String> refusesWrites() {
+    return guard.refusal().map(StoreException::getMessage);
   }
 
   @Override

@@ -206,6 +206,11 @@ final class RocksSideFiles implements SideFiles {
       CompletableFuture<Void> answer)
       implements Change {
     @Override
+    public boolean needsRoom() {
+      return bytes > 0;
+    }
+
+    @Override
     public Object alone() {
       return new Touched(before.number, file);
     }

@@ -50,6 +50,7 @@ final class Stages {
   private final Readers readers;
   private final Background background;
   private final StagedTables tables;
+  private final WriteGuard guard;
   private final PageSets sets;
   private final Engine.PageWriter pageWriter;
   private final AtomicLong waitingBytes = new AtomicLong();
@@ -73,12 +74,14 @@ final class Stages {
       Readers readers,
       Background background,
       StagedTables tables,
+      WriteGuard guard,
       long mostSetBytes) {
     this.engine = engine;
     this.databases = databases;
     this.readers = readers;
     this.background = background;
     this.tables = tables;
+    this.guard = guard;
     this.sets = new PageSets(engine, mostSetBytes);
     this.pageWriter = engine.new PageWriter();
   }
@@ -104,6 +107,10 @@ final class Stages {
       int pageSize,
       boolean bulk,
       List<PageImage> pages) {
+    Optional<StoreException> refusal = guard.refusal();
+    if (refusal.isPresent()) {
+      return CompletableFuture.failedFuture(refusal.get());
+    }
     long bytes = PageImage.bytes(pages);
     if (waitingBytes.addAndGet(bytes) > WAITING_BYTES) {
       waitingBytes.addAndGet(-bytes);

@@ -91,6 +91,12 @@
  * has its id. It is looked at first. An answer that rests on a commit of the same group is given
  * behind the group's sync. Of commits that were made together, one that is found tells of all.
  *
+ * <p><b>P8.</b> A batch whose write fails may be in the log all the same, so its changes are
+ * answered as not known, and so they stay until the same commit id finds the store writing again,
+ * or started anew. Meanwhile nothing else is written, so all other changes are refused as surely
+ * not applied; and on a disk that is nearly full, those that would fill it are refused before one
+ * fails ({@link dev.grpsqlite.server.rocksdb.WriteGuard}).
+ *
  * <p><b>P6.</b> The newest image at or below a version is the page's content at it. So a reader
  * seeks to (page, version, 0) and takes the first image that belongs to no stage. It takes these
  * steps in this order: (1) it sees that its version <i>v</i> is not above the published head; (2)

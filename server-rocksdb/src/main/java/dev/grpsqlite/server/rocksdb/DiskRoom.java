@@ -1,0 +1,56 @@
+package dev.grpsqlite.server.rocksdb;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.FileStore;
+import java.nio.file.Files;
+import java.nio.file.Path;
+
+/**
+ * Says whether a disk is nearly full. What is left then is for what is in memory alone, for
+ * compaction, and for deletions, which make room only after they were written themselves.
+ * Thread-safe.
+ */
+final class DiskRoom {
+  /** Twice what the buffers hold. */
+  private static final long RESERVE_BYTES = 256 << 20;
+
+  /** On a small disk, this part of it. */
+  private static final int LEAST_PART = 20;
+
+  private static final long LOOK_EVERY_NANOS = 50_000_000;
+
+  private final FileStore disk;
+  private final long reserve;
+  private volatile Seen seen;
+
+  private record Seen(boolean low, long atNanos) {}
+
+  DiskRoom(Path folder) throws IOException {
+    disk = Files.getFileStore(folder);
+    reserve = Math.min(RESERVE_BYTES, disk.getTotalSpace() / LEAST_PART);
+    seen = look();
+  }
+
+  boolean isLow() {
+    Seen last = seen;
+    if (System.nanoTime() - last.atNanos > LOOK_EVERY_NANOS) {
+      last = look();
+      seen = last;
+    }
+    return last.low;
+  }
+
+  private Seen look() {
+    try {
+      return new Seen(disk.getUsableSpace() < reserve, System.nanoTime());
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** Bytes that are kept free. */
+  long reserve() {
+    return reserve;
+  }
+}
