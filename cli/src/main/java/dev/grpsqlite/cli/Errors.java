@@ -17,6 +17,7 @@ final class Errors {
       case "ALREADY_EXISTS", "LEASE_HELD", "LEASE_LOST", "HEAD_MOVED" -> Kind.IN_THE_WAY;
       case "INVALID_NAME", Relay.BAD_URL -> Kind.USAGE;
       case "OUTCOME_UNKNOWN" -> Kind.UNKNOWN;
+      case "STORE_FULL" -> Kind.FAILED;
       default ->
           switch (e.code()) {
             case UNAVAILABLE, DEADLINE_EXCEEDED -> Kind.NO_SERVER;

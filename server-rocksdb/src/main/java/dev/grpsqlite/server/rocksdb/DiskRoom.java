@@ -7,16 +7,16 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 
 /**
- * Says whether a disk is nearly full. What is left then is for what is in memory alone, for
- * compaction, and for deletions, which make room only after they were written themselves.
- * Thread-safe.
+ * Says whether a disk is nearly full. What is left then is for what is in memory alone, or after a
+ * restart in the log alone, for compaction, and for deletions, which make room only after they were
+ * written themselves. Thread-safe.
  */
 final class DiskRoom {
-  /** Twice what the buffers hold. */
-  private static final long RESERVE_BYTES = 256 << 20;
+  /** More than the buffers hold, for they are written out even to start again. */
+  private static final long RESERVE_BYTES = 192 << 20;
 
-  /** On a small disk, this part of it. */
-  private static final int LEAST_PART = 20;
+  /** Of a small disk, at most this part. */
+  private static final int MOST_PART = 4;
 
   private static final long LOOK_EVERY_NANOS = 50_000_000;
 
@@ -28,7 +28,7 @@ final class DiskRoom {
 
   DiskRoom(Path folder) throws IOException {
     disk = Files.getFileStore(folder);
-    reserve = Math.min(RESERVE_BYTES, disk.getTotalSpace() / LEAST_PART);
+    reserve = Math.min(RESERVE_BYTES, disk.getTotalSpace() / MOST_PART);
     seen = look();
   }
 
