@@ -117,8 +117,10 @@ def kills(prefix, rounds, seed):
         pid, end = child(victim, name, settings)
         assert await_byte(end, 60, context) == b"r", f"{context}: the victim failed"
         started = time.monotonic()
-        # Sometimes past the end: then the commit was acknowledged, and must be there.
-        acknowledged = bool(select.select([end], [], [], rng.uniform(0, 1.2 * longest))[0])
+        # Mostly early: where commits take long, the transaction before them is short. Sometimes past the
+        # end: then the commit was acknowledged, and must be there.
+        moment = rng.uniform(0, 1.2) ** 3 * longest
+        acknowledged = bool(select.select([end], [], [], moment)[0])
         if acknowledged:
             assert os.read(end, 1) == b"c", f"{context}: the victim failed"
             longest = 0.8 * longest + 0.2 * (time.monotonic() - started)

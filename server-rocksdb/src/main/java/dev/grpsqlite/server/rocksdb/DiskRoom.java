@@ -1,7 +1,6 @@
 package dev.grpsqlite.server.rocksdb;
 
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.file.FileStore;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -42,11 +41,13 @@ final class DiskRoom {
   }
 
   private Seen look() {
+    boolean low;
     try {
-      return new Seen(disk.getUsableSpace() < reserve, System.nanoTime());
+      low = disk.getUsableSpace() < reserve;
     } catch (IOException e) {
-      throw new UncheckedIOException(e);
+      low = false; // if nothing can be written either, the next write tells
     }
+    return new Seen(low, System.nanoTime());
   }
 
   /** Bytes that are kept free. */
