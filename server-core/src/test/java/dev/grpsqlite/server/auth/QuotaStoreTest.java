@@ -18,6 +18,7 @@ class QuotaStoreTest {
           "dropStage",
           "dropStages",
           "figures",
+          "refusesWrites",
           "find",
           "head",
           "history",

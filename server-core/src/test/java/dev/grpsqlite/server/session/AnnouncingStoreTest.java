@@ -66,6 +66,7 @@ class AnnouncingStoreTest {
           "dropStage",
           "dropStages",
           "figures",
+          "refusesWrites",
           "find",
           "findOrCreate",
           "fork",
