@@ -22,6 +22,9 @@ import org.jspecify.annotations.Nullable;
  * the same port and data. One thread at a time.
  */
 public final class ServerProcess implements AutoCloseable {
+  /** Making one takes as long as a small import. */
+  private static final HttpClient HTTP = HttpClient.newHttpClient();
+
   private static final Pattern LISTENING =
       Pattern.compile("listening on (?:http://)?127\\.0\\.0\\.1:(\\d+)");
   private static final Pattern METRICS = Pattern.compile("metrics on 127\\.0\\.0\\.1:(\\d+)");
@@ -210,8 +213,7 @@ public final class ServerProcess implements AutoCloseable {
    */
   public double metric(String name, String label) throws Exception {
     URI uri = URI.create("http://127.0.0.1:" + metricsPort() + "/metrics");
-    return HttpClient.newHttpClient()
-        .send(HttpRequest.newBuilder(uri).build(), HttpResponse.BodyHandlers.ofString())
+    return HTTP.send(HttpRequest.newBuilder(uri).build(), HttpResponse.BodyHandlers.ofString())
         .body()
         .lines()
         .filter(each -> each.startsWith(name + " ") || each.startsWith(name + "{"))

@@ -304,7 +304,7 @@ class CommandImportTest {
     try (ServerProcess server =
         kind.start(folder, "--session-ttl-ms=600000", "--metrics-listen=127.0.0.1:0")) {
       Client client = new Client(folder, server.url());
-      make(client, 64 * 350); // takes long enough to be seen in its middle
+      make(client, 128 * 350); // takes long enough to be seen in its middle
       String name = "";
       boolean inTheMiddle = false;
       for (int round = 0; round < 5 && !inTheMiddle; round++) {
