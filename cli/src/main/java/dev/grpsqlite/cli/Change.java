@@ -4,7 +4,6 @@ import dev.grpsqlite.cli.Refusal.Kind;
 import dev.grpsqlite.pageclient.Admin;
 import dev.grpsqlite.pageclient.RemoteException;
 import dev.grpsqlite.proto.v1.DatabaseInfo;
-import io.grpc.Status;
 import java.util.function.Function;
 import java.util.function.Supplier;
 
@@ -27,7 +26,7 @@ final class Change {
     try {
       return change.get();
     } catch (RemoteException e) {
-      throw e.code() == Status.Code.DEADLINE_EXCEEDED || e.code() == Status.Code.UNAVAILABLE
+      throw e.mayBeDone()
           ? new Refusal(
               Kind.UNKNOWN,
               "the server did not say whether it "

@@ -183,9 +183,7 @@ final class ImportCommand implements Callable<Integer> {
     try {
       return upload.commit(source.pageCount());
     } catch (RemoteException e) {
-      if (e.code() == Status.Code.UNAVAILABLE
-          || e.code() == Status.Code.DEADLINE_EXCEEDED
-          || e.is("OUTCOME_UNKNOWN")) {
+      if (e.mayBeDone()) {
         throw new Refusal(
             Kind.UNKNOWN,
             "the server did not say whether it committed "

@@ -121,6 +121,19 @@ class FailingDiskTest {
     other.finish();
   }
 
+  @Test
+  void p8_aCommandWhoseWriteFailedIsNotSaidToHaveFailed() throws Exception {
+    client.shell("unwanted.db", "CREATE TABLE t (n)").ok();
+    client.shell("wanted.db", "CREATE TABLE t (n)").ok();
+    disk.begin(Failure.BROKEN);
+    Finished removed = client.command("rm", "--force", "unwanted.db");
+    assertEquals(9, removed.exit(), removed.toString());
+    awaitRefusing(true);
+    // What came when it had failed already was not even tried.
+    removed = client.command("rm", "--force", "wanted.db");
+    assertEquals(1, removed.exit(), removed.toString());
+  }
+
   private static String answer(Session of, String sql) throws Exception {
     return of.answer(sql).strip();
   }

@@ -110,6 +110,15 @@ public final class RemoteException extends RuntimeException {
     return reason;
   }
 
+  /** Whether what was asked for may be done all the same: the error does not say that it is not. */
+  public boolean mayBeDone() {
+    return is("OUTCOME_UNKNOWN")
+        || switch (code) {
+          case UNAVAILABLE, DEADLINE_EXCEEDED, INTERNAL, UNKNOWN -> true;
+          default -> false;
+        };
+  }
+
   public boolean is(String wanted) {
     return reason.equals(wanted);
   }
